@@ -1,1 +1,3 @@
 //! System V shared memory for Rust.
+
+pub mod memory;
