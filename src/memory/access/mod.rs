@@ -31,8 +31,13 @@ pub use primitive::Primitive;
 /// What the two implementations provide for each unsigned width; everything else is built from these five.
 pub(crate) trait Word: Copy + Eq {
     /// # Safety
-    /// `p` is a multiple of the size, mapped and readable.
+    /// `p` is a multiple of the size, mapped, readable and writable.
     unsafe fn load(p: *const Self, order: Ordering) -> Self;
+    /// A load that is one on read-only pages too.
+    ///
+    /// # Safety
+    /// `p` is a multiple of the size, mapped and readable; the integer is no wider than a pointer.
+    unsafe fn load_read_only(p: *const Self, order: Ordering) -> Self;
     /// # Safety
     /// `p` is a multiple of the size, mapped and writable.
     unsafe fn store(p: *mut Self, value: Self, order: Ordering);
@@ -201,12 +206,26 @@ unsafe fn fill_blocks(dst: *mut u8, element: &[u8], count: usize) {
 /// On `Release` and `AcqRel`, as std's atomics.
 ///
 /// # Safety
-/// `p` is a multiple of the size, mapped and readable; where it is not writable, the integer is no wider than a pointer.
+/// `p` is a multiple of the size, mapped, readable and writable.
 #[inline(always)]
 #[track_caller]
 pub(crate) unsafe fn atomic_load<P: Primitive>(p: *const P, order: Ordering) -> P {
     // SAFETY: the caller's own promise; `Bits` has the size of `P`.
     P::from_bits(unsafe { P::Bits::load(p.cast(), order) })
+}
+
+/// Reads an integer atomically from memory that this process may have mapped read-only.
+///
+/// # Panics
+/// On `Release` and `AcqRel`, as std's atomics.
+///
+/// # Safety
+/// `p` is a multiple of the size, mapped and readable; the integer is no wider than a pointer.
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_load_read_only<P: Primitive>(p: *const P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::load_read_only(p.cast(), order) })
 }
 
 /// Writes an integer atomically.

@@ -14,7 +14,7 @@
 
 use core::mem::{MaybeUninit, size_of};
 use core::sync::atomic::Ordering::{self, Relaxed};
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, fence};
 
 #[cfg(target_has_atomic = "64")]
 use core::sync::atomic::AtomicU64;
@@ -31,6 +31,21 @@ macro_rules! integer {
                 check_load(order);
                 // SAFETY: the caller vouches for aligned, mapped bytes; nothing here makes a plain access to them.
                 unsafe { <$atomic>::from_ptr(p.cast_mut()) }.load(order)
+            }
+            #[inline(always)]
+            unsafe fn load_read_only(p: *const Self, order: Ordering) -> Self {
+                check_load(order);
+                // Only a relaxed load of at most a pointer's width is promised to work on read-only pages, so the order
+                // comes from fences: std::sync::atomic, "Atomic accesses to read-only memory".
+                if matches!(order, Ordering::SeqCst) {
+                    fence(Ordering::SeqCst);
+                }
+                // SAFETY: the caller's own promise.
+                let value = unsafe { <$t as Word>::load(p, Relaxed) };
+                if !matches!(order, Relaxed) {
+                    fence(Ordering::Acquire);
+                }
+                value
             }
             #[inline(always)]
             unsafe fn store(p: *mut Self, value: Self, order: Ordering) {

@@ -189,6 +189,7 @@ fn atomics_compute_what_std_computes() {
                         }
                         for order in [Relaxed, Acquire, SeqCst] {
                             assert_eq!(atomic_load(p, order), a);
+                            assert_eq!(atomic_load_read_only(p, order), a);
                         }
                         assert_eq!(atomic_swap(p, b, AcqRel), a);
                         assert_eq!(atomic_compare_exchange(p, b, a, SeqCst, Acquire), Ok(b));

@@ -5,6 +5,9 @@
 //! the processor's manual and nothing else: an aligned `mov` of 1, 2, 4 or 8 bytes is one access that never tears
 //! (Intel SDM volume 3, "Guaranteed Atomic Operations"; AMD64 APM volume 2, "Access Atomicity"), loads are acquire and
 //! stores are release by themselves, and a `lock`ed instruction or `xchg` is a full fence.
+//!
+//! No block says `readonly` or `nomem`, not even a load: both promise the compiler that the block takes no part in any
+//! synchronisation, and it may move private accesses across it.
 #![allow(
     unsafe_code,
     reason = "inline assembly on raw pointers is what this module is for"
@@ -58,7 +61,7 @@ impl Unit for __m128i {
         // SAFETY: reads 16 bytes the caller vouches for, writes one register.
         unsafe {
             asm!(movups!("{v}, xmmword ptr [{p}]"), p = in(reg) p, v = lateout(xmm_reg) value,
-                options(nostack, preserves_flags, readonly));
+                options(nostack, preserves_flags));
         }
         value
     }
@@ -83,7 +86,7 @@ macro_rules! integer {
                 // SAFETY: reads the bytes the caller vouches for, writes one register.
                 unsafe {
                     asm!(concat!("mov {v", $modifier, "}, ", $width, " ptr [{p}]"), p = in(reg) p,
-                        v = lateout($class) value, options(nostack, preserves_flags, readonly));
+                        v = lateout($class) value, options(nostack, preserves_flags));
                 }
                 value
             }
@@ -102,7 +105,6 @@ macro_rules! integer {
             unsafe fn load(p: *const Self, order: Ordering) -> Self {
                 check_load(order);
                 let value;
-                // Neither `readonly` nor `nomem`: later private accesses must not move above an acquire load.
                 // SAFETY: reads the aligned bytes the caller vouches for. On this processor every load is acquire, and
                 // sequentially consistent as long as sequentially consistent stores are `xchg`, as below.
                 unsafe {
@@ -110,6 +112,11 @@ macro_rules! integer {
                         v = lateout($class) value, options(nostack, preserves_flags));
                 }
                 value
+            }
+            #[inline(always)]
+            unsafe fn load_read_only(p: *const Self, order: Ordering) -> Self {
+                // SAFETY: the caller's own promise; a `mov` from memory writes nothing.
+                unsafe { <$t as Word>::load(p, order) }
             }
             #[inline(always)]
             unsafe fn store(p: *mut Self, value: Self, order: Ordering) {
