@@ -1,5 +1,18 @@
 //! Typed views of shared bytes.
 
 pub(crate) mod access;
+mod atomic;
+mod borrow;
+mod bounds;
+mod element;
+mod error;
+mod iter;
+mod reference;
+mod slice;
 
 pub use access::Primitive;
+pub use element::{Readable, Storable};
+pub use error::LayoutError;
+pub use iter::{Chunks, Iter};
+pub use reference::SharedRef;
+pub use slice::SharedSlice;

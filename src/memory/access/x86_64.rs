@@ -154,6 +154,17 @@ macro_rules! integer {
                 if old == current { Ok(old) } else { Err(old) }
             }
             #[inline(always)]
+            unsafe fn compare_exchange_weak(
+                p: *mut Self,
+                current: Self,
+                new: Self,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<Self, Self> {
+                // SAFETY: the caller's own promise; this processor has no weaker form.
+                unsafe { <$t as Word>::compare_exchange(p, current, new, success, failure) }
+            }
+            #[inline(always)]
             unsafe fn fetch_add(p: *mut Self, value: Self, _: Ordering) -> Self {
                 let old;
                 // SAFETY: adds to the aligned bytes the caller vouches for; the flags are clobbered and said so.
