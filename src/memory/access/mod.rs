@@ -7,6 +7,7 @@
     unsafe_code,
     reason = "this is where shared bytes are touched; every function states what its caller must have checked"
 )]
+
 use core::mem::{MaybeUninit, size_of};
 use core::sync::atomic::Ordering;
 
