@@ -1,3 +1,20 @@
 //! System V shared memory for Rust.
 
+pub mod error;
+mod flags;
+mod fork;
+pub mod guide;
+mod key;
 pub mod memory;
+pub mod raw;
+pub mod segment;
+mod sys;
+pub mod system;
+
+pub use error::{Error, ErrorKind};
+pub use flags::{AttachFlags, Mode};
+pub use key::Key;
+pub use segment::{
+    HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
+    Status,
+};
