@@ -1,6 +1,22 @@
 //! System V shared memory for Rust.
 
+pub mod error;
+mod flags;
+mod fork;
+pub mod guide;
+mod key;
 pub mod memory;
-mod segment;
+pub mod raw;
+pub mod segment;
+mod sys;
+pub mod system;
+
 pub use bytemuck;
-pub use segment::{Access, ReadOnly, ReadWrite, Segment};
+pub use error::{Error, ErrorKind};
+pub use flags::{AttachFlags, Mode};
+pub use key::Key;
+pub use memory::{SharedRef, SharedSlice};
+pub use segment::{
+    HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
+    Status,
+};

@@ -54,12 +54,12 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     pub fn load(self, order: Ordering) -> T {
         const {
             assert!(
-                A::WRITABLE || size_of::<T>() <= size_of::<usize>(),
+                !A::READ_ONLY || size_of::<T>() <= size_of::<usize>(),
                 "this processor has no load of that width that is sure to work on read-only pages"
             );
         }
         let address = self.atomic_address();
-        if A::WRITABLE {
+        if !A::READ_ONLY {
             // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
             // alignment was just checked.
             unsafe { access::atomic_load(address, order) }

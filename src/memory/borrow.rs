@@ -11,10 +11,10 @@ use std::slice;
 
 use super::access::Primitive;
 use super::bounds::check_alignment;
-use super::{LayoutError, Readable, SharedRef, SharedSlice, Storable};
+use super::{LayoutError, Readable, SharedRef, SharedSlice, Storable, Viewable};
 use crate::segment::{Access, ReadWrite};
 
-impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
+impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// The elements as an ordinary slice, without a copy.
     ///
     /// # Errors
@@ -39,14 +39,17 @@ impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
     /// assert_eq!(slice.iter().max(), Some(&4));
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    pub unsafe fn as_slice(self) -> Result<&'a [T], LayoutError> {
+    pub unsafe fn as_slice(self) -> Result<&'a [T], LayoutError>
+    where
+        T: Readable,
+    {
         check_alignment::<T>(self.address())?;
         // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; that nobody writes is the caller's promise.
         Ok(unsafe { slice::from_raw_parts(self.as_ptr(), self.len()) })
     }
 }
 
-impl<'a, T: Readable> SharedSlice<'a, T, ReadWrite> {
+impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     /// The elements as an ordinary mutable slice, without a copy.
     ///
     /// # Errors
@@ -73,7 +76,7 @@ impl<'a, T: Readable> SharedSlice<'a, T, ReadWrite> {
     /// ```
     pub unsafe fn as_mut_slice(self) -> Result<&'a mut [T], LayoutError>
     where
-        T: Storable,
+        T: Readable + Storable,
     {
         check_alignment::<T>(self.address())?;
         // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; that nobody else
@@ -118,7 +121,7 @@ impl<'a, T: Readable> SharedSlice<'a, T, ReadWrite> {
     }
 }
 
-impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
+impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// The value as an ordinary reference.
     ///
     /// # Errors
@@ -139,7 +142,10 @@ impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
     /// assert_eq!(unsafe { value.as_ref() }, Ok(&0));
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    pub unsafe fn as_ref(self) -> Result<&'a T, LayoutError> {
+    pub unsafe fn as_ref(self) -> Result<&'a T, LayoutError>
+    where
+        T: Readable,
+    {
         check_alignment::<T>(self.address())?;
         // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped; that nobody writes is the
         // caller's promise.
@@ -147,7 +153,7 @@ impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
     }
 }
 
-impl<'a, T: Readable> SharedRef<'a, T, ReadWrite> {
+impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     /// The value as an ordinary mutable reference.
     ///
     /// # Errors
@@ -171,7 +177,7 @@ impl<'a, T: Readable> SharedRef<'a, T, ReadWrite> {
     /// ```
     pub unsafe fn as_mut(self) -> Result<&'a mut T, LayoutError>
     where
-        T: Storable,
+        T: Readable + Storable,
     {
         check_alignment::<T>(self.address())?;
         // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; that

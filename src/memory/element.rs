@@ -1,6 +1,54 @@
-//! Which types may be read from shared bytes, and which may be written to them.
+//! Which types may be viewed in shared bytes, which read from them, and which written to them.
 
-use bytemuck::{AnyBitPattern, NoUninit};
+use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
+
+/// What a view can be of: plain data with a fixed layout, to look into even if it can be neither read nor written as a whole.
+///
+/// It is [`bytemuck::Zeroable`] for `Copy` types under a name that can explain itself; every such type has this one, and it cannot be
+/// implemented otherwise. Three steps, then, for a `#[repr(C)]` struct that mirrors C's:
+///
+/// | derive | allows |
+/// |---|---|
+/// | `Zeroable` | views of it, and [`field!`](crate::field) down to the members that can be read and written |
+/// | `AnyBitPattern` | also reading it whole: every member is [`Readable`] |
+/// | `Pod` with `Zeroable` | also writing it whole, and arrays of it: there is no padding |
+///
+/// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded structs:
+///
+/// ```
+/// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
+/// use sysvshm::{Key, SegmentOptions, field};
+///
+/// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[repr(C)]
+/// struct Record {
+///     kind: u8,
+///     value: i64,
+/// }
+///
+/// #[derive(Clone, Copy, Zeroable)]
+/// #[repr(C)]
+/// struct Shared {
+///     owners_private_pointer: *mut u8,
+///     ring: [Record; 64],
+/// }
+///
+/// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// let shared = segment.reference::<Shared>(0).unwrap();
+/// field!(shared, ring[9].value).set(-1);
+/// assert_eq!(field!(shared, ring).at(9).get().value, -1);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be viewed in shared memory: it is not plain data",
+    label = "not plain data",
+    note = "for a `#[repr(C)]` struct of plain data: `#[derive(Clone, Copy, sysvshm::bytemuck::Zeroable)]`, or one of `AnyBitPattern` and `Pod`"
+)]
+pub trait Viewable: Zeroable + Copy + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Zeroable + Copy + 'static> Viewable for T {}
 
 /// What can be read out of shared memory: types for which any bytes are a value.
 ///
@@ -36,7 +84,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
     note = "read an integer and convert it after checking (a `u8` compared with 0 for C's `bool`)",
     note = "for a `#[repr(C)]` struct of such integers: `#[derive(Clone, Copy, sysvshm::bytemuck::AnyBitPattern)]`"
 )]
-pub trait Readable: AnyBitPattern {}
+pub trait Readable: AnyBitPattern + Viewable {}
 
 #[diagnostic::do_not_recommend]
 impl<T: AnyBitPattern> Readable for T {}

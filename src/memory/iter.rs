@@ -3,7 +3,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use super::{Readable, SharedSlice};
+use super::{Readable, SharedSlice, Viewable};
 use crate::segment::{Access, ReadWrite};
 
 /// Copies of the elements of a [`SharedSlice`], each read when the iterator comes to it. Made by [`SharedSlice::iter`].
@@ -82,7 +82,7 @@ pub struct Chunks<'a, T, A: Access = ReadWrite> {
     len: usize,
 }
 
-impl<'a, T: Readable, A: Access> Chunks<'a, T, A> {
+impl<'a, T: Viewable, A: Access> Chunks<'a, T, A> {
     #[track_caller]
     pub(super) fn new(rest: SharedSlice<'a, T, A>, len: usize) -> Self {
         assert!(len != 0, "pieces of a shared slice must hold something");
@@ -99,7 +99,7 @@ impl<T, A: Access> fmt::Debug for Chunks<'_, T, A> {
     }
 }
 
-impl<'a, T: Readable, A: Access> Iterator for Chunks<'a, T, A> {
+impl<'a, T: Viewable, A: Access> Iterator for Chunks<'a, T, A> {
     type Item = SharedSlice<'a, T, A>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -117,7 +117,7 @@ impl<'a, T: Readable, A: Access> Iterator for Chunks<'a, T, A> {
     }
 }
 
-impl<T: Readable, A: Access> DoubleEndedIterator for Chunks<'_, T, A> {
+impl<T: Viewable, A: Access> DoubleEndedIterator for Chunks<'_, T, A> {
     fn next_back(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -130,6 +130,6 @@ impl<T: Readable, A: Access> DoubleEndedIterator for Chunks<'_, T, A> {
     }
 }
 
-impl<T: Readable, A: Access> ExactSizeIterator for Chunks<'_, T, A> {}
+impl<T: Viewable, A: Access> ExactSizeIterator for Chunks<'_, T, A> {}
 
-impl<T: Readable, A: Access> FusedIterator for Chunks<'_, T, A> {}
+impl<T: Viewable, A: Access> FusedIterator for Chunks<'_, T, A> {}

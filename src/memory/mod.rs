@@ -11,7 +11,7 @@ mod reference;
 mod slice;
 
 pub use access::Primitive;
-pub use element::{Readable, Storable};
+pub use element::{Readable, Storable, Viewable};
 pub use error::LayoutError;
 pub use iter::{Chunks, Iter};
 pub use reference::SharedRef;

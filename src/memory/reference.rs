@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::access;
 use super::bounds::check_run;
-use super::{LayoutError, Readable, SharedSlice, Storable};
+use super::{LayoutError, Readable, SharedSlice, Storable, Viewable};
 use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// One `T` in shared memory: what a `T *` into a segment is in C.
@@ -82,7 +82,7 @@ impl<T, A: Access> fmt::Debug for SharedRef<'_, T, A> {
     }
 }
 
-impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
+impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// A view of memory this crate did not map: `mmap`, another library's segment, an address handed over from C.
     ///
     /// # Errors
@@ -135,7 +135,10 @@ impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
     #[inline(always)]
     #[allow(unsafe_code, reason = "reads shared bytes")]
     #[must_use]
-    pub fn get(self) -> T {
+    pub fn get(self) -> T
+    where
+        T: Readable,
+    {
         // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped.
         unsafe { access::get(self.address.as_ptr()) }
     }
@@ -196,12 +199,12 @@ impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
     }
 
     /// What [`field!`](crate::field) expands to; not for direct use, but harmless: whatever the closure points to must lie inside
-    /// a `T`, and any bytes of a readable `T` are a readable `F`.
+    /// a `T`, and whether those bytes may be read or written is decided by the type `F`.
     #[doc(hidden)]
     #[inline(always)]
     #[track_caller]
     #[must_use]
-    pub fn project<F: Readable>(self, member: impl FnOnce(&T) -> *const F) -> SharedRef<'a, F, A> {
+    pub fn project<F: Viewable>(self, member: impl FnOnce(&T) -> *const F) -> SharedRef<'a, F, A> {
         let offset = offset_of_member(member);
         let inside = offset
             .checked_add(size_of::<F>())
@@ -224,16 +227,16 @@ impl<'a, T: Readable, A: Access> SharedRef<'a, T, A> {
 /// Where in a `T` the closure points, found on a private zeroed one: a `Deref` on the way then runs on real memory of ours, never on
 /// shared bytes, and shows up as an offset outside. Optimised builds fold all of this into a constant.
 #[inline(always)]
-fn offset_of_member<T: Readable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+fn offset_of_member<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
     #[inline]
-    fn on_stack<T: Readable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+    fn on_stack<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
         let zeroed: T = bytemuck::Zeroable::zeroed();
         member(&zeroed)
             .addr()
             .wrapping_sub((&raw const zeroed).addr())
     }
     #[inline]
-    fn on_heap<T: Readable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+    fn on_heap<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
         let zeroed: Box<T> = bytemuck::zeroed_box();
         member(&zeroed)
             .addr()
@@ -247,7 +250,7 @@ fn offset_of_member<T: Readable, F>(member: impl FnOnce(&T) -> *const F) -> usiz
     }
 }
 
-impl<T: Readable> SharedRef<'_, T, ReadWrite> {
+impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// Copies a value in.
     ///
     /// One store, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones in pieces. No
@@ -291,7 +294,7 @@ impl<T: Readable> SharedRef<'_, T, ReadWrite> {
     #[inline]
     pub fn update(self, change: impl FnOnce(T) -> T)
     where
-        T: Storable,
+        T: Readable + Storable,
     {
         self.set(change(self.get()));
     }
@@ -305,10 +308,7 @@ impl<T: Readable> SharedRef<'_, T, ReadWrite> {
     }
 }
 
-impl<'a, T: Readable, A: Access, const N: usize> SharedRef<'a, [T; N], A>
-where
-    [T; N]: Readable,
-{
+impl<'a, T: Viewable, A: Access, const N: usize> SharedRef<'a, [T; N], A> {
     /// One element of an array in shared memory: `&p->rates[index]`.
     ///
     /// # Panics
@@ -378,7 +378,7 @@ impl<A: Access> Segment<A> {
     /// segment.detach().unwrap();
     /// value.get();
     /// ```
-    pub fn reference<T: Readable>(
+    pub fn reference<T: Viewable>(
         &self,
         offset_bytes: usize,
     ) -> Result<SharedRef<'_, T, A>, LayoutError> {
@@ -400,7 +400,7 @@ impl<A: Access> Segment<A> {
 /// # Examples
 ///
 /// ```
-/// use sysvshm::bytemuck::AnyBitPattern;
+/// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
 /// use sysvshm::{Key, SegmentOptions, field};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
@@ -410,7 +410,7 @@ impl<A: Access> Segment<A> {
 ///     value: i64,
 /// }
 ///
-/// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[derive(Clone, Copy, Zeroable)] // not AnyBitPattern: bytemuck has it for arrays of types without padding only
 /// #[repr(C)]
 /// struct Shared {
 ///     r#type: i32,

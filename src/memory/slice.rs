@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use super::access;
 use super::bounds::{check_run, resolve};
-use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable};
+use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
 use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// A run of `T` in shared memory: what a `T *` and a length are in C.
@@ -79,7 +79,7 @@ impl<T, A: Access> fmt::Debug for SharedSlice<'_, T, A> {
     }
 }
 
-impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
+impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// A view of memory this crate did not map: `mmap`, another library's segment, an address handed over from C.
     ///
     /// # Errors
@@ -356,7 +356,10 @@ impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
     #[inline(always)]
     #[track_caller]
     #[must_use]
-    pub fn get(self, index: usize) -> T {
+    pub fn get(self, index: usize) -> T
+    where
+        T: Readable,
+    {
         self.at(index).get()
     }
 
@@ -379,7 +382,10 @@ impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
     #[inline(always)]
     #[track_caller]
     #[allow(unsafe_code, reason = "reads shared bytes")]
-    pub fn read_into(self, into: &mut [T]) {
+    pub fn read_into(self, into: &mut [T])
+    where
+        T: Readable,
+    {
         if into.len() != self.len {
             lengths_differ(into.len(), self.len);
         }
@@ -401,7 +407,10 @@ impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
     /// ```
     #[allow(unsafe_code, reason = "reads shared bytes")]
     #[must_use]
-    pub fn to_vec(self) -> Vec<T> {
+    pub fn to_vec(self) -> Vec<T>
+    where
+        T: Readable,
+    {
         let mut into = Vec::<T>::with_capacity(self.len);
         // SAFETY: as in `read_into`; the capacity is at least `len`.
         unsafe {
@@ -429,7 +438,10 @@ impl<'a, T: Readable, A: Access> SharedSlice<'a, T, A> {
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[must_use]
-    pub fn iter(self) -> Iter<'a, T, A> {
+    pub fn iter(self) -> Iter<'a, T, A>
+    where
+        T: Readable,
+    {
         Iter::new(self)
     }
 }
@@ -448,7 +460,7 @@ fn lengths_differ(private: usize, shared: usize) -> ! {
     panic!("a slice of length {private} does not match a shared slice of length {shared}")
 }
 
-impl<T: Readable> SharedSlice<'_, T, ReadWrite> {
+impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// Copies one element in. See [which access promises what](Self#which-access-promises-what).
     ///
     /// # Panics
@@ -497,7 +509,7 @@ impl<T: Readable> SharedSlice<'_, T, ReadWrite> {
     #[track_caller]
     pub fn update(self, index: usize, change: impl FnOnce(T) -> T)
     where
-        T: Storable,
+        T: Readable + Storable,
     {
         self.at(index).update(change);
     }
@@ -581,10 +593,7 @@ impl<T: Readable> SharedSlice<'_, T, ReadWrite> {
     #[inline]
     #[track_caller]
     #[allow(unsafe_code, reason = "reads and writes shared bytes")]
-    pub fn copy_within(self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize)
-    where
-        T: Storable,
-    {
+    pub fn copy_within(self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize) {
         let from = self.slice(range);
         let to = self.slice(dest..).slice(..from.len);
         // SAFETY: both runs are parts of this one, of one length; overlap is allowed.
@@ -627,7 +636,7 @@ impl<A: Access> Segment<A> {
     /// assert!(segment.slice::<f64>(8, 8).is_err());
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    pub fn slice<T: Readable>(
+    pub fn slice<T: Viewable>(
         &self,
         offset_bytes: usize,
         len: usize,
