@@ -40,6 +40,7 @@
 
 mod attach;
 mod id;
+mod open;
 mod options;
 mod pages;
 mod reclaim;
