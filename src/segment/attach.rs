@@ -142,6 +142,15 @@ fn checked_address(options: &SegmentOptions, id: SegmentId, flags: i32) -> Resul
             Hint::Text("this is page 0; leave the address out to let the system choose"),
         ));
     }
+    if os::FLAGS_MAY_REPLACE && !options.remap && flags & (libc::SHM_RDONLY | libc::SHM_RND) != 0 {
+        return Err(Error::refused(
+            shmat_call(id, address, flags),
+            ErrorKind::Unsupported,
+            Hint::Text(
+                "some kernels of this system would replace what is mapped there; attach read-write at a multiple of SHMLBA, or at any address",
+            ),
+        ));
+    }
     Ok(address)
 }
 

@@ -40,6 +40,7 @@
 
 mod attach;
 mod id;
+mod open;
 mod options;
 mod pages;
 mod reclaim;
@@ -345,7 +346,7 @@ impl<A: Access> Segment<A> {
 
     /// Allocates all pages now, so that no later touch waits for one, fails for want of one or raises SIGBUS.
     ///
-    /// Pages that exist already keep their contents. See `performance` in the README for what it moves out of the first writes.
+    /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.
     ///
     /// **C call:** `madvise(MADV_POPULATE_WRITE)`, or `MADV_POPULATE_READ` on a read-only attach. Linux 5.14.
     ///
