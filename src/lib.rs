@@ -15,7 +15,7 @@ pub use bytemuck;
 pub use error::{Error, ErrorKind};
 pub use flags::{AttachFlags, Mode};
 pub use key::Key;
-pub use memory::{SharedRef, SharedSlice};
+pub use memory::{SharedArray, SharedRef, SharedSlice};
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
     Status,

@@ -1,4 +1,6 @@
-//! [`LayoutError`]: why a view of shared bytes was refused.
+//! [`LayoutError`]: why a view of shared bytes was refused; [`ArrayError`]: why there is no array.
+
+use crate::error::Error;
 
 /// Why bytes cannot be viewed as what was asked for.
 ///
@@ -70,5 +72,41 @@ pub enum LayoutError {
 impl From<LayoutError> for std::io::Error {
     fn from(error: LayoutError) -> Self {
         Self::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
+/// Why an array could not be created or attached.
+///
+/// ```
+/// use sysvshm::memory::{ArrayError, LayoutError};
+/// use sysvshm::{ErrorKind, Key, SharedArray};
+///
+/// match SharedArray::<u64>::open(Key::random()?, 8) {
+///     Err(ArrayError::Kernel(error)) => assert_eq!(error.kind(), ErrorKind::NotFound),
+///     other => panic!("{other:?}"),
+/// }
+/// match SharedArray::<u64>::open(Key::random()?, usize::MAX) {
+///     Err(ArrayError::Layout(LayoutError::TooLarge { elements, .. })) => assert_eq!(elements, usize::MAX),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrayError {
+    /// A call failed.
+    #[error(transparent)]
+    Kernel(#[from] Error),
+    /// The bytes are not such an array.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl From<ArrayError> for std::io::Error {
+    fn from(error: ArrayError) -> Self {
+        match error {
+            ArrayError::Kernel(error) => error.into(),
+            ArrayError::Layout(error) => error.into(),
+        }
     }
 }
