@@ -18,7 +18,7 @@ mod primitive;
 mod tests;
 
 #[cfg(all(target_arch = "x86_64", not(miri), not(sysvshm_portable)))]
-#[path = "x86_64.rs"]
+#[path = "x86_64/mod.rs"]
 mod target;
 
 #[cfg(not(all(target_arch = "x86_64", not(miri), not(sysvshm_portable))))]
