@@ -229,11 +229,12 @@ unsafe fn move_element<From: Side, To: Side>(src: *const u8, dst: *mut u8, len: 
     let mut at = 0;
     // SAFETY: every step moves bytes `at..at + step` with `at + step <= len`, which the caller vouches for.
     unsafe {
-        while len - at >= 16 {
+        // Small elements are mostly structs of words, which are in registers as words: wide moves would have to gather them first.
+        while len > 32 && len - at >= 16 {
             To::store(dst.add(at), From::load::<__m128i>(src.add(at)));
             at += 16;
         }
-        if len & 8 != 0 {
+        while len - at >= 8 {
             To::store(dst.add(at), From::load::<u64>(src.add(at)));
             at += 8;
         }

@@ -20,9 +20,9 @@ use crate::sys::bytes;
 /// `len` bytes at `dst` are mapped and writable.
 #[inline(always)]
 pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: usize) {
-    if len <= 64 {
+    if len <= 128 {
         // SAFETY: the caller vouches for `len` bytes, and one byte repeated fits at any phase.
-        unsafe { fill_short(dst, [byte; 16], len) };
+        unsafe { fill_short(dst, [u64::from(byte) * (u64::MAX / 0xff); 2], len) };
         return;
     }
     // SAFETY: memset with its own contract, which the caller's promise covers; the operands as in `copy::call_copy`.
@@ -37,14 +37,14 @@ pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: u
 /// # Safety
 /// `len` bytes at `dst` are mapped and writable.
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u8; 16], len: usize) {
-    if len <= 64 {
+pub(in crate::memory::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u64; 2], len: usize) {
+    if len <= 128 {
         // SAFETY: the caller's own promise.
         unsafe { fill_short(dst, pattern, len) };
         return;
     }
-    // SAFETY: an array of 16 bytes is as large as the register and valid as one.
-    let value = unsafe { core::mem::transmute::<[u8; 16], __m128i>(pattern) };
+    // SAFETY: two words are as large as the register and valid as one.
+    let value = unsafe { core::mem::transmute::<[u64; 2], __m128i>(pattern) };
     // Whole blocks of 64 bytes from the front, then the last 64 bytes once more or for the first time: the run ends on
     // a multiple of the period, so the pattern starts there in phase.
     // SAFETY: the loop stores below `dst + len - 64 + 64`; the last block ends at `dst + len`. The caller vouches for both.
@@ -69,20 +69,28 @@ pub(in crate::memory::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u8;
     }
 }
 
-/// Up to 64 bytes of a pattern, in moves that overlap; the period divides `len`, and so each move starts in phase.
+/// Up to 128 bytes of a pattern, in moves that overlap; the period divides `len`, and so each move starts in phase.
 ///
 /// # Safety
 /// `len` bytes at `dst` are mapped and writable.
 #[inline(always)]
-unsafe fn fill_short(dst: *mut u8, pattern: [u8; 16], len: usize) {
-    let word = u64::from_ne_bytes(pattern[..8].try_into().unwrap_or_default());
+unsafe fn fill_short(dst: *mut u8, pattern: [u64; 2], len: usize) {
+    let word = pattern[0];
     // SAFETY: every store ends at or before `dst + len`, which the caller vouches for.
     unsafe {
         if len >= 16 {
-            let value = core::mem::transmute::<[u8; 16], __m128i>(pattern);
+            let value = core::mem::transmute::<[u64; 2], __m128i>(pattern);
             Unit::store(dst, value);
             if len > 32 {
                 Unit::store(dst.add(16), value);
+                if len > 64 {
+                    Unit::store(dst.add(32), value);
+                    Unit::store(dst.add(48), value);
+                    if len > 96 {
+                        Unit::store(dst.add(64), value);
+                        Unit::store(dst.add(80), value);
+                    }
+                }
                 Unit::store(dst.add(len - 32), value);
             }
             Unit::store(dst.add(len - 16), value);
@@ -96,7 +104,7 @@ unsafe fn fill_short(dst: *mut u8, pattern: [u8; 16], len: usize) {
             Unit::store(dst, word as u16);
             Unit::store(dst.add(len - 2), word as u16);
         } else if len == 1 {
-            Unit::store(dst, pattern[0]);
+            Unit::store(dst, word as u8);
         }
     }
 }
