@@ -1,0 +1,139 @@
+//! One error type for all kernel calls: which call, with which arguments, what went wrong, and what to do about it.
+//!
+//! `errno` alone answers little here: `EINVAL` from shmget(2) means either that a size is out of range or that an existing segment is
+//! smaller than was asked, and `ENOSPC` has nothing to do with any disk. So a failed call is looked into at once: the crate asks the
+//! kernel for the limits and for the segment that stood in the way, keeps the numbers in the [`Error`], and prints them.
+//!
+//! ```
+//! use sysvshm::{ErrorKind, Key, SegmentOptions};
+//!
+//! let segment = SegmentOptions::new().size_bytes(100).create_new(Key::random()?)?;
+//! let key = segment.status()?.key();
+//! let error = SegmentOptions::new().size_bytes(5000).open(key).unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+//! assert_eq!(error.raw_os_error(), Some(22)); // EINVAL
+//! assert!(error.to_string().contains("has 100 bytes"));
+//! segment.mark_for_removal()?;
+//! # Ok::<(), sysvshm::Error>(())
+//! ```
+//!
+//! An `Error` is a plain value: building and dropping one allocates nothing (an error of `ftok` holds its path, the one exception),
+//! so the calls that may run in a signal handler stay allowed there when they fail.
+
+mod call;
+mod diagnosis;
+mod hint;
+mod kind;
+
+pub(crate) use call::{Access, Call, ShmctlCommand};
+pub(crate) use hint::Hint;
+pub use kind::ErrorKind;
+
+use crate::sys::Errno;
+use std::io;
+
+/// Why a System V call failed, or why this crate refused to make it.
+///
+/// The message reads `call(arguments): what happened (ERRNO); what to do`. See the [module](self) for an example.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{call}: {kind}{}{hint}", kind::Name(*errno))]
+pub struct Error {
+    call: Call,
+    kind: ErrorKind,
+    /// 0 when the crate refused by itself.
+    errno: i32,
+    hint: Hint,
+}
+
+impl Error {
+    /// A call that failed. Looks at once for the cause, as long as it can still be seen.
+    pub(crate) fn from_call(call: Call, errno: Errno) -> Self {
+        let (kind, hint) = diagnosis::diagnose(&call, errno.0);
+        Self {
+            call,
+            kind,
+            errno: errno.0,
+            hint,
+        }
+    }
+
+    /// Something this crate refuses before any call, or finds in what a call answered.
+    pub(crate) fn refused(call: Call, kind: ErrorKind, hint: Hint) -> Self {
+        Self {
+            call,
+            kind,
+            errno: 0,
+            hint,
+        }
+    }
+
+    /// A prefault that stood in for a SIGBUS at the first touch of a missing huge page.
+    pub(crate) fn into_huge_pages_missing(mut self) -> Self {
+        self.kind = ErrorKind::HugePagesUnavailable;
+        self.hint = Hint::Text(
+            "the segment seems to use explicit huge pages, nothing says that they were set aside, and bringing them all in failed; have more reserved (vm.nr_hugepages), or promise that they suffice (assume_huge_pages_suffice)",
+        );
+        self
+    }
+
+    /// What went wrong, in a form to match on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The value of `errno`, or `None` if the crate refused before making a call.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        (self.errno != 0).then_some(self.errno)
+    }
+
+    /// The C function that failed or that would have been called, such as `"shmget"`.
+    #[must_use]
+    pub fn call(&self) -> &'static str {
+        self.call.function()
+    }
+
+    /// What to do about it, with the numbers that matter; `None` where nothing useful is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = self.hint.to_string();
+        text.strip_prefix("; ").map(str::to_owned)
+    }
+}
+
+/// Keeps the kind as far as `std` has one, and the whole error as the inner one.
+///
+/// ```
+/// use sysvshm::{Key, SegmentOptions};
+///
+/// fn open() -> std::io::Result<()> {
+///     SegmentOptions::new().open(Key::random()?)?;
+///     Ok(())
+/// }
+/// assert_eq!(open().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+/// ```
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            ErrorKind::NotFound | ErrorKind::NoSuchSegment => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::PermissionDenied
+            | ErrorKind::NotOwner
+            | ErrorKind::ForeignCreator
+            | ErrorKind::HugePagesNotPermitted => io::ErrorKind::PermissionDenied,
+            ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
+            ErrorKind::Interrupted => io::ErrorKind::Interrupted,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::InvalidInput
+            | ErrorKind::SizeOutOfRange
+            | ErrorKind::LargerThanSegment
+            | ErrorKind::InvalidAddress
+            | ErrorKind::OutOfBounds => io::ErrorKind::InvalidInput,
+            // The rest has no word of its own in std; errno still tells the common ones apart.
+            _ if error.errno != 0 => io::Error::from_raw_os_error(error.errno).kind(),
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}

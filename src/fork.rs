@@ -1,0 +1,94 @@
+//! Telling a forked child from its parent, for handles that must not act twice.
+//!
+//! A fork copies every handle. What such a copy may do differs: detaching the child's own mapping is right, removing the parent's segment is
+//! not. Process ids cannot tell them apart for sure: numbers repeat, and a child in another pid namespace may have its parent's
+//! number. So one page of memory is marked `MADV_WIPEONFORK` (madvise(2), Linux 4.14): the child finds zeros in it.
+//!
+//! Each process draws an [`Epoch`] when it first asks, handles keep the one they were made in, and comparing costs one load. Where the
+//! advice is missing, the process id stands in for the epoch, at the cost of a system call and with the weakness described.
+#![allow(unsafe_code)] // One page of private memory, read and written as an atomic.
+
+use crate::sys::mapping::{self, Protection};
+use crate::sys::{Errno, os, process};
+use once_cell::sync::OnceCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which process a handle was made in, as far as forks go. Never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(u64);
+
+/// The page that a fork wipes, or `None` where the system cannot do that. It stays mapped as long as the process lives.
+///
+/// Running out of memory is not remembered: the next handle tries again, and no handle exists whose epoch would change by that.
+static PAGE: OnceCell<Option<&'static AtomicU64>> = OnceCell::new();
+/// The last epoch drawn. A fork copies it, so a child draws one that no inherited handle has.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+impl Epoch {
+    /// The epoch of the running process, for a new handle.
+    ///
+    /// Fails with the errno of `mmap` when the first handle of a process finds no memory for the page.
+    pub(crate) fn current() -> Result<Self, Errno> {
+        Ok(Self::read(*PAGE.get_or_try_init(map_page)?))
+    }
+
+    /// Whether the running process is the one this epoch was drawn in.
+    pub(crate) fn is_current(self) -> bool {
+        // Whoever holds an epoch has initialised the cell, in this process or in the one it was forked from.
+        self == Self::read(PAGE.get().copied().flatten())
+    }
+
+    fn read(page: Option<&AtomicU64>) -> Self {
+        let Some(page) = page else {
+            return Self(u64::from(process::pid().unsigned_abs()));
+        };
+        // Relaxed: the value is only compared, it publishes nothing.
+        match page.load(Ordering::Relaxed) {
+            0 => Self::draw(page),
+            epoch => Self(epoch),
+        }
+    }
+
+    #[cold]
+    fn draw(page: &AtomicU64) -> Self {
+        let fresh = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        // Two threads may draw at once: the first to store decides for the process.
+        match page.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Self(fresh),
+            Err(epoch) => Self(epoch),
+        }
+    }
+}
+
+fn map_page() -> Result<Option<&'static AtomicU64>, Errno> {
+    let Some(advice) = os::MADV_WIPEONFORK else {
+        return Ok(None);
+    };
+    let len = process::page_size();
+    let page = mapping::map_anonymous(len, Protection::ReadWrite)?;
+    // SAFETY: the page is mapped and nobody knows of it yet, so nobody relies on what a child finds in it.
+    if let Err(errno) = unsafe { mapping::advise(page, len, advice) } {
+        // SAFETY: as above; it is given up here.
+        let _ = unsafe { mapping::unmap(page, len) };
+        return match errno.0 {
+            // A kernel before 4.14 does not know the advice and never will.
+            libc::EINVAL => Ok(None),
+            _ => Err(errno),
+        };
+    }
+    // SAFETY: the page is zeroed, aligned, private to this process and never unmapped from here on.
+    Ok(Some(unsafe { page.cast::<AtomicU64>().as_ref() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_keeps_its_epoch_across_threads() {
+        let here = Epoch::current().unwrap();
+        let there = std::thread::spawn(Epoch::current).join().unwrap().unwrap();
+        assert_eq!(here, there);
+        assert!(here.is_current());
+    }
+}

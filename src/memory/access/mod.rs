@@ -1,0 +1,320 @@
+//! The one module that reads or writes shared bytes.
+//!
+//! Everything takes raw pointers and lengths; who calls checks bounds and lifetimes first. Bulk copies promise bytes;
+//! [`get`], [`set`] and the atomics promise that an element of 1, 2, 4 or 8 bytes at a multiple of its size is never torn.
+//! `--cfg sysvshm_portable` swaps the assembly for accesses that sanitizers and Miri understand.
+#![allow(
+    unsafe_code,
+    reason = "this is where shared bytes are touched; every function states what its caller must have checked"
+)]
+#![allow(dead_code, reason = "the floors above are still being built")]
+
+use core::mem::{MaybeUninit, size_of};
+use core::sync::atomic::Ordering;
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+mod primitive;
+#[cfg(test)]
+mod tests;
+
+#[cfg(all(target_arch = "x86_64", not(miri), not(sysvshm_portable)))]
+#[path = "x86_64.rs"]
+mod target;
+
+#[cfg(not(all(target_arch = "x86_64", not(miri), not(sysvshm_portable))))]
+#[path = "portable.rs"]
+mod target;
+
+pub use primitive::Primitive;
+
+/// What the two implementations provide for each unsigned width; everything else is built from these five.
+pub(crate) trait Word: Copy + Eq {
+    /// # Safety
+    /// `p` is a multiple of the size, mapped, readable and writable.
+    unsafe fn load(p: *const Self, order: Ordering) -> Self;
+    /// A load that is one on read-only pages too.
+    ///
+    /// # Safety
+    /// `p` is a multiple of the size, mapped and readable; the integer is no wider than a pointer.
+    unsafe fn load_read_only(p: *const Self, order: Ordering) -> Self;
+    /// # Safety
+    /// `p` is a multiple of the size, mapped and writable.
+    unsafe fn store(p: *mut Self, value: Self, order: Ordering);
+    /// # Safety
+    /// As [`Word::store`].
+    unsafe fn swap(p: *mut Self, value: Self, order: Ordering) -> Self;
+    /// # Safety
+    /// As [`Word::store`].
+    unsafe fn compare_exchange(
+        p: *mut Self,
+        current: Self,
+        new: Self,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<Self, Self>;
+    /// Wraps around on overflow.
+    ///
+    /// # Safety
+    /// As [`Word::store`].
+    unsafe fn fetch_add(p: *mut Self, value: Self, order: Ordering) -> Self;
+}
+
+/// Refuses the orderings a load cannot have, as std's atomics do.
+#[inline(always)]
+#[track_caller]
+fn check_load(order: Ordering) {
+    match order {
+        Ordering::Release => panic!("there is no such thing as a release load"),
+        Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
+        _ => {}
+    }
+}
+
+/// Refuses the orderings a store cannot have, as std's atomics do.
+#[inline(always)]
+#[track_caller]
+fn check_store(order: Ordering) {
+    match order {
+        Ordering::Acquire => panic!("there is no such thing as an acquire store"),
+        Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
+        _ => {}
+    }
+}
+
+/// Copies private bytes into shared memory.
+///
+/// Each byte is written at least once, in any order, in pieces of any size.
+///
+/// # Safety
+/// `len` initialised bytes at `src` are private; `len` bytes at `dst_shared` are mapped and writable; no overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_in(dst_shared: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: the caller's own promise.
+    unsafe { target::copy_in(dst_shared, src, len) }
+}
+
+/// Copies shared bytes out into private memory, which it initialises.
+///
+/// # Safety
+/// `len` bytes at `src_shared` are mapped and readable; `len` bytes at `dst` are private and writable; no overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_out(src_shared: *const u8, dst: *mut u8, len: usize) {
+    // SAFETY: the caller's own promise.
+    unsafe { target::copy_out(src_shared, dst, len) }
+}
+
+/// Copies shared bytes to shared bytes; the runs may overlap, as with C's `memmove`.
+///
+/// # Safety
+/// `len` bytes are mapped and readable at `src_shared`, mapped and writable at `dst_shared`.
+#[inline(always)]
+pub(crate) unsafe fn copy_within(src_shared: *const u8, dst_shared: *mut u8, len: usize) {
+    // SAFETY: the caller's own promise.
+    unsafe { target::copy_within(src_shared, dst_shared, len) }
+}
+
+/// Reads one element of any size at any alignment; of 1, 2, 4 or 8 bytes at a multiple of the size: never torn.
+///
+/// (8 bytes: on 64-bit targets.)
+///
+/// # Safety
+/// `size_of::<T>()` bytes at `src_shared` are mapped and readable.
+#[inline(always)]
+pub(crate) unsafe fn get<T: AnyBitPattern>(src_shared: *const T) -> T {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the caller vouches for the shared side; the private side is a local of the right size.
+    unsafe { target::read_element(src_shared.cast(), &raw mut value) };
+    // SAFETY: every byte was just written, and `T` is valid for any bytes.
+    unsafe { value.assume_init() }
+}
+
+/// Writes one element of any size at any alignment; of 1, 2, 4 or 8 bytes at a multiple of the size: never torn.
+///
+/// (8 bytes: on 64-bit targets.)
+///
+/// # Safety
+/// `size_of::<T>()` bytes at `dst_shared` are mapped and writable.
+#[inline(always)]
+pub(crate) unsafe fn set<T: NoUninit>(dst_shared: *mut T, value: T) {
+    // SAFETY: the caller vouches for the shared side; the private side is a value without uninitialised bytes.
+    unsafe { target::write_element(dst_shared.cast(), &raw const value) }
+}
+
+/// How much of a wide pattern is laid out privately before it is copied in block by block.
+const BLOCK: usize = 1024;
+
+/// Writes `value` into each of `count` consecutive elements, at any alignment.
+///
+/// # Safety
+/// `count * size_of::<T>()` does not overflow, and that many bytes at `dst_shared` are mapped and writable.
+#[inline(always)]
+pub(crate) unsafe fn fill<T: NoUninit>(dst_shared: *mut T, value: T, count: usize) {
+    let dst = dst_shared.cast::<u8>();
+    let (size, bytes) = (size_of::<T>(), bytemuck::bytes_of(&value));
+    if bytes.is_empty() {
+        return;
+    }
+    if bytes.iter().all(|&byte| byte == bytes[0]) {
+        // SAFETY: the caller vouches for `count` elements.
+        unsafe { target::fill_byte(dst, bytes[0], count * size) };
+    } else if size <= 16 && size.is_power_of_two() {
+        let mut pattern = [0; 16];
+        for part in pattern.chunks_exact_mut(size) {
+            part.copy_from_slice(bytes);
+        }
+        // SAFETY: the caller vouches for `count` elements, and the size of one divides their bytes and 16.
+        unsafe { target::fill_pattern(dst, pattern, count * size) };
+    } else if size <= BLOCK / 2 {
+        // SAFETY: the caller's own promise.
+        unsafe { fill_blocks(dst, bytes, count) };
+    } else {
+        for index in 0..count {
+            // SAFETY: element `index` is one of the caller's `count`.
+            let element = unsafe { dst.add(index * size) };
+            // SAFETY: as above; `bytes` is private.
+            unsafe { copy_in(element, bytes.as_ptr(), size) };
+        }
+    }
+}
+
+/// Fills with an element of an awkward size: as many as fit are laid out privately once, then copied in again and again.
+///
+/// # Safety
+/// As [`fill`]; `element` has 1 to `BLOCK` bytes.
+unsafe fn fill_blocks(dst: *mut u8, element: &[u8], count: usize) {
+    let mut block = [0; BLOCK];
+    let size = element.len();
+    let whole = (BLOCK / size).min(count) * size;
+    for part in block[..whole].chunks_exact_mut(size) {
+        part.copy_from_slice(element);
+    }
+    let (mut at, end) = (0, count * size);
+    while at < end {
+        let len = whole.min(end - at);
+        // SAFETY: `at + len <= end`, and the caller vouches for the bytes up to `end`.
+        let part = unsafe { dst.add(at) };
+        // SAFETY: as above; `len <= BLOCK` bytes of a private array.
+        unsafe { copy_in(part, block.as_ptr(), len) };
+        at += len;
+    }
+}
+
+/// Reads an integer atomically.
+///
+/// # Panics
+/// On `Release` and `AcqRel`, as std's atomics.
+///
+/// # Safety
+/// `p` is a multiple of the size, mapped, readable and writable.
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_load<P: Primitive>(p: *const P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::load(p.cast(), order) })
+}
+
+/// Reads an integer atomically from memory that this process may have mapped read-only.
+///
+/// # Panics
+/// On `Release` and `AcqRel`, as std's atomics.
+///
+/// # Safety
+/// `p` is a multiple of the size, mapped and readable; the integer is no wider than a pointer.
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_load_read_only<P: Primitive>(p: *const P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::load_read_only(p.cast(), order) })
+}
+
+/// Writes an integer atomically.
+///
+/// # Panics
+/// On `Acquire` and `AcqRel`, as std's atomics.
+///
+/// # Safety
+/// `p` is a multiple of the size, mapped and writable.
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_store<P: Primitive>(p: *mut P, value: P, order: Ordering) {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    unsafe { P::Bits::store(p.cast(), value.to_bits(), order) }
+}
+
+/// Writes an integer atomically and returns what was there.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+pub(crate) unsafe fn atomic_swap<P: Primitive>(p: *mut P, value: P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::swap(p.cast(), value.to_bits(), order) })
+}
+
+/// Writes `new` if the integer is `current`; returns what was there, as `Ok` if it was written.
+///
+/// # Panics
+/// On a `failure` ordering of `Release` or `AcqRel`, as std's atomics.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_compare_exchange<P: Primitive>(
+    p: *mut P,
+    current: P,
+    new: P,
+    success: Ordering,
+    failure: Ordering,
+) -> Result<P, P> {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    match unsafe {
+        P::Bits::compare_exchange(p.cast(), current.to_bits(), new.to_bits(), success, failure)
+    } {
+        Ok(old) => Ok(P::from_bits(old)),
+        Err(old) => Err(P::from_bits(old)),
+    }
+}
+
+/// Replaces the integer by `change` of it, again if another got in between; returns what was there.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+pub(crate) unsafe fn atomic_update<P: Primitive>(
+    p: *mut P,
+    order: Ordering,
+    change: impl Fn(P) -> P,
+) -> P {
+    // The first look needs no ordering: only the exchange that succeeds publishes or acquires anything.
+    // SAFETY: the caller's own promise.
+    let mut old = unsafe { atomic_load(p, Ordering::Relaxed) };
+    loop {
+        // SAFETY: the caller's own promise.
+        match unsafe { atomic_compare_exchange(p, old, change(old), order, Ordering::Relaxed) } {
+            Ok(old) => return old,
+            Err(now) => old = now,
+        }
+    }
+}
+
+/// Adds, wrapping around, and returns what was there.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+pub(crate) unsafe fn atomic_fetch_add<P: Primitive>(p: *mut P, value: P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::fetch_add(p.cast(), value.to_bits(), order) })
+}
+
+/// Subtracts, wrapping around, and returns what was there.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+pub(crate) unsafe fn atomic_fetch_sub<P: Primitive>(p: *mut P, value: P, order: Ordering) -> P {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    P::from_bits(unsafe { P::Bits::fetch_add(p.cast(), value.negated().to_bits(), order) })
+}

@@ -1,0 +1,104 @@
+//! Which integers have atomic operations.
+
+use bytemuck::Pod;
+
+use super::Word;
+
+/// An integer of 8, 16, 32 or 64 bits: what the atomic operations of the views work on.
+///
+/// Sealed: `i8` to `i64`, `u8` to `u64`, `isize` and `usize`. 64-bit integers only where the target has 64-bit atomics.
+/// `isize` and `usize` are for C's `long` and `size_t` between processes of one width; what 32-bit and 64-bit processes
+/// share wants a fixed width.
+pub trait Primitive: Pod + Ord + sealed::Sealed {
+    /// The std atomic with the same size and bits.
+    type Atomic: 'static;
+    #[doc(hidden)]
+    #[allow(private_bounds, reason = "sealed: nobody else names or implements it")]
+    type Bits: Word;
+    #[doc(hidden)]
+    fn to_bits(self) -> Self::Bits;
+    #[doc(hidden)]
+    fn from_bits(bits: Self::Bits) -> Self;
+    #[doc(hidden)]
+    fn negated(self) -> Self;
+    #[doc(hidden)]
+    fn and(self, other: Self) -> Self;
+    #[doc(hidden)]
+    fn or(self, other: Self) -> Self;
+    #[doc(hidden)]
+    fn xor(self, other: Self) -> Self;
+    #[doc(hidden)]
+    fn complement(self) -> Self;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! primitive {
+    ($($t:ty as $bits:ty, $atomic:ident;)*) => {$(
+        impl sealed::Sealed for $t {}
+
+        impl Primitive for $t {
+            type Atomic = core::sync::atomic::$atomic;
+            type Bits = $bits;
+            #[inline(always)]
+            fn to_bits(self) -> $bits {
+                self as $bits
+            }
+            #[inline(always)]
+            fn from_bits(bits: $bits) -> Self {
+                bits as $t
+            }
+            #[inline(always)]
+            fn negated(self) -> Self {
+                self.wrapping_neg()
+            }
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                self & other
+            }
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                self | other
+            }
+            #[inline(always)]
+            fn xor(self, other: Self) -> Self {
+                self ^ other
+            }
+            #[inline(always)]
+            fn complement(self) -> Self {
+                !self
+            }
+        }
+
+        const _: () = assert!(size_of::<$t>() == size_of::<$bits>() && size_of::<$t>() == size_of::<core::sync::atomic::$atomic>());
+    )*};
+}
+
+primitive! {
+    u8 as u8, AtomicU8;
+    i8 as u8, AtomicI8;
+    u16 as u16, AtomicU16;
+    i16 as u16, AtomicI16;
+    u32 as u32, AtomicU32;
+    i32 as u32, AtomicI32;
+}
+
+#[cfg(target_has_atomic = "64")]
+primitive! {
+    u64 as u64, AtomicU64;
+    i64 as u64, AtomicI64;
+}
+
+#[cfg(target_pointer_width = "32")]
+primitive! {
+    usize as u32, AtomicUsize;
+    isize as u32, AtomicIsize;
+}
+
+#[cfg(target_pointer_width = "64")]
+primitive! {
+    usize as u64, AtomicUsize;
+    isize as u64, AtomicIsize;
+}

@@ -1,0 +1,5 @@
+//! Typed views of shared bytes.
+
+pub(crate) mod access;
+
+pub use access::Primitive;

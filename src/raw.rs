@@ -1,0 +1,259 @@
+//! The calls under their C names, for the first, mechanical step of a port.
+//!
+//! A C program that is to become Rust can first be carried over line by line: the same calls in the same order, with the flags of each call in a
+//! type of its own, identifiers and addresses as C has them, `-1` and `errno` turned into [`Result`]. Once it runs, its calls are replaced by
+//! [`Segment`](crate::Segment) and its relatives, one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
+//! [`Segment::from_raw`](crate::Segment::from_raw) take over what these calls return.
+//!
+//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory from under
+//! whoever uses it.
+//!
+//! ```
+//! use sysvshm::raw::{self, Command, GetFlags};
+//! use sysvshm::{AttachFlags, Key};
+//! use std::ptr;
+//!
+//! //  int id = shmget(IPC_PRIVATE, 5 * sizeof(int), IPC_CREAT | 0666);
+//! let id = raw::shmget(Key::PRIVATE, 5 * size_of::<i32>(), GetFlags::IPC_CREAT | GetFlags::mode(0o666))?;
+//! //  int *p = shmat(id, NULL, 0);
+//! // SAFETY: without SHM_REMAP nothing is replaced.
+//! let p = unsafe { raw::shmat(id, ptr::null(), AttachFlags::empty()) }?.cast::<i32>();
+//! //  *p = 1;
+//! // SAFETY: the segment has room for five ints and no other process knows of it.
+//! unsafe { p.write(1) };
+//! //  struct shmid_ds ds; shmctl(id, IPC_STAT, &ds);
+//! let mut ds = raw::empty_shmid_ds();
+//! raw::shmctl(id, Command::IpcStat(&mut ds))?;
+//! assert_eq!((ds.shm_segsz, ds.shm_nattch), (20, 1));
+//! //  shmdt(p); shmctl(id, IPC_RMID, NULL);
+//! // SAFETY: `p` is not used any more.
+//! unsafe { raw::shmdt(p.as_ptr().cast()) }?;
+//! raw::shmctl(id, Command::IpcRmid)?;
+//! # Ok::<(), sysvshm::Error>(())
+//! ```
+//!
+//! # What this does not protect you from
+//!
+//! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other processes write there.
+
+use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
+pub use crate::flags::{AttachFlags, GetFlags};
+use crate::key::Key;
+use crate::sys::{self, os, shm};
+use std::ffi::c_void;
+use std::path::Path;
+use std::ptr::NonNull;
+
+#[cfg(target_os = "linux")]
+pub use crate::sys::os::{shm_info, shminfo};
+pub use libc::shmid_ds;
+
+/// `ftok(path, id)`; see [`Key::ftok`], which this is.
+///
+/// # Errors
+///
+/// [`KeyFile`](ErrorKind::KeyFile) with the errno of `stat(2)`.
+///
+/// ```
+/// use sysvshm::{Key, raw};
+/// let file = tempfile::NamedTempFile::new().unwrap();
+/// assert_eq!(raw::ftok(file.path(), 0)?, Key::ftok(file.path(), 0)?); // id 0 and all
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+pub fn ftok(path: impl AsRef<Path>, id: i32) -> Result<Key, Error> {
+    Key::ftok(path, id)
+}
+
+/// `shmget(key, size, flags)`: the identifier of a segment, found or created.
+///
+/// # Errors
+///
+/// See [`SegmentOptions::create_new`](crate::SegmentOptions::create_new) and [`open`](crate::SegmentOptions::open).
+///
+/// ```
+/// use sysvshm::raw::{self, Command, GetFlags};
+/// use sysvshm::{ErrorKind, Key};
+///
+/// let key = Key::random()?;
+/// assert_eq!(raw::shmget(key, 0, GetFlags::empty()).unwrap_err().kind(), ErrorKind::NotFound);
+/// let id = raw::shmget(key, 1, GetFlags::IPC_CREAT | GetFlags::mode(0o600))?;
+/// assert_eq!(raw::shmget(key, 0, GetFlags::empty())?, id);
+/// raw::shmctl(id, Command::IpcRmid)?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
+    let (key, flags) = (key.as_raw(), flags.bits());
+    shm::shmget(key, size, flags)
+        .map_err(|errno| Error::from_call(Call::Shmget { key, size, flags }, errno))
+}
+
+/// `shmat(id, address, flags)`: where the segment is attached now.
+///
+/// C's `(void *) -1` becomes an error, and so does an address on page 0, which Linux maps for root with `SHM_RND` and an address below one page.
+///
+/// # Errors
+///
+/// See [`SegmentOptions::attach`](crate::SegmentOptions::attach).
+///
+/// # Safety
+///
+/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address` for the length of the segment.
+#[allow(unsafe_code)]
+pub unsafe fn shmat(
+    id: i32,
+    address: *const c_void,
+    flags: AttachFlags,
+) -> Result<NonNull<c_void>, Error> {
+    let call = Call::Shmat {
+        id,
+        address: address.addr(),
+        flags: flags.bits(),
+    };
+    let page_zero =
+        flags.contains(AttachFlags::ROUND) && !address.is_null() && address.addr() < os::shmlba();
+    if page_zero {
+        let hint = Hint::Text("this rounds down to page 0; pass a null pointer for any address");
+        return Err(Error::refused(call, ErrorKind::InvalidAddress, hint));
+    }
+    // SAFETY: the caller answers for the range that SHM_REMAP replaces.
+    unsafe { shm::shmat(id, address, flags.bits()) }.map_err(|errno| Error::from_call(call, errno))
+}
+
+/// `shmdt(address)`.
+///
+/// # Errors
+///
+/// [`NotAttached`](ErrorKind::NotAttached) (`EINVAL`): no attach starts at this address.
+///
+/// # Safety
+///
+/// Nothing may use the memory afterwards, and no [`Segment`](crate::Segment) may own the attach.
+#[allow(unsafe_code)]
+pub unsafe fn shmdt(address: *const c_void) -> Result<(), Error> {
+    let call = Call::Shmdt {
+        address: address.addr(),
+    };
+    // SAFETY: the caller gives the memory up.
+    unsafe { shm::shmdt(address) }.map_err(|errno| Error::from_call(call, errno))
+}
+
+/// What [`shmctl`] shall do, with the buffer that C passes as a pointer to whatever the command takes.
+#[doc(alias = "cmd")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Command<'a> {
+    /// Mark the segment for removal.
+    #[doc(alias = "IPC_RMID")]
+    IpcRmid,
+    /// Take owner, group and the nine mode bits from the buffer.
+    #[doc(alias = "IPC_SET")]
+    IpcSet(&'a shmid_ds),
+    /// Fill the buffer.
+    #[doc(alias = "IPC_STAT")]
+    IpcStat(&'a mut shmid_ds),
+    /// Keep the pages in memory. Linux.
+    #[doc(alias = "SHM_LOCK")]
+    ShmLock,
+    /// Let them be swapped out again. Linux.
+    #[doc(alias = "SHM_UNLOCK")]
+    ShmUnlock,
+    /// The limits of the IPC namespace. The id is ignored; the result is the highest slot in use.
+    #[cfg(target_os = "linux")]
+    #[doc(alias = "IPC_INFO")]
+    IpcInfo(&'a mut shminfo),
+    /// What is in use. The id is ignored; the result is the highest slot in use.
+    #[cfg(target_os = "linux")]
+    #[doc(alias = "SHM_INFO")]
+    ShmInfo(&'a mut shm_info),
+    /// As `IpcStat`, but the id is a slot number; the result is the segment's id.
+    #[cfg(target_os = "linux")]
+    #[doc(alias = "SHM_STAT")]
+    ShmStat(&'a mut shmid_ds),
+    /// As `ShmStat`, without read permission. Linux 4.17.
+    #[cfg(target_os = "linux")]
+    #[doc(alias = "SHM_STAT_ANY")]
+    ShmStatAny(&'a mut shmid_ds),
+}
+
+/// `shmctl(id, command, buffer)`. Returns what C returns: 0, or what the command says.
+///
+/// # Errors
+///
+/// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`), [`NotOwner`](ErrorKind::NotOwner) (`EPERM`),
+/// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`), and as the methods of [`SegmentId`](crate::SegmentId) say.
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::raw::{self, Command};
+///
+/// let mut limits = raw::shminfo::default();
+/// raw::shmctl(0, Command::IpcInfo(&mut limits))?;
+/// assert_eq!(limits.shmmin, 1);
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+pub fn shmctl(id: i32, command: Command<'_>) -> Result<i32, Error> {
+    let (name, result) = match command {
+        Command::IpcRmid => (ShmctlCommand::Remove, shm::shmctl_rmid(id).map(|()| 0)),
+        Command::IpcSet(buffer) => (set_command(buffer), shm::shmctl_set(id, buffer).map(|()| 0)),
+        Command::IpcStat(buffer) => (
+            ShmctlCommand::Status,
+            shm::shmctl_stat(id).map(|status| {
+                *buffer = status;
+                0
+            }),
+        ),
+        Command::ShmLock => (ShmctlCommand::Lock, shm::shmctl_lock(id, true).map(|()| 0)),
+        Command::ShmUnlock => (
+            ShmctlCommand::Unlock,
+            shm::shmctl_lock(id, false).map(|()| 0),
+        ),
+        #[cfg(target_os = "linux")]
+        Command::IpcInfo(buffer) => (ShmctlCommand::Limits, fill(buffer, os::ipc_info())),
+        #[cfg(target_os = "linux")]
+        Command::ShmInfo(buffer) => (ShmctlCommand::Usage, fill(buffer, os::shm_info())),
+        #[cfg(target_os = "linux")]
+        Command::ShmStat(buffer) => (ShmctlCommand::SlotStatus, fill(buffer, os::shm_stat(id))),
+        #[cfg(target_os = "linux")]
+        Command::ShmStatAny(buffer) => (
+            ShmctlCommand::SlotStatusAny,
+            fill(buffer, os::shm_stat_any(id)),
+        ),
+    };
+    result.map_err(|errno| Error::from_call(Call::Shmctl { id, command: name }, errno))
+}
+
+/// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out.
+#[must_use]
+pub fn empty_shmid_ds() -> shmid_ds {
+    shm::empty_status()
+}
+
+/// `SHMLBA`: attach addresses are multiples of it, in bytes. A call, because glibc's macro is one too.
+///
+/// ```
+/// assert!(sysvshm::raw::shmlba().is_power_of_two());
+/// ```
+#[doc(alias = "SHMLBA")]
+#[must_use]
+pub fn shmlba() -> usize {
+    os::shmlba()
+}
+
+#[cfg(target_os = "linux")]
+fn fill<T>(buffer: &mut T, answer: Result<(T, i32), sys::Errno>) -> Result<i32, sys::Errno> {
+    answer.map(|(value, returned)| {
+        *buffer = value;
+        returned
+    })
+}
+
+fn set_command(buffer: &shmid_ds) -> ShmctlCommand {
+    let permissions = buffer.shm_perm;
+    #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
+    ShmctlCommand::Set {
+        uid: permissions.uid,
+        gid: permissions.gid,
+        mode: u32::from(permissions.mode),
+    }
+}

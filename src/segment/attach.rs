@@ -1,0 +1,161 @@
+//! From an identifier to an attached [`Segment`]: shmat(2), then everything that can only be known or done afterwards.
+
+use crate::error::{Call, Error, ErrorKind, Hint};
+use crate::fork::Epoch;
+use crate::segment::options::{Removal, SegmentOptions};
+use crate::segment::pages::{self, AlignedPlace};
+use crate::segment::reclaim::Fingerprint;
+use crate::segment::{Access, Segment, SegmentId, Status};
+use crate::sys::{os, shm};
+use std::marker::PhantomData;
+use std::ptr;
+
+/// How this process came to the identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It made the segment just now.
+    Created,
+    /// It looked the key up or was handed the identifier.
+    Found,
+}
+
+/// Attaches `id` as `options` say. Detaches again if a later step fails.
+pub(super) fn attach<A: Access>(
+    options: &SegmentOptions,
+    id: SegmentId,
+    origin: Origin,
+) -> Result<(Segment<A>, Status), Error> {
+    // Before the attach, as it may fail.
+    let epoch = Epoch::current().map_err(|errno| Error::from_call(shmat_call(id, 0, 0), errno))?;
+    let (segment, status) = map::<A>(options, id, origin)?;
+    if options.size_bytes > segment.len_bytes() {
+        // Only an open by identifier gets here: shmget checks the size of all others.
+        return Err(Error::refused(
+            shmat_call(id, 0, 0),
+            ErrorKind::LargerThanSegment,
+            Hint::smaller(id.as_raw(), options.size_bytes),
+        ));
+    }
+    if options.transparent_huge_pages {
+        segment.advise_transparent_huge_pages()?;
+    }
+    // Pages that this process had set aside at creation cannot run out. Of all other huge pages nobody knows, and the first touch
+    // of one that is missing raises SIGBUS, so they are brought in now.
+    let set_aside = origin == Origin::Created && !options.no_reserve;
+    let may_be_missing =
+        !set_aside && !options.huge_pages_suffice && pages::may_be_explicit(segment.base());
+    if options.prefault || may_be_missing {
+        segment.prefault().map_err(|error| {
+            if options.prefault {
+                error
+            } else {
+                error.into_huge_pages_missing()
+            }
+        })?;
+    }
+    Ok((finish(options, segment, &status, origin, epoch)?, status))
+}
+
+/// The call itself, and the length as the kernel states it.
+fn map<A: Access>(
+    options: &SegmentOptions,
+    id: SegmentId,
+    origin: Origin,
+) -> Result<(Segment<A>, Status), Error> {
+    let mut flags = options.attach_flags::<A>();
+    let mut address = checked_address(options, id, flags)?;
+    let place = if address == 0 && options.transparent_huge_pages {
+        // The length is needed beforehand here; if it should change hands meanwhile, the attach merely is not aligned or fails.
+        let len_bytes = id.status_regardless()?.size_bytes();
+        AlignedPlace::reserve(len_bytes)
+    } else {
+        None
+    };
+    if let (Some(place), Some(remap)) = (&place, os::SHM_REMAP) {
+        address = place.address();
+        flags |= remap;
+    }
+    let pointer = ptr::without_provenance(address);
+    #[allow(unsafe_code)]
+    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the range, or for the
+    // reservation made above, which nobody else knows of and which is as long as the segment.
+    let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
+    drop(place);
+    let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;
+    let mut segment = Segment {
+        id,
+        base: base.cast(),
+        len_bytes: 0,
+        created: origin == Origin::Created,
+        remove_on_drop: None,
+        _access: PhantomData,
+    };
+    // From here on an early return detaches by dropping. The id cannot be reused while it is attached, so this is its length.
+    let status = id.status_regardless()?;
+    segment.len_bytes = status.size_bytes();
+    if isize::try_from(segment.len_bytes).is_err() {
+        // Possible on 32-bit machines only; pointer arithmetic in Rust ends at isize::MAX.
+        return Err(Error::refused(
+            shmat_call(id, address, flags),
+            ErrorKind::Unsupported,
+            Hint::Text("a view of more than half the address space cannot be offered"),
+        ));
+    }
+    Ok((segment, status))
+}
+
+/// Decides what dropping will do, or marks at once.
+fn finish<A: Access>(
+    options: &SegmentOptions,
+    mut segment: Segment<A>,
+    status: &Status,
+    origin: Origin,
+    epoch: Epoch,
+) -> Result<Segment<A>, Error> {
+    if origin == Origin::Created {
+        match options.removal {
+            Removal::Never => {}
+            Removal::OnDrop => segment.remove_on_drop = Some((Fingerprint::new(status), epoch)),
+            Removal::OnceAttached => segment.mark_for_removal()?,
+        }
+    }
+    Ok(segment)
+}
+
+/// The address for shmat, 0 for any, after refusing those that would map page 0.
+fn checked_address(options: &SegmentOptions, id: SegmentId, flags: i32) -> Result<usize, Error> {
+    let Some(address) = options.address else {
+        return Ok(0);
+    };
+    let effective = if options.round_address {
+        address - address % os::shmlba()
+    } else {
+        address
+    };
+    if effective == 0 {
+        // With SHM_RND Linux lets root map page 0 by this, and a null pointer would then point somewhere.
+        return Err(Error::refused(
+            shmat_call(id, address, flags),
+            ErrorKind::InvalidAddress,
+            Hint::Text("this is page 0; leave the address out to let the system choose"),
+        ));
+    }
+    if os::FLAGS_MAY_REPLACE && !options.remap && flags & (libc::SHM_RDONLY | libc::SHM_RND) != 0 {
+        return Err(Error::refused(
+            shmat_call(id, address, flags),
+            ErrorKind::Unsupported,
+            Hint::Text(
+                "some kernels of this system would replace what is mapped there; attach read-write at a multiple of SHMLBA, or at any address",
+            ),
+        ));
+    }
+    Ok(address)
+}
+
+fn shmat_call(id: SegmentId, address: usize, flags: i32) -> Call {
+    Call::Shmat {
+        id: id.as_raw(),
+        address,
+        flags,
+    }
+}

@@ -1,0 +1,344 @@
+//! What [`SegmentOptions`] are for: creating a segment, finding it, attaching it.
+
+use crate::error::{Call, Error, ErrorKind, Hint};
+use crate::flags::Mode;
+use crate::key::Key;
+use crate::segment::attach::{Origin, attach};
+use crate::segment::id::MODE_BITS;
+use crate::segment::{
+    Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOptions, Status, reclaim,
+};
+use crate::sys::{os, process, shm};
+use std::ffi::c_int;
+
+/// Creating, finding, attaching.
+impl SegmentOptions {
+    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
+    ///
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide.
+    ///
+    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
+    ///
+    /// # Errors
+    ///
+    /// | kind | errno | cause |
+    /// |---|---|---|
+    /// | [`AlreadyExists`](ErrorKind::AlreadyExists) | `EEXIST` | the key is taken |
+    /// | [`SizeOutOfRange`](ErrorKind::SizeOutOfRange) | `EINVAL` | 0 bytes, or more than `shmmax` |
+    /// | [`SegmentLimit`](ErrorKind::SegmentLimit) | `ENOSPC` | `shmmni` segments exist |
+    /// | [`PageLimit`](ErrorKind::PageLimit) | `ENOSPC` | `shmall` pages are taken |
+    /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | the memory cannot be promised, or no address space is left |
+    /// | [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable) | `ENOMEM`, `EINVAL`, `ENOENT` | none free, no such size, no support |
+    /// | [`HugePagesNotPermitted`](ErrorKind::HugePagesNotPermitted) | `EPERM` | not in `vm.hugetlb_shm_group`, no `CAP_IPC_LOCK` |
+    /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode given does not let its own creator read and write |
+    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | the options contradict each other |
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(20).create_new(key)?;
+    /// let again = SegmentOptions::new().size_bytes(20).create_new(key);
+    /// assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
+    pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
+        self.check_attach(SegmentId::from_raw(-1))?;
+        let id = self.create(key, self.prefault)?;
+        attach(self, id, Origin::Created)
+            .map(|(segment, _)| segment)
+            .inspect_err(|_| discard(id))
+    }
+
+    /// Creates a segment under a key that no segment has, and leaves it unattached.
+    ///
+    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where Linux removes a segment without attaches
+    /// as soon as the thread that created it ends.
+    ///
+    /// **C call:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create_new`](Self::create_new) that come from `shmget`.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let id = SegmentOptions::new().size_bytes(20).create_unattached(Key::PRIVATE)?;
+    /// assert_eq!(id.status()?.attached(), 0);
+    /// id.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmget", "IPC_CREAT"))]
+    pub fn create_unattached(&self, key: Key) -> Result<SegmentId, Error> {
+        // Nothing attaches here, so nothing could be prefaulted.
+        self.create(key, false)
+    }
+
+    /// Finds the segment that has this key and attaches it for reading and writing.
+    ///
+    /// If the segment is removed between the lookup and the attach, the lookup is repeated: the key may have a new one.
+    ///
+    /// **C calls:** `shmget(key, size, 0)`, `shmat`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// | kind | errno | cause |
+    /// |---|---|---|
+    /// | [`NotFound`](ErrorKind::NotFound) | `ENOENT` | no segment has the key |
+    /// | [`LargerThanSegment`](ErrorKind::LargerThanSegment) | `EINVAL` | it is smaller than asked |
+    /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode does not let this user read and write |
+    /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | no address space |
+    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL` | the address asked for is occupied or misaligned |
+    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | [`Key::PRIVATE`], which finds nothing: the kernel would create a segment |
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let error = SegmentOptions::new().open(Key::random()?).unwrap_err();
+    /// assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::NotFound, Some(2)));
+    /// let error = SegmentOptions::new().open(Key::PRIVATE).unwrap_err();
+    /// assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmget", "shmat"))]
+    pub fn open(&self, key: Key) -> Result<Segment, Error> {
+        self.open_as::<ReadWrite>(key)
+    }
+
+    /// Finds the segment that has this key and attaches it for reading alone.
+    ///
+    /// **C calls:** `shmget(key, size, 0)`, `shmat(id, address, SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open); the mode needs the read bit only.
+    #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
+    pub fn open_read_only(&self, key: Key) -> Result<Segment<ReadOnly>, Error> {
+        self.open_as::<ReadOnly>(key)
+    }
+
+    /// Attaches the segment that has this key, or creates it. [`Segment::was_created`] tells which.
+    ///
+    /// Several processes may do this at once: one creates, the others find. A found segment may not have been filled yet.
+    ///
+    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`; `shmat`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) and [`create_new`](Self::create_new) except that the key may exist or not, and
+    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see [`any_owner`](Self::any_owner).
+    #[doc(alias("shmget", "IPC_CREAT"))]
+    pub fn open_or_create(&self, key: Key) -> Result<Segment, Error> {
+        if key.is_private() {
+            return self.create_new(key);
+        }
+        self.retry(key, || {
+            match SegmentId::get(key, self.size_bytes, 0) {
+                Ok(id) => {
+                    if self.reclaim_stale && reclaim::remove_if_stale(id)? {
+                        return Ok(None);
+                    }
+                    let Some((segment, status)) = self.attach_found(id)? else {
+                        return Ok(None);
+                    };
+                    if !self.any_owner && status.creator_uid() != process::effective_uid() {
+                        let call = self.shmget_call(key, 0);
+                        let hint = Hint::foreign_creator(id.as_raw());
+                        return Err(Error::refused(call, ErrorKind::ForeignCreator, hint));
+                    }
+                    Ok(Some(segment))
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => match self.create_new(key) {
+                    Ok(segment) => Ok(Some(segment)),
+                    // Somebody else was faster.
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// Attaches a segment by its identifier, for reading and writing.
+    ///
+    /// [`size_bytes`](Self::size_bytes), if set, is checked against the segment after attaching.
+    ///
+    /// **C calls:** `shmat(id, address, flags)`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SegmentId::attach`], [`LargerThanSegment`](ErrorKind::LargerThanSegment), and
+    /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`).
+    #[doc(alias = "shmat")]
+    pub fn attach(&self, id: SegmentId) -> Result<Segment, Error> {
+        self.check_attach(id)?;
+        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+    }
+
+    /// Attaches a segment by its identifier, for reading alone.
+    ///
+    /// **C calls:** `shmat(id, address, SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`attach`](Self::attach).
+    #[doc(alias("shmat", "SHM_RDONLY"))]
+    pub fn attach_read_only(&self, id: SegmentId) -> Result<Segment<ReadOnly>, Error> {
+        self.check_attach(id)?;
+        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+    }
+
+    fn open_as<A: Access>(&self, key: Key) -> Result<Segment<A>, Error> {
+        let mode = self.mode.unwrap_or(Mode::empty());
+        self.check_mode(key)?;
+        self.retry(key, || {
+            let id = SegmentId::get(key, self.size_bytes, mode.bits())?;
+            Ok(self.attach_found(id)?.map(|(segment, _)| segment))
+        })
+    }
+
+    /// Attaches what a key led to; `None` if it was removed meanwhile, so that the key must be looked up again.
+    fn attach_found<A: Access>(
+        &self,
+        id: SegmentId,
+    ) -> Result<Option<(Segment<A>, Status)>, Error> {
+        self.check_attach(id)?;
+        match attach(self, id, Origin::Found) {
+            Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
+            Ok(attached) => Ok(Some(attached)),
+            Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
+    fn retry<T>(
+        &self,
+        key: Key,
+        mut step: impl FnMut() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        /// Far more than a busy system needs, and an end to what a hostile one could prolong.
+        const ATTEMPTS: usize = 1000;
+        for _ in 0..ATTEMPTS {
+            if let Some(done) = step()? {
+                return Ok(done);
+            }
+        }
+        Err(Error::refused(
+            self.shmget_call(key, 0),
+            ErrorKind::Other,
+            Hint::Text("other processes keep removing the segment and creating it anew"),
+        ))
+    }
+
+    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody touches one.
+    fn create(&self, key: Key, will_prefault: bool) -> Result<SegmentId, Error> {
+        self.check_mode(key)?;
+        let mode = self.mode.unwrap_or(Mode::OWNER_READ | Mode::OWNER_WRITE);
+        let mut flags = libc::IPC_CREAT | libc::IPC_EXCL | mode.bits() as c_int;
+        if self.no_reserve {
+            flags |= os::SHM_NORESERVE
+                .ok_or_else(|| self.unsupported(key, "SHM_NORESERVE exists on Linux only"))?;
+        }
+        if let Some(pages) = self.huge_pages {
+            if self.no_reserve && !will_prefault && !self.huge_pages_suffice {
+                let call = self.shmget_call(key, flags);
+                let hint = Hint::Text(
+                    "touching a huge page that was not set aside may raise SIGBUS; prefault(true) allocates all of them while attaching",
+                );
+                return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
+            }
+            if os::SHM_HUGETLB.is_none() {
+                return Err(self.unsupported(key, "SHM_HUGETLB exists on Linux only"));
+            }
+            flags |= pages.flags().ok_or_else(|| {
+                let call = self.shmget_call(key, flags);
+                let hint = Hint::Text("a huge page size is a power of two");
+                Error::refused(call, ErrorKind::HugePagesUnavailable, hint)
+            })?;
+        }
+        self.retry(key, || {
+            match shm::shmget(key.as_raw(), self.size_bytes, flags) {
+                Ok(id) => Ok(Some(SegmentId::from_raw(id))),
+                Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
+                    let reclaimed = match SegmentId::find(key) {
+                        Ok(id) => reclaim::remove_if_stale(id)?,
+                        Err(error) => error.kind() == ErrorKind::NotFound,
+                    };
+                    if reclaimed {
+                        return Ok(None);
+                    }
+                    Err(Error::from_call(self.shmget_call(key, flags), errno))
+                }
+                Err(errno) => Err(Error::from_call(self.shmget_call(key, flags), errno)),
+            }
+        })
+    }
+
+    pub(super) fn attach_flags<A: Access>(&self) -> c_int {
+        let mut flags = 0;
+        if A::READ_ONLY {
+            flags |= libc::SHM_RDONLY;
+        }
+        if self.round_address {
+            flags |= libc::SHM_RND;
+        }
+        if self.remap {
+            flags |= os::SHM_REMAP.unwrap_or(0);
+        }
+        if self.executable {
+            flags |= os::SHM_EXEC.unwrap_or(0);
+        }
+        flags
+    }
+
+    /// Refuses what this system cannot do rather than dropping the wish.
+    fn check_attach(&self, id: SegmentId) -> Result<(), Error> {
+        let missing =
+            (self.remap && os::SHM_REMAP.is_none()) || (self.executable && os::SHM_EXEC.is_none());
+        if !missing {
+            return Ok(());
+        }
+        let call = Call::Shmat {
+            id: id.as_raw(),
+            address: self.address.unwrap_or(0),
+            flags: self.attach_flags::<ReadWrite>(),
+        };
+        let hint = Hint::Text("SHM_REMAP and SHM_EXEC do not exist on this system");
+        Err(Error::refused(call, ErrorKind::Unsupported, hint))
+    }
+
+    fn check_mode(&self, key: Key) -> Result<(), Error> {
+        match self.mode {
+            Some(mode) if mode.bits() & !0o777 != 0 => Err(Error::refused(
+                self.shmget_call(key, mode.bits() as c_int),
+                ErrorKind::InvalidInput,
+                Hint::Text(MODE_BITS),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn unsupported(&self, key: Key, why: &'static str) -> Error {
+        Error::refused(
+            self.shmget_call(key, 0),
+            ErrorKind::Unsupported,
+            Hint::Text(why),
+        )
+    }
+
+    fn shmget_call(&self, key: Key, flags: c_int) -> Call {
+        Call::Shmget {
+            key: key.as_raw(),
+            size: self.size_bytes,
+            flags,
+        }
+    }
+}
+
+/// Removes what this process created a moment ago and could not attach. The error that led here is the one to report.
+fn discard(id: SegmentId) {
+    let _ = id.mark_for_removal();
+}

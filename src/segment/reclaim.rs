@@ -1,0 +1,85 @@
+//! Knowing a segment again before removing it: on drop, and when a stale one is replaced.
+
+use crate::error::{Error, ErrorKind};
+use crate::segment::{ProcessState, SegmentId, Status};
+use crate::sys::os;
+use std::time::SystemTime;
+
+/// What stays the same about a segment as long as it lives, and differs from the next one with the same identifier.
+///
+/// An identifier cannot be reused while the segment is attached, except by going elsewhere: after `unshare(CLONE_NEWIPC)` or `setns(2)` the same
+/// number names another namespace's segment, possibly one that this very process made with the same size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    creator: (Option<u32>, u32, u32),
+    size_bytes: usize,
+    change_time: Option<SystemTime>,
+    /// `None` without /proc.
+    namespace: Option<(u64, u64)>,
+}
+
+impl Fingerprint {
+    pub(super) fn new(status: &Status) -> Self {
+        Self {
+            creator: (
+                status.creator_pid(),
+                status.creator_uid(),
+                status.creator_gid(),
+            ),
+            size_bytes: status.size_bytes(),
+            change_time: status.change_time(),
+            namespace: os::ipc_namespace(),
+        }
+    }
+
+    /// Whether `self`, taken when the segment was attached, and `now` are about the same segment.
+    fn still(&self, now: &Self) -> bool {
+        let same_place = match (self.namespace, now.namespace) {
+            // Within one namespace an attached id cannot change hands; a legitimate IPC_SET moves the change time.
+            (Some(then), Some(now)) => then == now,
+            // Blind: insist on the time of the last change too, and rather leak than remove somebody else's.
+            _ => self.change_time == now.change_time,
+        };
+        same_place && self.creator == now.creator && self.size_bytes == now.size_bytes
+    }
+
+    /// Marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now, is no error.
+    pub(super) fn remove(&self, id: SegmentId) -> Result<(), Error> {
+        let gone = |error: &Error| error.kind() == ErrorKind::NoSuchSegment;
+        match id.status_regardless() {
+            Ok(status) if self.still(&Self::new(&status)) => match id.mark_for_removal() {
+                Err(error) if !gone(&error) => Err(error),
+                _ => Ok(()),
+            },
+            Err(error) if !gone(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Removes the segment if its creator is known to be dead and nobody attaches it. Says whether it did.
+///
+/// Between the second look and the removal another process may still attach; it then keeps a segment that nobody else will find.
+pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
+    let is_stale =
+        |status: &Status| status.attached() == 0 && status.creator() == ProcessState::Dead;
+    let Ok(first) = id.status() else {
+        // Not to be looked at, or gone: the next step of the caller will say which.
+        return Ok(false);
+    };
+    if !is_stale(&first) {
+        return Ok(false);
+    }
+    // Whoever attached and left in between has moved the times, the count or the last pid.
+    match id.status() {
+        Ok(second) if second == first => {}
+        _ => return Ok(false),
+    }
+    match id.mark_for_removal() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(true),
+        // Another user's: not stale for us.
+        Err(error) if error.kind() == ErrorKind::NotOwner => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,218 @@
+//! [`Status`]: what the kernel knows about a segment, as one snapshot.
+
+use crate::flags::Mode;
+use crate::key::Key;
+use crate::segment::SegmentId;
+use crate::sys::{os, process};
+use std::time::{Duration, SystemTime};
+
+/// What `IPC_STAT` said about a segment, at one moment.
+///
+/// Nothing here is live: whoever acts on it races with every other process. See each method for what it may be used for.
+///
+/// ```
+/// use sysvshm::{Key, Mode, SegmentOptions};
+///
+/// let segment = SegmentOptions::new().size_bytes(100).mode(0o640).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// let status = segment.status()?;
+/// assert_eq!(status.size_bytes(), 100); // as asked, although whole pages are mapped
+/// assert_eq!(status.mode(), Mode::from(0o640));
+/// assert_eq!(status.attached(), 1);
+/// assert_eq!(status.creator_pid(), Some(std::process::id()));
+/// assert!(status.is_marked_for_removal());
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[doc(alias("shmid_ds", "IPC_STAT", "ipc_perm"))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    id: SegmentId,
+    key: Key,
+    size_bytes: usize,
+    mode_word: u32,
+    owner: (u32, u32),
+    creator: (u32, u32),
+    creator_pid: i32,
+    last_pid: i32,
+    attached: u64,
+    /// Attach, detach, change; seconds since 1970, 0 for never.
+    times: [i64; 3],
+}
+
+impl Status {
+    pub(crate) fn new(id: SegmentId, raw: &libc::shmid_ds) -> Self {
+        let permissions = raw.shm_perm;
+        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // Widths differ by target.
+        Self {
+            id,
+            key: Key::from_raw(os::key(raw)),
+            size_bytes: raw.shm_segsz as usize,
+            mode_word: u32::from(permissions.mode),
+            owner: (permissions.uid, permissions.gid),
+            creator: (permissions.cuid, permissions.cgid),
+            creator_pid: raw.shm_cpid,
+            last_pid: raw.shm_lpid,
+            attached: raw.shm_nattch as u64,
+            times: os::times(raw),
+        }
+    }
+
+    /// The segment's identifier.
+    #[must_use]
+    pub fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    /// The key it can be found under: [`Key::PRIVATE`] if it was created without one, and on Linux also once it is marked for removal.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Its size in bytes, exactly as its creator asked. The memory itself comes in whole pages, zeroed.
+    #[doc(alias = "shm_segsz")]
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// The nine permission bits, without the kernel's own flags.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        Mode::from_bits_truncate(self.mode_word)
+    }
+
+    /// Whether the segment goes at its last detach. No way leads back.
+    #[doc(alias = "SHM_DEST")]
+    #[must_use]
+    pub fn is_marked_for_removal(&self) -> bool {
+        self.mode_word & os::SHM_DEST != 0
+    }
+
+    /// Whether its pages stay in memory; see [`SegmentId::lock_in_memory`].
+    #[doc(alias = "SHM_LOCKED")]
+    #[must_use]
+    pub fn is_locked_in_memory(&self) -> bool {
+        self.mode_word & os::SHM_LOCKED != 0
+    }
+
+    /// The owner's user id, which [`SegmentId::set_owner`] can change.
+    #[must_use]
+    pub fn owner_uid(&self) -> u32 {
+        self.owner.0
+    }
+
+    /// The owner's group id, which [`SegmentId::set_owner`] can change.
+    #[must_use]
+    pub fn owner_gid(&self) -> u32 {
+        self.owner.1
+    }
+
+    /// The creator's effective user id. Nobody can change it.
+    #[doc(alias = "cuid")]
+    #[must_use]
+    pub fn creator_uid(&self) -> u32 {
+        self.creator.0
+    }
+
+    /// The creator's effective group id. Nobody can change it.
+    #[doc(alias = "cgid")]
+    #[must_use]
+    pub fn creator_gid(&self) -> u32 {
+        self.creator.1
+    }
+
+    /// The process that created the segment, as numbered in this pid namespace; `None` where it has no number here.
+    ///
+    /// The number stays when the process ends and may by then belong to another one.
+    #[doc(alias = "shm_cpid")]
+    #[must_use]
+    pub fn creator_pid(&self) -> Option<u32> {
+        pid(self.creator_pid)
+    }
+
+    /// The process that last attached or detached; `None` before the first attach, or where it has no number in this pid namespace.
+    ///
+    /// After a fork Linux names the parent, whose attaches the child inherited.
+    #[doc(alias = "shm_lpid")]
+    #[must_use]
+    pub fn last_pid(&self) -> Option<u32> {
+        pid(self.last_pid)
+    }
+
+    /// Whether the creating process still exists.
+    #[must_use]
+    pub fn creator(&self) -> ProcessState {
+        ProcessState::of(self.creator_pid)
+    }
+
+    /// Whether the process that last attached or detached still exists.
+    #[must_use]
+    pub fn last(&self) -> ProcessState {
+        ProcessState::of(self.last_pid)
+    }
+
+    /// How many mappings of the segment exist, all processes together.
+    ///
+    /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and `mprotect(2)` on a part splits a
+    /// mapping in two. Only 0 says something for sure, and only for that moment.
+    #[doc(alias = "shm_nattch")]
+    #[must_use]
+    pub fn attached(&self) -> u64 {
+        self.attached
+    }
+
+    /// When it was last attached, in whole seconds; `None` for never.
+    #[doc(alias = "shm_atime")]
+    #[must_use]
+    pub fn attach_time(&self) -> Option<SystemTime> {
+        time(self.times[0])
+    }
+
+    /// When it was last detached, in whole seconds; `None` for never.
+    #[doc(alias = "shm_dtime")]
+    #[must_use]
+    pub fn detach_time(&self) -> Option<SystemTime> {
+        time(self.times[1])
+    }
+
+    /// When it was created or last changed with `IPC_SET`, in whole seconds.
+    #[doc(alias = "shm_ctime")]
+    #[must_use]
+    pub fn change_time(&self) -> Option<SystemTime> {
+        time(self.times[2])
+    }
+}
+
+fn pid(raw: i32) -> Option<u32> {
+    u32::try_from(raw).ok().filter(|&pid| pid != 0)
+}
+
+fn time(seconds: i64) -> Option<SystemTime> {
+    let seconds = u64::try_from(seconds).ok().filter(|&s| s != 0)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Whether a process exists, as far as this process can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProcessState {
+    /// A process has this number. It may be another one than meant, if the number was used again; a zombie counts as well.
+    Alive,
+    /// No process has this number.
+    Dead,
+    /// It has no number in this pid namespace, so nothing can be said. Treat it as alive.
+    Unknown,
+}
+
+impl ProcessState {
+    fn of(pid: i32) -> Self {
+        if pid <= 0 {
+            Self::Unknown
+        } else if process::exists(pid) {
+            Self::Alive
+        } else {
+            Self::Dead
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Every foreign call of the crate, one thin function each.
+//!
+//! A reader who wants to know what this crate asks of the kernel reads this folder and nothing else. The functions add no
+//! policy: they turn C's return conventions into `Result`, keep `errno`, and hold the arguments' types. What the `libc` crate
+//! lacks is declared here, with its layout asserted at compile time.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
+//! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
+//! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
+//! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
+#![allow(unsafe_code)] // The one place that may call foreign functions.
+
+use std::ffi::c_int;
+
+pub(crate) mod mapping;
+pub(crate) mod process;
+pub(crate) mod shm;
+
+#[cfg(target_os = "freebsd")]
+#[path = "freebsd.rs"]
+pub(crate) mod os;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+pub(crate) mod os;
+#[cfg(target_os = "macos")]
+#[path = "macos.rs"]
+pub(crate) mod os;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
+compile_error!("sysvshm knows the System V calls of Linux, macOS and FreeBSD only");
+
+/// C's `key_t`: 32 bits on Linux and macOS, 64 on FreeBSD.
+pub(crate) type RawKey = libc::key_t;
+
+/// The value `errno` had after a call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+impl Errno {
+    /// What the last failed call of this thread left in `errno`.
+    pub(crate) fn last() -> Self {
+        // `raw_os_error` of a `last_os_error` is always there; 0 would mean that no call failed.
+        Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+/// Turns the convention "negative means failure, see `errno`" into a `Result`.
+fn check(returned: c_int) -> Result<c_int, Errno> {
+    if returned < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(returned)
+    }
+}

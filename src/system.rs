@@ -1,0 +1,193 @@
+//! The whole machine's shared memory: limits, usage, and every segment, as `ipcs -m` shows them.
+//!
+//! All of it is per IPC namespace: a container sees its own.
+//!
+//! ```
+//! # #[cfg(target_os = "linux")] {
+//! use sysvshm::{Key, SegmentOptions, system};
+//!
+//! let segment = SegmentOptions::new().size_bytes(5000).create_new(Key::PRIVATE)?;
+//! segment.mark_for_removal()?;
+//! let entries = system::segments()?;
+//! let entry = entries.iter().find(|entry| entry.status.id() == segment.id()).unwrap();
+//! assert_eq!(entry.status.size_bytes(), 5000);
+//!
+//! let (limits, usage) = (system::limits()?, system::usage()?);
+//! assert!(usage.segments >= 1 && usage.segments <= limits.max_segments);
+//! # }
+//! # Ok::<(), sysvshm::Error>(())
+//! ```
+//!
+//! # What this does not protect you from
+//!
+//! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears or goes meanwhile may be
+//! in it or not.
+
+use crate::error::{Call, Error, ShmctlCommand};
+use crate::segment::{SegmentId, Status};
+use crate::sys::{Errno, os, process};
+use std::collections::HashMap;
+
+/// What the system allows.
+#[doc(alias("shminfo", "IPC_INFO", "shmmni", "shmmax", "shmall"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// `shmmax`: the largest segment, in bytes.
+    pub max_segment_bytes: u64,
+    /// `shmmni`: how many segments there may be.
+    pub max_segments: u64,
+    /// `shmall`: how much all of them together may have, in pages of [`page_bytes`](Self::page_bytes).
+    pub max_pages: u64,
+    /// The size of a page, in bytes.
+    pub page_bytes: u64,
+}
+
+/// What is in use.
+#[doc(alias("shm_info", "SHM_INFO"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// How many segments exist.
+    pub segments: u64,
+    /// How much all of them have together, in pages, touched or not.
+    pub pages: u64,
+    /// How many of those pages are in memory.
+    pub resident_pages: u64,
+    /// How many are in swap.
+    pub swapped_pages: u64,
+}
+
+/// A segment in the list of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SegmentEntry {
+    /// What the kernel knows about it.
+    pub status: Status,
+    /// How many of its bytes are in memory; `None` where `/proc/sysvipc/shm` cannot be read.
+    pub resident_bytes: Option<u64>,
+    /// How many of its bytes are in swap; `None` where `/proc/sysvipc/shm` cannot be read.
+    pub swapped_bytes: Option<u64>,
+}
+
+/// The limits on shared memory.
+///
+/// **C call:** `shmctl(0, IPC_INFO)`; `sysctlbyname(3)` on macOS and FreeBSD.
+///
+/// # Errors
+///
+/// [`Unsupported`](crate::ErrorKind::Unsupported) (`ENOSYS`): a kernel without System V IPC.
+///
+/// ```
+/// let limits = sysvshm::system::limits()?;
+/// println!("up to {} segments of up to {} bytes", limits.max_segments, limits.max_segment_bytes);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[doc(alias = "IPC_INFO")]
+pub fn limits() -> Result<Limits, Error> {
+    let (max_segment_bytes, max_segments, max_pages) =
+        os::limits().map_err(failed(0, ShmctlCommand::Limits))?;
+    Ok(Limits {
+        max_segment_bytes,
+        max_segments,
+        max_pages,
+        page_bytes: process::page_size() as u64,
+    })
+}
+
+/// How much shared memory exists.
+///
+/// **C call:** `shmctl(0, SHM_INFO)`. Linux.
+///
+/// # Errors
+///
+/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems, or with `ENOSYS`.
+#[doc(alias = "SHM_INFO")]
+pub fn usage() -> Result<Usage, Error> {
+    let info = os::usage().map_err(failed(0, ShmctlCommand::Usage))?;
+    Ok(Usage {
+        segments: info[0],
+        pages: info[1],
+        resident_pages: info[2],
+        swapped_pages: info[3],
+    })
+}
+
+/// Every segment of this IPC namespace, whoever owns it, in the order of the kernel's table.
+///
+/// **C calls:** `shmctl(0, SHM_INFO)` once, `shmctl(slot, SHM_STAT_ANY)` per slot up to the highest used one; before Linux 4.17
+/// `SHM_STAT`, which leaves out what this user may not read. Resident and swapped bytes come from `/proc/sysvipc/shm`.
+///
+/// # Errors
+///
+/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS`.
+#[doc(alias("ipcs", "SHM_STAT", "SHM_STAT_ANY"))]
+pub fn segments() -> Result<Vec<SegmentEntry>, Error> {
+    let highest = os::highest_slot().map_err(failed(0, ShmctlCommand::Usage))?;
+    let memory = memory_by_id();
+    let mut entries = Vec::new();
+    for slot in 0..=highest {
+        let answer = match os::shm_stat_any(slot) {
+            // Either the slot is empty or the kernel does not know the command; the older one tells.
+            Err(errno) if errno.0 == libc::EINVAL => os::shm_stat(slot),
+            answer => answer,
+        };
+        // A slot may be empty, become empty, or be closed to this user.
+        let Ok((raw, id)) = answer else { continue };
+        let resident_and_swapped = memory.get(&id);
+        entries.push(SegmentEntry {
+            status: Status::new(SegmentId::from_raw(id), &raw),
+            resident_bytes: resident_and_swapped.map(|bytes| bytes.0),
+            swapped_bytes: resident_and_swapped.map(|bytes| bytes.1),
+        });
+    }
+    Ok(entries)
+}
+
+/// Resident and swapped bytes by identifier; empty where the file cannot be read.
+fn memory_by_id() -> HashMap<i32, (u64, u64)> {
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    parse_memory(&table)
+}
+
+/// Columns are found by name: `proc_sysvipc(5)` says that later kernels may add some.
+fn parse_memory(table: &str) -> HashMap<i32, (u64, u64)> {
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let column = |name| header.iter().position(|&title| title == name);
+    let (Some(id), Some(rss), Some(swap)) = (column("shmid"), column("rss"), column("swap")) else {
+        return HashMap::new();
+    };
+    lines
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let number = |column: usize| fields.get(column)?.parse::<u64>().ok();
+            let id = i32::try_from(number(id)?).ok()?;
+            Some((id, (number(rss)?, number(swap)?)))
+        })
+        .collect()
+}
+
+fn failed(id: i32, command: ShmctlCommand) -> impl Fn(Errno) -> Error {
+    move |errno| Error::from_call(Call::Shmctl { id, command }, errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_found_by_name_and_odd_lines_passed_over() {
+        let table = "       key      shmid extra                  rss                  swap\n\
+                     -2023406815     32768     7                 4096                   512\n\
+                     garbage\n\
+                              0          0     7                    0                     0\n";
+        let memory = parse_memory(table);
+        assert_eq!(memory, HashMap::from([(32768, (4096, 512)), (0, (0, 0))]));
+        assert!(parse_memory("").is_empty());
+    }
+}
