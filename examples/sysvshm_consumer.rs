@@ -48,19 +48,20 @@ fn run() -> Result<(), Box<dyn Error>> {
     // numbers must be there: the kernel is asked how long the segment is, so a shorter one is an error here and not a crash below.
     let array = SharedArray::<i32, ReadOnly>::open_read_only(key, LEN)?;
 
-    // Not `println!`, which panics when nobody reads stdout any more.
-    let mut stdout = io::stdout().lock();
-    writeln!(
-        stdout,
-        "Child read from shared memory: {:p}",
-        array.segment().as_ptr()
-    )?;
-    for number in &array {
-        write!(stdout, "{number} ")?;
-    }
-    writeln!(stdout)?;
+    print(&array).map_err(|error| format!("cannot write to stdout: {error}"))?;
 
     // Dropping `array` would detach too, but could not say if that failed.
     array.into_segment().detach()?;
     Ok(())
+}
+
+fn print(array: &SharedArray<i32, ReadOnly>) -> io::Result<()> {
+    // Not `println!`, which panics when nobody reads stdout any more.
+    let mut stdout = io::stdout().lock();
+    let address = array.segment().as_ptr();
+    writeln!(stdout, "Child read from shared memory: {address:p}")?;
+    for number in array {
+        write!(stdout, "{number} ")?;
+    }
+    writeln!(stdout)
 }

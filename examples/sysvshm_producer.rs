@@ -79,11 +79,9 @@ fn share(array: &SharedArray<i32>, pause: Duration) -> Result<(), Box<dyn Error>
 
     // An address means something in this process alone: the consumer sees the same bytes at another one.
     // Not `println!`, which panics when nobody reads stdout any more.
-    writeln!(
-        io::stdout(),
-        "Parent wrote to shared memory: {:p}",
-        array.segment().as_ptr()
-    )?;
+    let address = array.segment().as_ptr();
+    writeln!(io::stdout(), "Parent wrote to shared memory: {address:p}")
+        .map_err(|error| format!("cannot write to stdout: {error}"))?;
     thread::sleep(pause);
     Ok(())
 }
