@@ -12,6 +12,7 @@ use core::arch::asm;
 use core::arch::x86_64::__m128i;
 
 use super::Unit;
+use super::copy::order_before_streaming;
 use crate::sys::bytes;
 
 /// Sets `len` bytes to `byte`.
@@ -25,6 +26,7 @@ pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: u
         unsafe { fill_short(dst, [u64::from(byte) * (u64::MAX / 0xff); 2], len) };
         return;
     }
+    order_before_streaming(len);
     // SAFETY: memset with its own contract, which the caller's promise covers; the operands as in `copy::call_copy`.
     unsafe {
         asm!("call {f}", f = in(reg) bytes::memset as *const (), in("rdi") dst, in("esi") u32::from(byte),
