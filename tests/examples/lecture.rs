@@ -156,7 +156,11 @@ fn needs_no_other_program() {
 fn interrupted(temporary: &Path, working: &Path, seconds: &str) -> (Running, SegmentId) {
     let mut command = lecture(&example("lecture"), temporary, working);
     // A group of its own, as a shell gives each command line.
-    command.args(["--seconds", seconds]).process_group(0);
+    // Its parts complain when it dies under them; that is not looked at.
+    command
+        .args(["--seconds", seconds])
+        .process_group(0)
+        .stderr(Stdio::null());
     let mut running = Running::spawn(&mut command);
     let mut key = None;
     loop {
