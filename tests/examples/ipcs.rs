@@ -12,7 +12,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-
 use sysvshm::{Key, ProcessState, Segment, SegmentId, SegmentOptions};
 
 /// Its own decisions, for a case that no run from outside can bring about.
