@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `programs.rs` | `sysvshm_producer` and `sysvshm_consumer`, with each other and with the C programs of `examples/c` |
 //! | `lecture.rs` | `lecture` |
-//! | `ipcs.rs` | `ipcs` |
+//! | `ipcs.rs` | `ipcs`, what it shows |
+//! | `ipcs_removal.rs` | `ipcs`, what it removes |
 
 #[path = "../common/mod.rs"]
 mod common;
 mod ipcs;
+mod ipcs_removal;
 mod lecture;
 mod programs;
 
