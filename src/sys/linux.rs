@@ -216,3 +216,44 @@ pub(crate) fn usage() -> Result<[u64; 4], Errno> {
 pub(crate) fn highest_slot() -> Result<c_int, Errno> {
     shm_info().map(|(_, highest)| highest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::process::Command;
+
+    /// The numbers the libc crate lacks, which nothing outside this module can see. `tests/headers.rs` compares all others.
+    #[test]
+    fn numbers_declared_here_are_those_of_the_c_headers() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("headers");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c/headers.c");
+        let Ok(compiled) = Command::new("cc")
+            .args([source, "-o"])
+            .arg(&program)
+            .status()
+        else {
+            eprintln!("skipped: no C compiler (cc)");
+            return;
+        };
+        assert!(compiled.success());
+        let output = Command::new(program).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let c: HashMap<&str, &str> = text.lines().filter_map(|l| l.rsplit_once(' ')).collect();
+        let number = |name| c[name].parse::<c_int>().unwrap();
+        assert_eq!(number("SHM_STAT"), SHM_STAT);
+        assert_eq!(number("SHM_INFO"), SHM_INFO);
+        // Headers older than Linux 4.17 lack it.
+        if c.contains_key("SHM_STAT_ANY") {
+            assert_eq!(number("SHM_STAT_ANY"), SHM_STAT_ANY);
+        }
+        assert_eq!(
+            SHM_LOCK_UNLOCK,
+            Some((number("SHM_LOCK"), number("SHM_UNLOCK")))
+        );
+        assert_eq!(number("SHM_DEST") as u32, SHM_DEST);
+        assert_eq!(number("SHM_LOCKED") as u32, SHM_LOCKED);
+        assert_eq!(number("SHMLBA") as usize, shmlba());
+    }
+}
