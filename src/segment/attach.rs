@@ -33,9 +33,7 @@ pub(super) fn attach<A: Access>(
         return Err(Error::refused(
             shmat_call(id, 0, 0),
             ErrorKind::LargerThanSegment,
-            Hint::Bounds {
-                segment_bytes: segment.len_bytes(),
-            },
+            Hint::smaller(id.as_raw(), options.size_bytes),
         ));
     }
     if options.transparent_huge_pages {
@@ -140,6 +138,15 @@ fn checked_address(options: &SegmentOptions, id: SegmentId, flags: i32) -> Resul
             shmat_call(id, address, flags),
             ErrorKind::InvalidAddress,
             Hint::Text("this is page 0; leave the address out to let the system choose"),
+        ));
+    }
+    if os::FLAGS_MAY_REPLACE && !options.remap && flags & (libc::SHM_RDONLY | libc::SHM_RND) != 0 {
+        return Err(Error::refused(
+            shmat_call(id, address, flags),
+            ErrorKind::Unsupported,
+            Hint::Text(
+                "some kernels of this system would replace what is mapped there; attach read-write at a multiple of SHMLBA, or at any address",
+            ),
         ));
     }
     Ok(address)

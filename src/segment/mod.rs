@@ -36,6 +36,8 @@
 //!   sense is for the reader to check.
 //! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the
 //!   atomics of the typed views, a semaphore, or a ring buffer.
+//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a process; with
+//!   [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
 //! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes when](crate::guide::lifecycle).
 
 mod attach;
@@ -346,7 +348,7 @@ impl<A: Access> Segment<A> {
 
     /// Allocates all pages now, so that no later touch waits for one, fails for want of one or raises SIGBUS.
     ///
-    /// Pages that exist already keep their contents. See `performance` in the README for what it moves out of the first writes.
+    /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.
     ///
     /// **C call:** `madvise(MADV_POPULATE_WRITE)`, or `MADV_POPULATE_READ` on a read-only attach. Linux 5.14.
     ///

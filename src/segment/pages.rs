@@ -118,24 +118,43 @@ fn selected(path: &str) -> Option<String> {
     Some(word.to_owned())
 }
 
-/// Whether explicit huge pages back an attached segment, as far as a cheap look can tell; `true` when in doubt.
+/// Whether explicit huge pages back an attached segment; `true` when nothing tells.
 ///
-/// The kernel does not say in `IPC_STAT`. Huge pages start at multiples of their size, which rules out all but a few ordinary attaches; for
-/// those the advice `MADV_COLD` on one page tells, because explicit huge pages refuse it with `EINVAL`. Memory that is locked refuses it
-/// too, and a kernel before 5.4 does not know it: the doubt costs a prefault.
+/// The kernel does not say in `IPC_STAT`. Huge pages start at multiples of their size, which rules out most ordinary attaches. Of the
+/// others the advice `MADV_COLD` on one page rules out nearly all, because explicit huge pages refuse it with `EINVAL`. Locked
+/// memory refuses it too, and a kernel before 5.4 does not know it: then `/proc/self/smaps` decides.
 pub(super) fn may_be_explicit(base: NonNull<u8>) -> bool {
-    /// No architecture has smaller explicit huge pages than 16 KiB (`SHM_HUGE_16KB`).
-    const SMALLEST: usize = 16 << 10;
+    /// No explicit huge page of the architecture is smaller: the large pages of x86 start at 2 MiB, PowerPC's 8xx has 16 KiB, 64-bit
+    /// Arm and RISC-V join 4 KiB pages to 64 KiB.
+    const SMALLEST: usize = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
+        2 << 20
+    } else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
+        16 << 10
+    } else {
+        64 << 10
+    };
     if os::SHM_HUGETLB.is_none() || base.as_ptr().addr() % SMALLEST != 0 {
         return false;
     }
-    let Some(advice) = os::MADV_COLD else {
-        return true;
-    };
-    #[allow(unsafe_code)]
-    // SAFETY: the first page of an attached segment; the advice makes it a candidate for swapping and changes no contents.
-    let answer = unsafe { mapping::advise(base.cast(), process::page_size(), advice) };
-    answer.is_err()
+    if let Some(advice) = os::MADV_COLD {
+        #[allow(unsafe_code)]
+        // SAFETY: the first page of an attached segment; the advice makes it a candidate for swapping and changes no contents.
+        let answer = unsafe { mapping::advise(base.cast(), process::page_size(), advice) };
+        if answer.is_ok() {
+            return false;
+        }
+    }
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    explicit_in_smaps(&maps, base.as_ptr().addr()).unwrap_or(true)
+}
+
+/// Whether the mapping that starts at `address` has the flag `ht`; `None` if the text does not say. See `proc_pid_smaps(5)`.
+fn explicit_in_smaps(smaps: &str, address: usize) -> Option<bool> {
+    let start = format!("{address:08x}-");
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    lines.next()?;
+    let flags = lines.find_map(|line| line.strip_prefix("VmFlags:"))?;
+    Some(flags.split_whitespace().any(|flag| flag == "ht"))
 }
 
 /// Address space with a place for a segment that starts at a multiple of the transparent huge page size.
@@ -207,4 +226,22 @@ fn transparent_size() -> Option<usize> {
         .parse()
         .ok()
         .filter(|size: &usize| size.is_power_of_two())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smaps_tells_explicit_huge_pages_by_their_flag() {
+        let smaps = "7f0000000000-7f0000200000 rw-s 00000000 00:10 5 /SYSV00000000 (deleted)\n\
+                     KernelPageSize:     2048 kB\n\
+                     VmFlags: rd wr sh mr mw me ms de ht sd\n\
+                     7f0000400000-7f0000401000 rw-s 00000000 00:01 6 /SYSV00000000 (deleted)\n\
+                     VmFlags: rd wr sh mr mw me ms sd\n";
+        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0000_0000), Some(true));
+        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0040_0000), Some(false));
+        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0010_0000), None);
+        assert_eq!(explicit_in_smaps("", 0x7f00_0000_0000), None);
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) const SHM_HUGE_MASK: u32 = 0x3f;
 pub(crate) const SHM_REMAP: Option<c_int> = Some(0o40000);
 /// FreeBSD has no `SHM_EXEC`.
 pub(crate) const SHM_EXEC: Option<c_int> = None;
+/// Kernels whose `SHM_REMAP` is still 030000 take either bit of it, `SHM_RDONLY` or `SHM_RND`, for a wish to replace.
+pub(crate) const FLAGS_MAY_REPLACE: bool = true;
 /// Compiled out of FreeBSD's kernel: both commands are `EINVAL`.
 pub(crate) const SHM_LOCK_UNLOCK: Option<(c_int, c_int)> = None;
 /// `SHMSEG_REMOVED` of the kernel.

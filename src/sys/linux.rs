@@ -21,6 +21,8 @@ pub(crate) const SHM_HUGE_MASK: u32 = 0x3f;
 pub(crate) const SHM_REMAP: Option<c_int> = Some(libc::SHM_REMAP);
 /// `SHM_EXEC` for shmat.
 pub(crate) const SHM_EXEC: Option<c_int> = Some(libc::SHM_EXEC);
+/// An address replaces what is mapped there only with `SHM_REMAP`.
+pub(crate) const FLAGS_MAY_REPLACE: bool = false;
 /// `SHM_LOCK` and `SHM_UNLOCK` for shmctl.
 pub(crate) const SHM_LOCK_UNLOCK: Option<(c_int, c_int)> = Some((libc::SHM_LOCK, libc::SHM_UNLOCK));
 /// `SHM_STAT` for shmctl.

@@ -19,6 +19,8 @@ pub(crate) const SHM_HUGE_MASK: u32 = 0x3f;
 pub(crate) const SHM_REMAP: Option<c_int> = None;
 /// macOS has no `SHM_EXEC`.
 pub(crate) const SHM_EXEC: Option<c_int> = None;
+/// An address never replaces what is mapped there.
+pub(crate) const FLAGS_MAY_REPLACE: bool = false;
 /// macOS answers `EINVAL` to both commands.
 pub(crate) const SHM_LOCK_UNLOCK: Option<(c_int, c_int)> = None;
 /// `SHMSEG_REMOVED` of XNU.
