@@ -248,6 +248,7 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
                 Hint::Text("-1 is no user or group id; give the current one to keep it"),
             )
         }
+        #[cfg(target_os = "linux")]
         (ShmctlCommand::SlotStatus | ShmctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSegment, Hint::Text("this slot is empty"))
         }
