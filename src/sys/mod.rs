@@ -9,11 +9,13 @@
 //! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
+//! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
 //! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
 #![allow(unsafe_code)] // The one place that may call foreign functions.
 
 use std::ffi::c_int;
 
+pub(crate) mod bytes;
 pub(crate) mod mapping;
 pub(crate) mod process;
 pub(crate) mod shm;

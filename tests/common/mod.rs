@@ -18,7 +18,7 @@ mod peer;
 pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
-pub(crate) use peer::{Peer, Running, Talk, peer};
+pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 
 use std::io::Write;
 use sysvshm::{Key, SegmentId, SegmentOptions};
@@ -128,7 +128,10 @@ impl Drop for OwnedKey {
 /// The signal that ends a forked child which runs `act`, or `None` if it survives. No core is dumped.
 ///
 /// The child has one thread and the memory of all: `act` may make system calls and touch memory, never allocate, lock or panic.
+///
+/// Only for a [`peer!`]: a fork raises the count of attaches of every segment that the process holds, and tests run side by side.
 pub(crate) fn death_of(act: impl FnOnce()) -> Option<i32> {
+    assert!(peer::is_peer());
     // SAFETY: the child makes system calls and what `act` promises, then ends without running any destructor.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork: {}", std::io::Error::last_os_error());

@@ -7,7 +7,6 @@
     unsafe_code,
     reason = "this is where shared bytes are touched; every function states what its caller must have checked"
 )]
-#![allow(dead_code, reason = "the floors above are still being built")]
 
 use core::mem::{MaybeUninit, size_of};
 use core::sync::atomic::Ordering;
@@ -47,6 +46,17 @@ pub(crate) trait Word: Copy + Eq {
     /// # Safety
     /// As [`Word::store`].
     unsafe fn compare_exchange(
+        p: *mut Self,
+        current: Self,
+        new: Self,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<Self, Self>;
+    /// May fail although the integer is `current`.
+    ///
+    /// # Safety
+    /// As [`Word::store`].
+    unsafe fn compare_exchange_weak(
         p: *mut Self,
         current: Self,
         new: Self,
@@ -277,6 +287,31 @@ pub(crate) unsafe fn atomic_compare_exchange<P: Primitive>(
     }
 }
 
+/// As [`atomic_compare_exchange`], but may fail although the integer is `current`.
+///
+/// # Panics
+/// As there.
+///
+/// # Safety
+/// As [`atomic_store`].
+#[inline(always)]
+#[track_caller]
+pub(crate) unsafe fn atomic_compare_exchange_weak<P: Primitive>(
+    p: *mut P,
+    current: P,
+    new: P,
+    success: Ordering,
+    failure: Ordering,
+) -> Result<P, P> {
+    // SAFETY: the caller's own promise; `Bits` has the size of `P`.
+    match unsafe {
+        P::Bits::compare_exchange_weak(p.cast(), current.to_bits(), new.to_bits(), success, failure)
+    } {
+        Ok(old) => Ok(P::from_bits(old)),
+        Err(old) => Err(P::from_bits(old)),
+    }
+}
+
 /// Replaces the integer by `change` of it, again if another got in between; returns what was there.
 ///
 /// # Safety
@@ -292,7 +327,8 @@ pub(crate) unsafe fn atomic_update<P: Primitive>(
     let mut old = unsafe { atomic_load(p, Ordering::Relaxed) };
     loop {
         // SAFETY: the caller's own promise.
-        match unsafe { atomic_compare_exchange(p, old, change(old), order, Ordering::Relaxed) } {
+        match unsafe { atomic_compare_exchange_weak(p, old, change(old), order, Ordering::Relaxed) }
+        {
             Ok(old) => return old,
             Err(now) => old = now,
         }

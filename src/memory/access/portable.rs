@@ -71,6 +71,19 @@ macro_rules! integer {
                 unsafe { <$atomic>::from_ptr(p) }.compare_exchange(current, new, success, failure)
             }
             #[inline(always)]
+            unsafe fn compare_exchange_weak(
+                p: *mut Self,
+                current: Self,
+                new: Self,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<Self, Self> {
+                check_load(failure);
+                // SAFETY: as for `store`.
+                unsafe { <$atomic>::from_ptr(p) }
+                    .compare_exchange_weak(current, new, success, failure)
+            }
+            #[inline(always)]
             unsafe fn fetch_add(p: *mut Self, value: Self, order: Ordering) -> Self {
                 // SAFETY: as for `store`.
                 unsafe { <$atomic>::from_ptr(p) }.fetch_add(value, order)

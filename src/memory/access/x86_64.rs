@@ -23,6 +23,7 @@ use core::mem::{MaybeUninit, size_of};
 use core::sync::atomic::Ordering;
 
 use super::{Word, check_load, check_store};
+use crate::sys::bytes;
 
 /// From this many bytes on the processor's own string copy beats the C library's loop (measured: 1.1 to 1.3 times).
 const REP_MOVSB_FROM: usize = 1 << 20;
@@ -152,6 +153,17 @@ macro_rules! integer {
                         new = in($class) new, inout($accumulator) current => old, options(nostack));
                 }
                 if old == current { Ok(old) } else { Err(old) }
+            }
+            #[inline(always)]
+            unsafe fn compare_exchange_weak(
+                p: *mut Self,
+                current: Self,
+                new: Self,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<Self, Self> {
+                // SAFETY: the caller's own promise; this processor has no weaker form.
+                unsafe { <$t as Word>::compare_exchange(p, current, new, success, failure) }
             }
             #[inline(always)]
             unsafe fn fetch_add(p: *mut Self, value: Self, _: Ordering) -> Self {
@@ -357,7 +369,7 @@ unsafe fn call_copy(dst: *mut u8, src: *const u8, len: usize) {
     // compiler must not hold in registers meanwhile.
     // SAFETY: memcpy with its own contract: the caller vouches for both runs and that they do not overlap.
     unsafe {
-        asm!("call {f}", f = in(reg) libc::memcpy as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
+        asm!("call {f}", f = in(reg) bytes::memcpy as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
             clobber_abi("C"));
     }
 }
@@ -375,7 +387,7 @@ unsafe fn call_move(dst: *mut u8, src: *const u8, len: usize) {
     }
     // SAFETY: memmove with its own contract, which the caller's promise covers; the operands as in `call_copy`.
     unsafe {
-        asm!("call {f}", f = in(reg) libc::memmove as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
+        asm!("call {f}", f = in(reg) bytes::memmove as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
             clobber_abi("C"));
     }
 }
@@ -396,7 +408,7 @@ unsafe fn copy_large(dst: *mut u8, src: *const u8, len: usize) {
     } else {
         // SAFETY: as in `call_copy`.
         unsafe {
-            asm!("call {f}", f = in(reg) libc::memcpy as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
+            asm!("call {f}", f = in(reg) bytes::memcpy as *const (), in("rdi") dst, in("rsi") src, in("rdx") len,
                 clobber_abi("C"));
         }
     }
@@ -497,7 +509,7 @@ pub(super) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: usize) {
     }
     // SAFETY: memset with its own contract, which the caller's promise covers; the operands as in `call_copy`.
     unsafe {
-        asm!("call {f}", f = in(reg) libc::memset as *const (), in("rdi") dst, in("esi") u32::from(byte),
+        asm!("call {f}", f = in(reg) bytes::memset as *const (), in("rdi") dst, in("esi") u32::from(byte),
             in("rdx") len, clobber_abi("C"));
     }
 }
