@@ -1,4 +1,6 @@
 //! Handles and forks: who detaches, who removes, and what is left after a panic or a kill.
+//!
+//! What counts attaches runs in peers: a fork anywhere in this process would count those of all its tests once more.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // unshare, setns and taking handles apart are what these tests are about.
 
@@ -260,26 +262,29 @@ fn a_segment_marked_once_attached_lives_as_long_as_any_child_that_inherited_it()
 
 #[test]
 fn each_handle_detaches_exactly_once_wherever_it_was_moved() {
-    let owned = Owned::new(100, 0o600);
-    let id = owned.id();
-    let handles: Vec<Segment> = (0..5).map(|_| id.attach().unwrap()).collect();
-    assert_eq!(attached(id), 5);
-    let mut handles = handles.into_iter();
-    drop(handles.next());
-    assert_eq!(attached(id), 4);
-    handles.next().unwrap().detach().unwrap();
-    assert_eq!(attached(id), 3);
-    let third = Box::new(handles.next().unwrap());
-    std::thread::spawn(move || drop(third)).join().unwrap();
-    assert_eq!(attached(id), 2);
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _fourth = handles.next().unwrap();
-        panic!("as the test wants");
-    }));
-    assert!(panicked.is_err());
-    assert_eq!(attached(id), 1);
-    drop(handles);
-    assert_eq!(attached(id), 0);
+    peer!(|_| {
+        let owned = Owned::new(100, 0o600);
+        let id = owned.id();
+        let handles: Vec<Segment> = (0..5).map(|_| id.attach().unwrap()).collect();
+        assert_eq!(attached(id), 5);
+        let mut handles = handles.into_iter();
+        drop(handles.next());
+        assert_eq!(attached(id), 4);
+        handles.next().unwrap().detach().unwrap();
+        assert_eq!(attached(id), 3);
+        let third = Box::new(handles.next().unwrap());
+        std::thread::spawn(move || drop(third)).join().unwrap();
+        assert_eq!(attached(id), 2);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _fourth = handles.next().unwrap();
+            panic!("as the test wants");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(attached(id), 1);
+        drop(handles);
+        assert_eq!(attached(id), 0);
+    })
+    .run();
 }
 
 /// A second `shmdt` would hit whatever is attached there by then.
@@ -304,51 +309,57 @@ fn a_detached_handle_leaves_the_next_attach_at_its_address_alone() {
 
 #[test]
 fn taking_a_handle_apart_keeps_the_count_and_forgets_the_removal() {
-    let key = OwnedKey::random();
-    let mut options = SegmentOptions::new();
-    options.size_bytes(100).removal(Removal::OnDrop);
+    peer!(|_| {
+        let key = OwnedKey::random();
+        let mut options = SegmentOptions::new();
+        options.size_bytes(100).removal(Removal::OnDrop);
 
-    let segment = options.create_new(key.key()).unwrap();
-    let (id, address) = segment.into_raw();
-    assert_untouched(id);
-    // SAFETY: attached read-write by the call above, and given away by it.
-    let segment: Segment = unsafe { Segment::from_raw(id, address) }.unwrap();
-    assert_eq!(
-        (segment.len_bytes(), segment.as_ptr()),
-        (100, address.as_ptr())
-    );
-    assert_untouched(id);
-    drop(segment);
-    assert_eq!(attached(id), 0);
-    assert!(!id.status().unwrap().is_marked_for_removal());
-    id.mark_for_removal().unwrap();
+        let segment = options.create_new(key.key()).unwrap();
+        let (id, address) = segment.into_raw();
+        assert_untouched(id);
+        // SAFETY: attached read-write by the call above, and given away by it.
+        let segment: Segment = unsafe { Segment::from_raw(id, address) }.unwrap();
+        assert_eq!(
+            (segment.len_bytes(), segment.as_ptr()),
+            (100, address.as_ptr())
+        );
+        assert_untouched(id);
+        drop(segment);
+        assert_eq!(attached(id), 0);
+        assert!(!id.status().unwrap().is_marked_for_removal());
+        id.mark_for_removal().unwrap();
 
-    let segment = options.create_new(key.key()).unwrap();
-    let id = segment.id();
-    let leaked: &'static Segment = segment.leak();
-    assert_untouched(id);
-    leaked.write_at(0, b"for ever").unwrap();
-    // SAFETY: nothing uses the leaked reference any more; the test gives the address back.
-    unsafe { raw::shmdt(leaked.as_ptr().cast()) }.unwrap();
-    assert_eq!(attached(id), 0);
+        let segment = options.create_new(key.key()).unwrap();
+        let id = segment.id();
+        let leaked: &'static Segment = segment.leak();
+        assert_untouched(id);
+        leaked.write_at(0, b"for ever").unwrap();
+        // SAFETY: nothing uses the leaked reference any more; the test gives the address back.
+        unsafe { raw::shmdt(leaked.as_ptr().cast()) }.unwrap();
+        assert_eq!(attached(id), 0);
 
-    std::mem::forget(id.attach().unwrap());
-    assert_eq!(attached(id), 1);
+        std::mem::forget(id.attach().unwrap());
+        assert_eq!(attached(id), 1);
+    })
+    .run();
 }
 
 #[test]
 fn a_taken_over_address_of_a_gone_segment_is_refused_and_stays_the_callers() {
-    let owned = Owned::new(100, 0o600);
-    // SAFETY: without REMAP nothing is replaced.
-    let address =
-        unsafe { raw::shmat(owned.raw(), std::ptr::null(), AttachFlags::empty()) }.unwrap();
-    let wrong = SegmentId::from_raw(i32::MAX);
-    // SAFETY: refused, because no segment has this id.
-    let refused = unsafe { Segment::<ReadWrite>::from_raw(wrong, address.cast()) };
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoSuchSegment);
-    assert_eq!(attached(owned.id()), 1);
-    // SAFETY: still this test's own.
-    unsafe { raw::shmdt(address.as_ptr()) }.unwrap();
+    peer!(|_| {
+        let owned = Owned::new(100, 0o600);
+        // SAFETY: without REMAP nothing is replaced.
+        let address =
+            unsafe { raw::shmat(owned.raw(), std::ptr::null(), AttachFlags::empty()) }.unwrap();
+        let wrong = SegmentId::from_raw(i32::MAX);
+        // SAFETY: refused, because no segment has this id.
+        let refused = unsafe { Segment::<ReadWrite>::from_raw(wrong, address.cast()) };
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoSuchSegment);
+        assert_eq!(attached(owned.id()), 1);
+        // SAFETY: still this test's own.
+        unsafe { raw::shmdt(address.as_ptr()) }.unwrap();
+    })
+    .run();
 }
 
 /// The IPC namespace of this thread, to come back to.
@@ -416,26 +427,32 @@ fn dropping_after_coming_back_to_the_namespace_removes() {
 
 #[test]
 fn a_changed_mode_or_owner_does_not_keep_a_segment_from_being_removed_on_drop() {
-    for mode in [0o600, 0o000] {
-        let segment = create(Removal::OnDrop);
-        let id = segment.id();
-        common::let_a_second_pass();
-        segment.id().set_mode(mode).unwrap();
-        drop(segment);
-        assert!(is_gone(id), "{mode:o}");
-    }
+    peer!(|_| {
+        for mode in [0o600, 0o000] {
+            let segment = create(Removal::OnDrop);
+            let id = segment.id();
+            common::let_a_second_pass();
+            segment.id().set_mode(mode).unwrap();
+            drop(segment);
+            assert!(is_gone(id), "{mode:o}");
+        }
+    })
+    .run();
 }
 
 #[test]
 fn a_panic_leaves_nothing_with_removal_on_drop() {
-    let mut id = None;
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let segment = create(Removal::OnDrop);
-        id = Some(segment.id());
-        panic!("as the test wants");
-    }));
-    assert!(panicked.is_err());
-    assert!(is_gone(id.unwrap()));
+    peer!(|_| {
+        let mut id = None;
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let segment = create(Removal::OnDrop);
+            id = Some(segment.id());
+            panic!("as the test wants");
+        }));
+        assert!(panicked.is_err());
+        assert!(is_gone(id.unwrap()));
+    })
+    .run();
 }
 
 /// What is left when a process ends in this way, for each kind of removal; as the table in the guide's chapter on lifecycles says.

@@ -1,6 +1,6 @@
-//! Explicit huge pages, prefaulting, and transparent huge pages.
+//! Explicit huge pages, and prefaulting.
 //!
-//! The explicit ones need pages in the kernel's pool: root reserves some for each test and gives them back; an ordinary user's tests say that
+//! Huge pages must be in the kernel's pool: root reserves some for each test and gives them back; an ordinary user's tests say that
 //! they are skipped. Tests run one at a time, because the pool is one for the whole machine.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // Raw accesses, to show what the safe calls keep away.
@@ -9,7 +9,7 @@ mod common;
 
 use common::{
     CProgram, Forked, NOBODY, Owned, OwnedKey, Running, assert_says, death_of, fails,
-    let_a_second_pass, page, peer, root_or_skip, set_sysctl, skipped, watch,
+    let_a_second_pass, page, peer, set_sysctl, skipped, watch,
 };
 use serial_test::serial;
 use std::fs;
@@ -22,7 +22,6 @@ use sysvshm::{
 
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
 const OVERCOMMIT: &str = "/proc/sys/vm/nr_overcommit_hugepages";
-const SHMEM_ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
 /// A file of the kernel whose content is put back when this value goes, panic or not.
 struct Restored {
@@ -41,8 +40,6 @@ impl Restored {
                 return None;
             }
         };
-        // Either the value, or a list of choices with the current one in brackets.
-        let before = selected(&before).unwrap_or(before.trim()).to_owned();
         Some(Self { path, before })
     }
 }
@@ -51,11 +48,6 @@ impl Drop for Restored {
     fn drop(&mut self) {
         let _ = fs::write(self.path, &self.before);
     }
-}
-
-fn selected(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once('[')?;
-    rest.split_once(']').map(|(word, _)| word)
 }
 
 /// A line of /proc/meminfo, in kB or as a count.
@@ -492,63 +484,68 @@ fn beyond_the_pool_surplus_pages_serve_where_the_administrator_allows_them() {
 #[test]
 #[serial]
 fn touching_an_unreserved_huge_page_of_an_empty_pool_is_sigbus() {
+    let peer = peer!(|_| {
+        let owned = unreserved(Key::PRIVATE, huge());
+        // SAFETY: without REMAP nothing is replaced.
+        let address = unsafe { raw::shmat(owned.raw(), ptr::null(), AttachFlags::empty()) };
+        let address = address.unwrap();
+        // SAFETY: attached memory; the child that writes it dies, because no page can be had.
+        let signal = death_of(|| unsafe { address.cast::<u8>().write_volatile(1) });
+        assert_eq!(signal, Some(libc::SIGBUS));
+        // SAFETY: nothing uses the memory.
+        unsafe { raw::shmdt(address.as_ptr()) }.unwrap();
+    });
     let Some(_pool) = pool(0) else { return };
-    let owned = unreserved(Key::PRIVATE, huge());
-    // SAFETY: without REMAP nothing is replaced.
-    let address = unsafe { raw::shmat(owned.raw(), ptr::null(), AttachFlags::empty()) }.unwrap();
-    // SAFETY: attached memory; the child that writes it dies, because no page can be had.
-    let signal = death_of(|| unsafe { address.cast::<u8>().write_volatile(1) });
-    assert_eq!(signal, Some(libc::SIGBUS));
-    // SAFETY: nothing uses the memory.
-    unsafe { raw::shmdt(address.as_ptr()) }.unwrap();
+    peer.run();
 }
 
 #[test]
 #[serial]
 fn no_options_create_huge_pages_that_may_be_missing_when_touched() {
-    let Some(_pool) = pool(0) else { return };
-    let mut options = on_huge_pages(huge());
-    options.no_reserve(true);
-    let before = system::usage().unwrap().segments;
-    fails(
-        options.create_new(Key::PRIVATE),
-        ErrorKind::InvalidInput,
-        None,
-    );
-    fails(
-        options.create_unattached(Key::PRIVATE),
-        ErrorKind::InvalidInput,
-        None,
-    );
-    fails(
-        options.open_or_create(Key::random().unwrap()),
-        ErrorKind::InvalidInput,
-        None,
-    );
-    // Allocating them all at once is the way to have both, and fails cleanly where they are not there.
-    options.prefault(true);
-    fails(
-        options.create_new(Key::PRIVATE),
-        ErrorKind::OutOfMemory,
-        libc::EFAULT,
-    );
-    fails(
-        options.create_unattached(Key::PRIVATE),
-        ErrorKind::InvalidInput,
-        None,
-    );
-    assert_eq!(
-        system::usage().unwrap().segments,
-        before,
-        "nothing was left behind"
-    );
+    // In a namespace of its own, so that every segment there is this test's.
+    let peer = peer!(|_| {
+        let mut options = on_huge_pages(huge());
+        options.no_reserve(true);
+        fails(
+            options.create_new(Key::PRIVATE),
+            ErrorKind::InvalidInput,
+            None,
+        );
+        fails(
+            options.create_unattached(Key::PRIVATE),
+            ErrorKind::InvalidInput,
+            None,
+        );
+        fails(
+            options.open_or_create(Key::from_raw(42)),
+            ErrorKind::InvalidInput,
+            None,
+        );
+        // Allocating them all at once is the way to have both, and fails cleanly where they are not there.
+        options.prefault(true);
+        fails(
+            options.create_new(Key::PRIVATE),
+            ErrorKind::OutOfMemory,
+            libc::EFAULT,
+        );
+        fails(
+            options.create_unattached(Key::PRIVATE),
+            ErrorKind::InvalidInput,
+            None,
+        );
+        assert_eq!(
+            system::usage().unwrap().segments,
+            0,
+            "nothing was left behind"
+        );
 
-    let Some(_one) = Restored::write(POOL, "1") else {
-        return;
-    };
-    let segment = options.create_new(Key::PRIVATE).unwrap();
-    assert_eq!(free(), 0);
-    segment.write_at(huge() - 1, b"x").unwrap();
+        let _one = Restored::write(POOL, "1").unwrap();
+        let segment = options.create_new(Key::PRIVATE).unwrap();
+        assert_eq!(free(), 0);
+        segment.write_at(huge() - 1, b"x").unwrap();
+    });
+    let Some(_pool) = pool(0) else { return };
+    peer.private_namespace().run();
 }
 
 /// Every safe way to attach what somebody else made, asked for a segment whose pages are not there.
@@ -662,43 +659,6 @@ fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
 }
 
 #[test]
-#[serial]
-fn an_attach_with_aligned_address_replaces_nothing_beside_it() {
-    // The kernel maps whole huge pages, more than the segment's size says: what lies behind must survive.
-    let peer = peer!(|talk| {
-        let id = SegmentId::from_raw(talk.arg(0));
-        let len = 2 * huge() + page();
-        // So many that some lie side by side, and the next mapping of that length right below one of them.
-        let neighbours: Vec<*mut u8> = (0..64)
-            .map(|_| {
-                let (protection, flags) = (
-                    libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                );
-                // SAFETY: fresh memory.
-                let map = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
-                assert_ne!(map, libc::MAP_FAILED);
-                let first = map.cast::<u8>();
-                // SAFETY: the first byte of the mapping.
-                unsafe { first.write_volatile(77) };
-                first
-            })
-            .collect();
-        let mut options = SegmentOptions::new();
-        // Refused where they are switched off, after the attach was made and undone.
-        let attach = options.transparent_huge_pages(true).attach(id);
-        for neighbour in neighbours {
-            // SAFETY: still this process's own mapping; if it is not, the peer dies and the test fails.
-            assert_eq!(unsafe { neighbour.read_volatile() }, 77);
-        }
-        drop(attach);
-    });
-    let Some(_pool) = pool(2) else { return };
-    let segment = create(huge() + 1);
-    peer.arg(segment.id()).run();
-}
-
-#[test]
 fn prefault_brings_every_page_in_and_keeps_contents() {
     const PAGES: u64 = 64;
     let owned = Owned::new(PAGES as usize * page(), 0o600);
@@ -737,120 +697,4 @@ fn prefault_as_an_option_has_every_page_in_from_the_start() {
         .find(|entry| entry.status.id() == segment.id())
         .unwrap();
     assert_eq!(entry.resident_bytes, Some(11 * page() as u64));
-}
-
-/// What the files say, so that a test can expect the right answer without changing them.
-fn transparent_setting() -> Option<String> {
-    let text = fs::read_to_string(SHMEM_ENABLED).ok()?;
-    selected(&text).map(str::to_owned)
-}
-
-fn with_transparent_huge_pages(size_bytes: usize) -> SegmentOptions {
-    watch();
-    let mut options = SegmentOptions::new();
-    options
-        .size_bytes(size_bytes)
-        .transparent_huge_pages(true)
-        .removal(Removal::OnDrop);
-    options
-}
-
-fn assert_refused_as_switched_off(setting: &str) {
-    let key = Key::random().unwrap();
-    let result = with_transparent_huge_pages(huge()).create_new(key);
-    let error = fails(result, ErrorKind::HugePagesUnavailable, None);
-    assert_says(
-        &error,
-        &[
-            "madvise",
-            "MADV_HUGEPAGE",
-            SHMEM_ENABLED,
-            &format!("says {setting}"),
-        ],
-    );
-    let kind = SegmentId::find(key).unwrap_err().kind();
-    assert_eq!(
-        kind,
-        ErrorKind::NotFound,
-        "what could not be attached as asked was removed"
-    );
-
-    let owned = Owned::new(huge(), 0o600);
-    let segment = owned.id().attach().unwrap();
-    let error = segment.advise_transparent_huge_pages().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::HugePagesUnavailable);
-    segment.write_at(0, b"still attached").unwrap();
-}
-
-#[test]
-#[serial]
-fn transparent_huge_pages_that_are_switched_off_are_an_error_and_not_ignored() {
-    match transparent_setting() {
-        None => skipped("a kernel without transparent huge pages"),
-        // As this machine stands, whoever runs the test.
-        Some(setting) if setting == "never" || setting == "deny" => {
-            assert_refused_as_switched_off(&setting)
-        }
-        Some(setting) => skipped(&format!(
-            "{SHMEM_ENABLED} says {setting}, and is changed by root only"
-        )),
-    }
-    if !root_or_skip() {
-        return;
-    }
-    for setting in ["never", "deny"] {
-        let Some(_setting) = Restored::write(SHMEM_ENABLED, setting) else {
-            return;
-        };
-        assert_refused_as_switched_off(setting);
-    }
-}
-
-#[test]
-#[serial]
-fn transparent_huge_pages_are_mapped_where_the_system_lets_advice_decide() {
-    if !root_or_skip() {
-        return;
-    }
-    let Some(_setting) = Restored::write(SHMEM_ENABLED, "advise") else {
-        return;
-    };
-    let text = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size").unwrap();
-    let huge: usize = text.trim().parse().unwrap();
-    let segment = with_transparent_huge_pages(4 * huge)
-        .create_new(Key::PRIVATE)
-        .unwrap();
-    assert_eq!(segment.as_ptr().addr() % huge, 0);
-    segment.write_at(0, b"x").unwrap();
-    segment.prefault().unwrap();
-    let mapped = pmd_mapped(segment.as_ptr().addr());
-    if mapped == 0 {
-        skipped("the kernel found no huge page; memory may be fragmented");
-    } else {
-        assert!(mapped % huge == 0 && mapped <= 4 * huge, "{mapped}");
-    }
-    // Less than one huge page needs no aligned place, and is no error.
-    let small = with_transparent_huge_pages(100)
-        .create_new(Key::PRIVATE)
-        .unwrap();
-    small.write_at(0, b"x").unwrap();
-    let reader = with_transparent_huge_pages(0)
-        .attach_read_only(segment.id())
-        .unwrap();
-    assert_eq!(reader.as_ptr().addr() % huge, 0);
-    let mut byte = [0];
-    reader.read_exact_at(0, &mut byte).unwrap();
-    assert_eq!(&byte, b"x");
-}
-
-/// How many bytes of the mapping that starts here are mapped by huge pages, as /proc/self/smaps says.
-fn pmd_mapped(address: usize) -> usize {
-    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
-    let start = format!("{address:x}-");
-    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
-    let line = lines
-        .find(|line| line.starts_with("ShmemPmdMapped:"))
-        .unwrap();
-    let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024
 }
