@@ -13,11 +13,13 @@
 mod c_program;
 mod forked;
 mod leftovers;
+mod mapping;
 mod peer;
 
 pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
+pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 
 use std::io::Write;
