@@ -13,7 +13,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// | `AnyBitPattern` | also reading it whole: every member is [`Readable`] |
 /// | `Pod` with `Zeroable` | also writing it whole, and arrays of it: there is no padding |
 ///
-/// The derives come from [`bytemuck`](crate::bytemuck), re-exported here; `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that
+/// The derives come from [the bytemuck crate](crate::bytemuck), re-exported here; `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that
 /// depend on bytemuck themselves need no such line.
 ///
 /// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded structs:

@@ -388,7 +388,7 @@ impl<A: Access> Segment<A> {
     }
 }
 
-/// Narrows a [`SharedRef`](crate::memory::SharedRef) of a struct to one member: C's `&p->member`.
+/// Narrows a [`SharedRef`] of a struct to one member: C's `&p->member`.
 ///
 /// Nested members, raw identifiers, tuple fields, members of packed structs and constant or variable indexes into array members all
 /// work; nothing is read or written, and no reference to shared memory exists at any time. The result is a `SharedRef` of the
