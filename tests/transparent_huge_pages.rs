@@ -100,6 +100,7 @@ fn a_system_that_has_them_off_is_told_with_its_setting() {
 }
 
 /// Anonymous pages that say whether they are still the ones that were mapped.
+#[derive(Clone)]
 struct Canary {
     base: *mut u8,
     len: usize,
@@ -118,6 +119,26 @@ impl Canary {
         // SAFETY: mapped just now.
         unsafe { base.write_bytes(Self::SONG, len) };
         Self { base, len }
+    }
+
+    /// Two canaries with `hole` free bytes between them, at a multiple of `huge`.
+    fn around_a_hole(huge: usize, hole: usize) -> [Self; 2] {
+        let whole = Self::new(hole + 3 * huge);
+        let start = (whole.base.addr() + 1).next_multiple_of(huge);
+        let below = start - whole.base.addr();
+        let middle = whole.base.wrapping_add(below);
+        // SAFETY: a part of the canary that nothing points to any more.
+        let done = unsafe { libc::munmap(middle.cast(), hole) };
+        assert_eq!(done, 0);
+        let above = Self {
+            base: middle.wrapping_add(hole),
+            len: whole.len - below - hole,
+        };
+        let below = Self {
+            base: whole.base,
+            len: below,
+        };
+        [below, above]
     }
 
     fn silent_pages(&self) -> usize {
@@ -153,9 +174,10 @@ fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
             }
         };
         let owned = Owned::guard(id);
-        // They fill the address space from above, at odd distances from multiples of the huge page size; the next mapping comes
-        // below them.
-        let canaries: Vec<_> = (0..4).map(|_| Canary::new(huge / 2 + 3 * page())).collect();
+        // A hole in which explicit huge pages fit exactly and a reservation with room for aligning does not, ...
+        let mut canaries = Canary::around_a_hole(huge, 2 * huge).to_vec();
+        // ... and everything else at odd distances from multiples of the huge page size; the next mapping comes below.
+        canaries.extend((0..4).map(|_| Canary::new(huge / 2 + 3 * page())));
         // Whether it succeeds depends on what is free.
         let result = wanting().attach(owned.id());
         for canary in &canaries {
