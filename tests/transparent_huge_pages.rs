@@ -174,10 +174,10 @@ fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
             }
         };
         let owned = Owned::guard(id);
-        // A hole in which explicit huge pages fit exactly and a reservation with room for aligning does not, ...
+        // A hole in which explicit huge pages fit exactly, and below it canaries that do not fit, at odd distances from multiples of
+        // the huge page size: the next mapping larger than the hole comes right below them.
         let mut canaries = Canary::around_a_hole(huge, 2 * huge).to_vec();
-        // ... and everything else at odd distances from multiples of the huge page size; the next mapping comes below.
-        canaries.extend((0..4).map(|_| Canary::new(huge / 2 + 3 * page())));
+        canaries.extend((0..4).map(|_| Canary::new(2 * huge + 3 * page())));
         // Whether it succeeds depends on what is free.
         let result = wanting().attach(owned.id());
         for canary in &canaries {
