@@ -174,10 +174,11 @@ fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
             }
         };
         let owned = Owned::guard(id);
-        // A hole in which explicit huge pages fit exactly, and below it canaries that do not fit, at odd distances from multiples of
-        // the huge page size: the next mapping larger than the hole comes right below them.
-        let mut canaries = Canary::around_a_hole(huge, 2 * huge).to_vec();
-        canaries.extend((0..4).map(|_| Canary::new(2 * huge + 3 * page())));
+        // A hole with room for one attach, and below it a canary that does not fit. Both end at odd distances from multiples of the huge
+        // page size, so that a place for aligning, made for the size alone, is too short wherever it comes to lie.
+        let odd = 3 * page();
+        let mut canaries = Canary::around_a_hole(huge, 3 * huge + odd).to_vec();
+        canaries.push(Canary::new(4 * huge + odd));
         // Whether it succeeds depends on what is free.
         let result = wanting().attach(owned.id());
         for canary in &canaries {
