@@ -15,7 +15,8 @@ use std::ffi::c_int;
 impl SegmentOptions {
     /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new segment before it is
+    /// attached, the creation is repeated.
     ///
     /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
     ///
@@ -46,10 +47,19 @@ impl SegmentOptions {
     #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
     pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
         self.check_attach(SegmentId::from_raw(-1))?;
-        let id = self.create(key, self.prefault)?;
-        attach(self, id, Origin::Created)
-            .map(|(segment, _)| segment)
-            .inspect_err(|_| discard(id))
+        self.retry(key, || {
+            let id = self.create(key, self.prefault)?;
+            match attach(self, id, Origin::Created) {
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
+                Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+                Ok((segment, _)) => Ok(Some(segment)),
+                Err(error) => {
+                    discard(id);
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.

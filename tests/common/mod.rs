@@ -3,6 +3,7 @@
 //! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process.
 //! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in a private IPC namespace if
 //!   need be.
+//! * [`Forked`] is a forked child of a peer.
 //! * [`death_of`] says which signal a few raw accesses raise.
 //! * [`skipped`] says loudly what this machine cannot show.
 //! * A binary that used any of these looks at exit for segments that its processes left behind, removes them and fails the run.
@@ -10,11 +11,15 @@
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
 mod c_program;
+mod forked;
 mod leftovers;
+mod mapping;
 mod peer;
 
 pub(crate) use c_program::CProgram;
+pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
+pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 
 use std::io::Write;
