@@ -193,6 +193,31 @@ fn a_key_that_is_taken_between_lookup_and_creation_is_opened() {
 }
 
 #[test]
+fn a_segment_removed_between_its_creation_and_the_attach_is_made_anew() {
+    // Held by somebody who was as fast, so that it is marked; or gone at once.
+    for held in [true, false] {
+        let owned = OwnedKey::random();
+        let removed = Rc::new(Cell::new(None));
+        let seen = removed.clone();
+        let hook = before_first_attach(move |id| {
+            seen.set(Some(id));
+            let keeper = held.then(|| id.attach().unwrap().into_raw());
+            assert_eq!(keeper.is_some(), held);
+            id.mark_for_removal().unwrap();
+        });
+        let segment = with_hook(hook, || sized(100).create_new(owned.key())).unwrap();
+        assert_ne!(Some(segment.id()), removed.get());
+        assert!(segment.was_created());
+        assert_eq!(SegmentId::find(owned.key()).unwrap(), segment.id());
+        let status = removed.get().unwrap().status();
+        assert_eq!(
+            status.map(|status| status.attached()).ok(),
+            held.then_some(1)
+        );
+    }
+}
+
+#[test]
 fn replacing_it_for_ever_does_not_keep_an_opener_for_ever() {
     let owned = OwnedKey::random();
     let key = owned.key();
@@ -378,6 +403,16 @@ fn removal_on_drop_takes_that_it_is_gone_already_for_done() {
         let hook = move |call| matches!(call, Call::Remove(_)).then_some(errno);
         with_hook(hook, || segment.detach()).unwrap();
     }
+    // One that cannot be looked at is not removed unseen, and that is told.
+    let mut options = sized(1);
+    let create = options.removal(Removal::OnDrop);
+    let segment = create.create_new(Key::PRIVATE).unwrap();
+    let owned = Owned(segment.id());
+    let hook = |call| matches!(call, Call::Status(_)).then_some(libc::ENOMEM);
+    let error = with_hook(hook, || segment.detach()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+    let status = owned.id().status().unwrap();
+    assert!(!status.is_marked_for_removal() && status.attached() == 0);
     // Any other failure is told, by `detach`, and the segment is detached all the same.
     let mut options = sized(1);
     let create = options.removal(Removal::OnDrop);
