@@ -17,7 +17,7 @@ pub enum Removal {
     OnDrop,
     /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the processes end.
     ///
-    /// On Linux others can then attach by identifier alone, no longer by key; on macOS and OpenBSD not at all, on FreeBSD only with
+    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
     /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
     OnceAttached,
 }
