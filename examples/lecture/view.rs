@@ -2,22 +2,15 @@
 
 use crate::shell;
 use std::error::Error;
-use sysvshm::{Key, ProcessState, system};
+use sysvshm::{ErrorKind, Key, ProcessState, SegmentId, Status, system};
 
 /// Prints what there is under `key`.
-///
-/// Looks at the list of all segments rather than attaching one: watching must not change what is watched (an attach would count, and leave
-/// its time and pid).
 pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
-    let entry = system::segments()?
-        .into_iter()
-        .find(|entry| entry.status.key() == key);
-    let Some(entry) = entry else {
+    let Some(status) = find(key)? else {
         return Ok(shell::addition(format_args!(
             "kernel: no segment has key {key}"
         ))?);
     };
-    let status = &entry.status;
     shell::addition(format_args!(
         "kernel: segment {}, key {key}, {} bytes, mode {}, nattch {}",
         status.id(),
@@ -30,6 +23,24 @@ pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
         process(status.creator_pid(), status.creator()),
         process(status.last_pid(), status.last()),
     ))?)
+}
+
+/// Looks without attaching: watching must not change what is watched (an attach would count, and leave its time and pid).
+fn find(key: Key) -> Result<Option<Status>, sysvshm::Error> {
+    match system::segments() {
+        Ok(entries) => Ok(entries
+            .into_iter()
+            .map(|entry| entry.status)
+            .find(|status| status.key() == key)),
+        // Only Linux lists them all. The one we know the key of can be asked for anywhere.
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            match SegmentId::find(key).and_then(SegmentId::status) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                status => status.map(Some),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn process(pid: Option<u32>, state: ProcessState) -> String {

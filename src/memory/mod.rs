@@ -5,6 +5,7 @@ mod array;
 mod atomic;
 mod borrow;
 mod bounds;
+mod bulk;
 mod element;
 mod error;
 mod iter;

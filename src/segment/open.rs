@@ -144,6 +144,8 @@ impl SegmentOptions {
         if key.is_private() {
             return self.create_new(key);
         }
+        // Also where the key turns out to be taken: the answer to a bad mode does not depend on who came first.
+        self.check_mode(key)?;
         self.retry(key, || {
             match SegmentId::get(key, self.size_bytes, 0) {
                 Ok(id) => {
@@ -166,6 +168,15 @@ impl SegmentOptions {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
                     Err(error) => Err(error),
                 },
+                // What a dead process left need not be as large as what is wanted now.
+                Err(error)
+                    if error.kind() == ErrorKind::LargerThanSegment && self.reclaim_stale =>
+                {
+                    if reclaim_by_key(key)? {
+                        return Ok(None);
+                    }
+                    Err(error)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -273,11 +284,7 @@ impl SegmentOptions {
             match shm::shmget(key.as_raw(), self.size_bytes, flags) {
                 Ok(id) => Ok(Some(SegmentId::from_raw(id))),
                 Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
-                    let reclaimed = match SegmentId::find(key) {
-                        Ok(id) => reclaim::remove_if_stale(id)?,
-                        Err(error) => error.kind() == ErrorKind::NotFound,
-                    };
-                    if reclaimed {
+                    if reclaim_by_key(key)? {
                         return Ok(None);
                     }
                     Err(Error::from_call(self.shmget_call(key, flags), errno))
@@ -345,6 +352,14 @@ impl SegmentOptions {
             size: self.size_bytes,
             flags,
         }
+    }
+}
+
+/// Removes what is stale under the key. Says whether it did, or nothing is there any more.
+fn reclaim_by_key(key: Key) -> Result<bool, Error> {
+    match SegmentId::find(key) {
+        Ok(id) => reclaim::remove_if_stale(id),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
 }
 

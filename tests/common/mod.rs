@@ -13,11 +13,13 @@
 mod c_program;
 mod forked;
 mod leftovers;
+mod mapping;
 mod peer;
 
 pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
+pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 
 use std::io::Write;
@@ -29,8 +31,9 @@ pub(crate) const NOBODY: u32 = 65534;
 /// Says on the terminal, past the harness that captures `eprintln!`, that something was not checked and why.
 pub(crate) fn skipped(why: &str) {
     let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+    let line = format!("skipped: {}: {why}\n", test.name().unwrap_or("a test"));
+    // In one piece, so that tests that run side by side do not mix their lines.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether this process may become another user and enter a private IPC namespace. Says "skipped" if not.
