@@ -403,10 +403,17 @@ fn an_address_of_the_kernel_is_refused() {
     let owned = Owned::new(page(), 0o600);
     let error = fails(
         SegmentOptions::new().address(1 << 63).attach(owned.id()),
-        ErrorKind::OutOfMemory,
+        ErrorKind::InvalidAddress,
         libc::ENOMEM,
     );
-    assert_says(&error, &["address 0x8000000000000000", "ENOMEM"]);
+    assert_says(
+        &error,
+        &[
+            "address 0x8000000000000000",
+            "ENOMEM",
+            "beyond the address space",
+        ],
+    );
 }
 
 #[test]
