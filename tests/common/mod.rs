@@ -12,6 +12,8 @@
 
 mod c_program;
 mod forked;
+#[cfg(target_os = "linux")]
+pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
 mod peer;
