@@ -9,7 +9,8 @@ bitflags! {
     ///
     /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the creator, else the group's
     /// bits if it is in the owner's or creator's group, else the others'. An owner whose own bits are missing is refused although others
-    /// might be let in. The umask plays no part, and the execute bits matter only to `SHM_EXEC` (shmop(2)).
+    /// might be let in. `CAP_IPC_OWNER` passes every check. The umask plays no part. The execute bits matter only to `SHM_EXEC`
+    /// (shmop(2)) and to lookups that ask for them.
     ///
     /// ```
     /// use sysvshm::Mode;
@@ -99,12 +100,22 @@ bitflags! {
 
 impl GetFlags {
     /// The permission bits, which C passes among the flags. Other bits of `mode` are dropped.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::mode(0o7666), GetFlags::mode(0o666));
+    /// ```
     #[must_use]
     pub const fn mode(mode: u32) -> Self {
         Self::from_bits_retain((mode & 0o777) as c_int)
     }
 
-    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux.
+    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux; see `<linux/shm.h>`.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::huge_page_size_log2(21), GetFlags::SHM_HUGE_2MB);
+    /// ```
     #[cfg(target_os = "linux")]
     #[doc(alias("SHM_HUGE_SHIFT", "SHM_HUGE_MASK"))]
     #[must_use]

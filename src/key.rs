@@ -158,12 +158,21 @@ impl Key {
     }
 
     /// The value as C has it: an `i32` on Linux and macOS, an `i64` on FreeBSD.
+    ///
+    /// ```
+    /// assert_eq!(sysvshm::Key::from_raw(42).as_raw(), 42);
+    /// ```
     #[must_use]
     pub const fn as_raw(self) -> RawKey {
         self.0
     }
 
     /// Whether this is [`PRIVATE`](Self::PRIVATE).
+    ///
+    /// ```
+    /// # use sysvshm::Key;
+    /// assert!(Key::PRIVATE.is_private() && !Key::from_raw(1).is_private());
+    /// ```
     #[must_use]
     pub const fn is_private(self) -> bool {
         self.0 == libc::IPC_PRIVATE

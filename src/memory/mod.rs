@@ -11,6 +11,19 @@
 //! place by an atomic operation. So another process may write the same bytes at any moment, with any program, and nothing worse comes of it
 //! than a value one did not expect. [The guide](crate::guide::soundness) says why, and by what right.
 //!
+//! ```text
+//!   Segment, attached --- slice(offset, len), reference(offset) ---> SharedSlice<'a, T>, SharedRef<'a, T>
+//!   SharedArray ------------------------ view() -------------------> SharedSlice<'a, T>
+//!       |                                                                |
+//!       | 'a: neither can be detached or dropped                         | at, slice, chunks, field!: views of parts,
+//!       | while a view of it is in use                                   | each as long-lived as the whole
+//!       v                                                                v
+//!   detach, drop                                                     get, set, load, store, read_into, write_from ...
+//! ```
+//!
+//! [`field!`](crate::field) names a member as C's `->` does: `field!(shared, ready)`, `field!(shared, rates[3])`,
+//! `field!(shared, r#in)`. It computes an address and reads nothing.
+//!
 //! ```
 //! use sysvshm::bytemuck::AnyBitPattern;
 //! use sysvshm::{Key, SegmentOptions, field};
@@ -78,7 +91,7 @@
 //!
 //! * Values that change between two reads, and values that make no sense. Copy out, then check, then use the copy.
 //! * A lost update: [`update`](SharedSlice::update) reads and writes in two steps.
-//! * Pages that cannot be had when they are first touched: prefault, where that must not happen late.
+//! * Pages that cannot be had when they are first touched: [prefault](crate::Segment::prefault), where that must not happen late.
 
 pub(crate) mod access;
 mod array;

@@ -148,6 +148,14 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     ///
     /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
     /// what [`as_ref`](Self::as_ref) asks for.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.reference::<u16>(2).unwrap();
+    /// assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr() + 2);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(self) -> *const T {
         self.address.as_ptr()
@@ -303,6 +311,16 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// The address in this process, for C.
     ///
     /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.reference::<u16>(2).unwrap();
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { view.as_mut_ptr().write_volatile(7) };
+    /// assert_eq!(view.get(), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(self) -> *mut T {
         self.address.as_ptr()

@@ -126,6 +126,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     }
 
     /// How many elements there are.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!((numbers.len(), numbers.len_bytes(), numbers.is_empty()), (4, 8, false));
+    /// assert!(numbers.slice(4..).is_empty());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn len(self) -> usize {
@@ -150,6 +159,14 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     ///
     /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
     /// what [`as_slice`](Self::as_slice) asks for.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(self) -> *const T {
         self.start.as_ptr()
@@ -453,6 +470,16 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// The address of the first element in this process, for C.
     ///
     /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { view.as_mut_ptr().write_volatile(7) };
+    /// assert_eq!(view.get(0), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(self) -> *mut T {
         self.start.as_ptr()

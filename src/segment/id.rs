@@ -77,13 +77,24 @@ impl SegmentId {
         }
     }
 
-    /// The identifier with this number, whether or not a segment has it.
+    /// The identifier with this number, whether or not a segment has it. **C call:** none.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, SegmentId};
+    ///
+    /// assert_eq!(SegmentId::from_raw(5).as_raw(), 5);
+    /// assert_eq!(SegmentId::from_raw(-1).status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// ```
     #[must_use]
     pub const fn from_raw(raw: i32) -> Self {
         Self(raw)
     }
 
     /// The number as C has it.
+    ///
+    /// ```
+    /// assert_eq!(sysvshm::SegmentId::from_raw(32_768).as_raw(), 32_768);
+    /// ```
     #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
@@ -101,6 +112,19 @@ impl SegmentId {
     /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`): no address space.
     /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
     /// [`assume_huge_pages_suffice`](SegmentOptions::assume_huge_pages_suffice).
+    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported) (`ENOSYS`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).create_unattached(Key::PRIVATE)?;
+    /// let segment = id.attach()?;
+    /// id.mark_for_removal()?;
+    /// assert_eq!(segment.len_bytes(), 5);
+    /// drop(segment);
+    /// assert_eq!(id.attach().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn attach(self) -> Result<Segment, Error> {
         SegmentOptions::new().attach(self)
@@ -113,6 +137,16 @@ impl SegmentId {
     /// # Errors
     ///
     /// Those of [`attach`](Self::attach); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).mode(0o400).create_unattached(Key::PRIVATE)?;
+    /// let reader = id.attach_read_only()?; // 0400: reading and writing would be EACCES for anybody but root
+    /// id.mark_for_removal()?;
+    /// assert_eq!(reader.read_at(0, &mut [1; 8])?, 5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(self) -> Result<Segment<ReadOnly>, Error> {
         SegmentOptions::new().attach_read_only(self)
@@ -126,6 +160,16 @@ impl SegmentId {
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the owner;
     /// [`system::segments`](crate::system::segments) does without. [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(100).create_unattached(Key::PRIVATE)?;
+    /// assert_eq!((id.status()?.size_bytes(), id.status()?.attached()), (100, 0));
+    /// id.mark_for_removal()?;
+    /// assert_eq!(id.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmctl", "IPC_STAT"))]
     pub fn status(self) -> Result<Status, Error> {
         match shm::shmctl_stat(self.0) {
@@ -191,7 +235,7 @@ impl SegmentId {
     /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read permission away, where
     /// the system tells the owner without it (Linux 4.17).
     ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`, `shmctl(id, IPC_SET)`.
+    /// **C calls:** `shmctl(id, IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading; `shmctl(id, IPC_SET)`.
     ///
     /// # Errors
     ///
@@ -215,7 +259,7 @@ impl SegmentId {
 
     /// Gives the segment to another user and group and leaves the mode. The creator keeps every right over it.
     ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`, `shmctl(id, IPC_SET)`.
+    /// **C calls:** those of [`set_mode`](Self::set_mode).
     ///
     /// # Errors
     ///
@@ -275,15 +319,27 @@ impl SegmentId {
     ///
     /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`), [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`),
     /// [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD.
-    #[doc(alias = "SHM_UNLOCK")]
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size_bytes(4096).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// segment.id().unlock_from_memory()?; // never locked: no error
+    /// assert!(!segment.status()?.is_locked_in_memory());
+    /// # }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("SHM_UNLOCK", "munlock"))]
     pub fn unlock_from_memory(self) -> Result<(), Error> {
         shm::shmctl_lock(self.0, false).map_err(|errno| self.failed(ShmctlCommand::Unlock, errno))
     }
 
     /// Marks the segment for removal: it lives on until its last detach, and goes at once if nobody is attached.
     ///
-    /// On Linux its key is free from this moment, its identifier still attaches, and marking it again does nothing. Elsewhere no new attach
-    /// is possible (on FreeBSD `kern.ipc.shm_allow_removed` decides). No way leads back.
+    /// Its key is free from this moment. On Linux its identifier still attaches, and marking it again does nothing. On macOS no new
+    /// attach is possible, on FreeBSD `kern.ipc.shm_allow_removed` decides. No way leads back.
     ///
     /// This may be called in a signal handler: it makes one system call, on failure a few more to find out why, takes no lock and
     /// allocates nothing. Like `shmctl` itself it may change `errno`.

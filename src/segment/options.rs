@@ -4,6 +4,21 @@ use crate::flags::Mode;
 use crate::segment::HugePages;
 
 /// What becomes of a segment that this value creates. One that it merely finds is never removed.
+///
+/// The guide has a [table of what is left](crate::guide::lifecycle#what-is-left-afterwards) after each way a process can end.
+///
+/// ```
+/// use sysvshm::{ErrorKind, Key, Removal, SegmentOptions};
+///
+/// let mut options = SegmentOptions::new();
+/// options.size_bytes(1);
+/// let kept = options.create_new(Key::PRIVATE)?.id(); // the handle is dropped here
+/// let dropped = options.removal(Removal::OnDrop).create_new(Key::PRIVATE)?.id();
+/// assert_eq!(kept.status()?.attached(), 0);
+/// assert_eq!(dropped.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+/// kept.mark_for_removal()?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Removal {
@@ -75,6 +90,12 @@ impl Default for SegmentOptions {
 /// What is asked for.
 impl SegmentOptions {
     /// No size, mode 0600 for what is created, any address, ordinary pages, never removed.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let error = SegmentOptions::new().create_new(Key::PRIVATE).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::SizeOutOfRange); // 0 bytes
+    /// ```
     pub const fn new() -> Self {
         Self {
             size_bytes: 0,
@@ -96,7 +117,20 @@ impl SegmentOptions {
 
     /// The size in bytes: exact for a segment that is created, the least that will do for one that is found.
     ///
-    /// Unset it is 0: nothing can be created with it, and a segment of any size is found.
+    /// Unset it is 0: nothing can be created with it, and a segment of any size is found. The memory comes in whole pages, the
+    /// length that is kept and checked is this one.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(100).create_new(key)?;
+    /// assert_eq!(SegmentOptions::new().size_bytes(50).open(key)?.len_bytes(), 100);
+    /// let error = SegmentOptions::new().size_bytes(101).open(key).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "shm_segsz")]
     pub fn size_bytes(&mut self, bytes: usize) -> &mut Self {
         self.size_bytes = bytes;
         self
@@ -236,6 +270,18 @@ impl SegmentOptions {
     ///
     /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second `shmat` with `SHM_REMAP` over a place that
     /// `mmap` reserved, and `shmdt` of the first.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(4 << 20).transparent_huge_pages(true);
+    /// match options.create_new(Key::PRIVATE) {
+    ///     Ok(segment) => segment.mark_for_removal()?,
+    ///     Err(error) if error.kind() == ErrorKind::HugePagesUnavailable => {} // switched off; nothing was left behind
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    /// }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "MADV_HUGEPAGE")]
     pub fn transparent_huge_pages(&mut self, wanted: bool) -> &mut Self {
         self.transparent_huge_pages = wanted;
@@ -290,14 +336,38 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the touch, by safe code, raises SIGBUS.
+    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the touch, by safe code,
+    /// raises SIGBUS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let id = SegmentOptions::new().size_bytes(1).create_unattached(Key::PRIVATE)?;
+    /// let mut options = SegmentOptions::new();
+    /// // SAFETY: the segment was made above, of ordinary pages.
+    /// unsafe { options.assume_huge_pages_suffice(true) };
+    /// let segment = options.attach(id)?; // without a look at what pages it has
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[allow(unsafe_code)]
     pub unsafe fn assume_huge_pages_suffice(&mut self, suffice: bool) -> &mut Self {
         self.huge_pages_suffice = suffice;
         self
     }
 
-    /// What becomes of a segment that is created.
+    /// What becomes of a segment that is created; [`Removal::Never`] unless set.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, Removal, SegmentOptions};
+    /// let segment =
+    ///     SegmentOptions::new().size_bytes(1).removal(Removal::OnceAttached).create_new(Key::PRIVATE)?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert!(segment.status()?.is_marked_for_removal());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "IPC_RMID")]
     pub fn removal(&mut self, removal: Removal) -> &mut Self {
         self.removal = removal;
         self
@@ -309,7 +379,19 @@ impl SegmentOptions {
     /// looked at a second time right before the removal. Between that look and the removal a process may still attach:
     /// it then keeps a segment that nobody else will find. Who hands identifiers to processes that have not attached yet should not use this.
     ///
-    /// **C calls,** for a key that exists: `shmctl(IPC_STAT)` twice, `kill(pid, 0)`, `shmctl(IPC_RMID)`.
+    /// **C calls,** for a key that exists: `shmget(key, 0, 0)`, `shmctl(IPC_STAT)` twice, `kill(pid, 0)`, `shmctl(IPC_RMID)`.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(1).reclaim_stale(true);
+    /// let id = options.create_unattached(key)?;
+    /// // Its creator, this process, lives: nothing is removed.
+    /// assert_eq!(options.create_new(key).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// id.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     pub fn reclaim_stale(&mut self, reclaim: bool) -> &mut Self {
         self.reclaim_stale = reclaim;
         self
@@ -319,6 +401,16 @@ impl SegmentOptions {
     ///
     /// A key is no secret, so any user can take it first and decide what is in the segment and who may read it. `open` takes any
     /// owner, as its caller expects somebody else's segment anyway; see [`Status::creator_uid`](crate::Status::creator_uid).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// let segment = options.size_bytes(1).any_owner(true).open_or_create(key)?;
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("cuid", "uid"))]
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.any_owner = any_owner;
         self

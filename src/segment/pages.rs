@@ -9,7 +9,23 @@ use std::ptr::NonNull;
 
 /// Which explicit huge pages (hugetlb) a new segment uses.
 ///
-/// They are set aside by an administrator (`vm.nr_hugepages`), never swapped, and allocated or refused when the segment is created.
+/// An administrator provides them (`vm.nr_hugepages`). They are never swapped, and they are set aside or refused when the segment is
+/// created. See `Documentation/admin-guide/mm/hugetlbpage.rst` of the kernel and shmget(2).
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
+///
+/// match SegmentOptions::new().size_bytes(1).huge_pages(HugePages::Default).create_new(Key::PRIVATE) {
+///     Ok(segment) => segment.mark_for_removal()?,
+///     Err(error) => assert!(matches!(
+///         error.kind(),
+///         ErrorKind::HugePagesUnavailable | ErrorKind::HugePagesNotPermitted
+///     )),
+/// }
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias("SHM_HUGETLB", "SHM_HUGE_SHIFT"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
