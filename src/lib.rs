@@ -51,8 +51,8 @@
 //! * Values that make no sense: whoever may write the segment may write anything. Copy out, check, then use the copy.
 //! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which [`Removal`] survives that.
 //! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a process;
-//!   [`Segment::prefault`] makes an error of it. What can still raise SIGBUS with explicit huge pages is said at
-//!   [`SegmentOptions::huge_pages`].
+//!   [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an administrator or of a process
+//!   that may write the segment, are named at [`SegmentOptions::huge_pages`] and [`SegmentOptions::no_reserve`].
 //! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
 //!
 //! # Systems

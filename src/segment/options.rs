@@ -291,8 +291,12 @@ impl SegmentOptions {
     /// Whether a segment that is created sets no memory aside: it may be larger than the machine could back. Linux.
     ///
     /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel. Together with
-    /// [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates them all at once, because touching one that is missing
-    /// raises SIGBUS. `vm.overcommit_memory` 2 ignores it.
+    /// [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates them all at once, because touching
+    /// one that is missing raises SIGBUS.
+    ///
+    /// With `vm.overcommit_memory` at 2 the kernel ignores the wish when it creates (shmget(2)). If an administrator switches to 2 later,
+    /// pages count from then on as they are touched, and touching one beyond the limit raises SIGBUS (the comment above
+    /// `shmem_acct_block` in `mm/shmem.c`). Prefaulting makes an error of that too.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
