@@ -1,5 +1,5 @@
-//! System V shared memory, safe: `ftok`, `shmget`, `shmat`, `shmdt` and `shmctl` behind values that clean up after themselves,
-//! and typed views of the bytes that stay sound whatever other processes write there.
+//! System V shared memory, safe: `ftok`, `shmget`, `shmat`, `shmdt` and `shmctl` behind values that clean up after
+//! themselves, and typed views of the bytes that stay sound whatever other processes write there.
 //!
 //! | to | look at |
 //! |---|---|
@@ -34,9 +34,10 @@
 //!
 //! # Words
 //!
-//! A *segment* is memory that the kernel keeps, with an *identifier* and perhaps a *key* to find it by. A process *attaches* it to see
-//! the bytes and *detaches* it again; the kernel counts the attaches (`nattch`). The *mode* says who may do what, as for a file.
-//! A segment outlives its processes until it is *marked for removal* and the last of them has detached. [`segment`] draws that.
+//! A *segment* is memory that the kernel keeps, with an *identifier* and perhaps a *key* to find it by. A process
+//! *attaches* it to see the bytes and *detaches* it again; the kernel counts the attaches (`nattch`). The *mode*
+//! says who may do what, as for a file. A segment outlives its processes until it is *marked for removal* and the
+//! last of them has detached. [`segment`] draws that.
 //!
 //! # The contract
 //!
@@ -48,17 +49,20 @@
 //!
 //! # What this does not protect you from
 //!
-//! * Values that make no sense: whoever may write the segment may write anything. Copy out, check, then use the copy.
-//! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which [`Removal`] survives that.
-//! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a process;
-//!   [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an administrator or of a process
-//!   that may write the segment, are named at [`SegmentOptions::huge_pages`] and [`SegmentOptions::no_reserve`].
+//! * Values that make no sense: whoever may write the segment may write anything. Copy out, check, then use the
+//!   copy.
+//! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which
+//!   [`Removal`] survives that.
+//! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a
+//!   process; [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an
+//!   administrator or of a process that may write the segment, are named at [`SegmentOptions::huge_pages`] and
+//!   [`SegmentOptions::no_reserve`].
 //! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
 //!
 //! # Systems
 //!
-//! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD are type-checked and
-//! have never been run; what they lack answers [`ErrorKind::Unsupported`].
+//! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD
+//! are type-checked and have never been run; what they lack answers [`ErrorKind::Unsupported`].
 
 pub mod error;
 mod flags;

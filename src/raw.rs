@@ -1,12 +1,13 @@
 //! The calls under their C names, for the first, mechanical step of a port.
 //!
-//! A C program that is to become Rust can first be carried over line by line: the same calls in the same order, with the flags of each call in a
-//! type of its own, identifiers and addresses as C has them, `-1` and `errno` turned into [`Result`]. Once it runs, its calls are replaced by
-//! [`Segment`](crate::Segment) and its relatives, one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
+//! A C program that is to become Rust can first be carried over line by line: the same calls in the same order,
+//! with the flags of each call in a type of its own, identifiers and addresses as C has them, `-1` and `errno`
+//! turned into [`Result`]. Once it runs, its calls are replaced by [`Segment`](crate::Segment) and its relatives,
+//! one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
 //! [`Segment::from_raw`](crate::Segment::from_raw) take over what these calls return.
 //!
-//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory from under
-//! whoever uses it.
+//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory
+//! from under whoever uses it.
 //!
 //! ```
 //! use sysvshm::raw::{self, Command, GetFlags};
@@ -34,7 +35,8 @@
 //!
 //! # What this does not protect you from
 //!
-//! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other processes write there.
+//! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other
+//! processes write there.
 
 use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
 pub use crate::flags::{AttachFlags, GetFlags};
@@ -91,7 +93,8 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 
 /// `shmat(id, address, flags)`: where the segment is attached now.
 ///
-/// C's `(void *) -1` becomes an error, and so does an address on page 0, which Linux maps for root with `SHM_RND` and an address below one page.
+/// C's `(void *) -1` becomes an error, and so does an address on page 0, which Linux maps for root with `SHM_RND`
+/// and an address below one page.
 ///
 /// # Errors
 ///
@@ -99,8 +102,8 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 ///
 /// # Safety
 ///
-/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address`, for the length of the segment in whole pages (whole huge
-/// pages if it uses explicit ones), except through the new attach.
+/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address`, for the length of the segment in whole
+/// pages (whole huge pages if it uses explicit ones), except through the new attach.
 ///
 /// # Examples
 ///
@@ -229,7 +232,8 @@ pub enum Command<'a> {
 /// # Errors
 ///
 /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`), [`NotOwner`](ErrorKind::NotOwner) (`EPERM`),
-/// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`), and as the methods of [`SegmentId`](crate::SegmentId) say.
+/// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`), and as the methods of
+/// [`SegmentId`](crate::SegmentId) say.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -272,7 +276,8 @@ pub fn shmctl(id: i32, command: Command<'_>) -> Result<i32, Error> {
     result.map_err(|errno| Error::from_call(Call::Shmctl { id, command: name }, errno))
 }
 
-/// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out. **C call:** none.
+/// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out. **C
+/// call:** none.
 ///
 /// ```
 /// assert_eq!(sysvshm::raw::empty_shmid_ds().shm_segsz, 0);

@@ -20,8 +20,8 @@
 //!
 //! # What this does not protect you from
 //!
-//! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears or goes meanwhile may be
-//! in it or not.
+//! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears
+//! or goes meanwhile may be in it or not.
 
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};
@@ -152,8 +152,9 @@ pub fn usage() -> Result<Usage, Error> {
 ///
 /// Before Linux 4.17, which has no `SHM_STAT_ANY`, segments that this user may not read are left out.
 ///
-/// **C calls:** `shmctl(0, SHM_INFO)` once; `shmctl(slot, SHM_STAT_ANY)` for each slot up to the highest used one, and where that finds
-/// nothing `shmctl(slot, SHM_STAT)`. Resident and swapped bytes come from one look at `/proc/sysvipc/shm`.
+/// **C calls:** `shmctl(0, SHM_INFO)` once; `shmctl(slot, SHM_STAT_ANY)` for each slot up to the highest used one,
+/// and where that finds nothing `shmctl(slot, SHM_STAT)`. Resident and swapped bytes come from one look at
+/// `/proc/sysvipc/shm`.
 ///
 /// # Errors
 ///

@@ -1,14 +1,17 @@
 //! Leaving nothing behind, whatever happens.
 //!
-//! System V segments outlive their processes, so whoever is killed between creating and removing one leaves it. No destructor and no signal
-//! handler runs on SIGKILL. Another process can help: the cleaner does little but read from a pipe whose other end this process holds. When
-//! this process ends, for any reason, the kernel closes that end, the cleaner reads end-of-file, and tidies up. It is a process group
-//! of its own, so that the Ctrl-C meant for the lecture does not reach it.
+//! System V segments outlive their processes, so whoever is killed between creating and removing one leaves it. No
+//! destructor and no signal handler runs on SIGKILL. Another process can help: the cleaner does little but read
+//! from a pipe whose other end this process holds. When this process ends, for any reason, the kernel closes that
+//! end, the cleaner reads end-of-file, and tidies up. It is a process group of its own, so that the Ctrl-C meant
+//! for the lecture does not reach it.
 //!
-//! The ordinary end goes the same way, with [`Cleaner::finish`] waiting for the cleaner: one way to clean up, and it is tested on each run.
+//! The ordinary end goes the same way, with [`Cleaner::finish`] waiting for the cleaner: one way to clean up, and
+//! it is tested on each run.
 //!
-//! (Where all peers inherit or are handed the identifier, there is a simpler way: [`Removal::OnceAttached`](sysvshm::Removal) has the kernel
-//! remove the segment at the last detach. The lecture's programs meet by key, which a segment loses once it is marked.)
+//! (Where all peers inherit or are handed the identifier, there is a simpler way:
+//! [`Removal::OnceAttached`](sysvshm::Removal) has the kernel remove the segment at the last detach. The lecture's
+//! programs meet by key, which a segment loses once it is marked.)
 
 use crate::shell;
 use std::error::Error;
@@ -94,9 +97,11 @@ fn clean(directory: &Path, creator: Option<u32>) -> Result<(), Box<dyn Error>> {
     Ok(removed?)
 }
 
-/// Marks what is found under the directory's key for removal, if `creator` made it: a key alone says nothing about whose segment it names.
+/// Marks what is found under the directory's key for removal, if `creator` made it: a key alone says nothing about
+/// whose segment it names.
 ///
-/// If the producer is still attached, as it is when only the lecture was killed, the segment goes when the producer does.
+/// If the producer is still attached, as it is when only the lecture was killed, the segment goes when the producer
+/// does.
 fn remove_segment(directory: &Path, creator: u32) -> Result<(), sysvshm::Error> {
     let key = Key::from_path(directory.join("SYSUOS"), 42)?;
     let removed = SegmentId::find(key).and_then(|id| {

@@ -1,19 +1,22 @@
 //! The lecture in one command: `cargo run --example lecture`.
 //!
-//! Runs the lecture's two programs as separate processes and prints what a terminal would show, with the kernel's view of the segment
-//! in between. Lines that begin with `#` are additions of ours; what is left is the lecture's transcript.
+//! Runs the lecture's two programs as separate processes and prints what a terminal would show, with the kernel's
+//! view of the segment in between. Lines that begin with `#` are additions of ours; what is left is the lecture's
+//! transcript.
 //!
 //! ```text
 //! $ cargo run --example lecture -- [--seconds N]
 //! ```
 //!
-//! The producer sleeps for N seconds, 2 unless said otherwise; in the lecture it is 10. Exit status 0, or 1 after one line on stderr.
+//! The producer sleeps for N seconds, 2 unless said otherwise; in the lecture it is 10. Exit status 0, or 1 after
+//! one line on stderr.
 //!
-//! One binary is enough: it contains both programs, unchanged, and starts itself under their names, which `main` below tells apart. So the
-//! command works in a fresh clone, where cargo builds this example alone. The processes are as separate as any: each has its own memory, and
-//! they share nothing but the segment.
+//! One binary is enough: it contains both programs, unchanged, and starts itself under their names, which `main`
+//! below tells apart. So the command works in a fresh clone, where cargo builds this example alone. The processes
+//! are as separate as any: each has its own memory, and they share nothing but the segment.
 //!
-//! All happens in a temporary directory, and nothing stays behind, neither after an error nor after Ctrl-C: see `cleaner.rs`.
+//! All happens in a temporary directory, and nothing stays behind, neither after an error nor after Ctrl-C: see
+//! `cleaner.rs`.
 
 mod cleaner;
 mod shell;

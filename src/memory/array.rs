@@ -14,8 +14,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOpt
 
 /// A segment that is an array of `T` and nothing else: C's `int *arr = shmat(...)`.
 ///
-/// Byte 0 of the segment is byte 0 of element 0; there is no header, so a C program needs to know nothing but type and length.
-/// All that a [`SharedSlice`] can do, the array can; [`view`](Self::view) lends one.
+/// Byte 0 of the segment is byte 0 of element 0; there is no header, so a C program needs to know nothing but type
+/// and length. All that a [`SharedSlice`] can do, the array can; [`view`](Self::view) lends one.
 ///
 /// ```
 /// use sysvshm::{Key, SharedArray};
@@ -100,7 +100,8 @@ impl<T: Pod> SharedArray<T> {
     ///
     /// # Errors
     ///
-    /// [`ArrayError::Layout`] before any call: a zero-sized `T`, a length beyond the address space, a `T` aligned to more than a page.
+    /// [`ArrayError::Layout`] before any call: a zero-sized `T`, a length beyond the address space, a `T` aligned
+    /// to more than a page.
     /// [`ArrayError::Kernel`]: those of [`SegmentOptions::create_new`].
     ///
     /// ```
@@ -122,8 +123,8 @@ impl<T: Pod> SharedArray<T> {
     ///
     /// # Errors
     ///
-    /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; more elements than the segment holds is
-    /// [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
+    /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; more elements than the
+    /// segment holds is [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SharedArray, memory::ArrayError};
@@ -394,7 +395,8 @@ fn size_of_array<T: Pod>(len: usize) -> Result<usize, LayoutError> {
     Ok(bytes)
 }
 
-/// Arrays: each method as its namesake, with the size given by type and length instead of [`size_bytes`](Self::size_bytes).
+/// Arrays: each method as its namesake, with the size given by type and length instead of
+/// [`size_bytes`](Self::size_bytes).
 impl SegmentOptions {
     fn sized_for<T: Pod>(&self, len: usize) -> Result<Self, LayoutError> {
         let mut options = self.clone();

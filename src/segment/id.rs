@@ -9,12 +9,13 @@ use std::fmt;
 
 /// The kernel's identifier of a segment: C's `shmid`.
 ///
-/// Unlike a [`Key`], which is a name, an identifier is the segment itself: it stays valid until the segment is gone, and works even for
-/// segments without a key and, on Linux, for those marked for removal. It means something only inside one IPC namespace. Any number
-/// from 0 up may be one; 0 is ordinary in containers.
+/// Unlike a [`Key`], which is a name, an identifier is the segment itself: it stays valid until the segment is
+/// gone, and works even for segments without a key and, on Linux, for those marked for removal. It means something
+/// only inside one IPC namespace. Any number from 0 up may be one; 0 is ordinary in containers.
 ///
-/// Identifiers are plain numbers, so one can be handed to another process in any way, and be kept too long: the kernel gives a number
-/// again only after many others, but nothing forbids it. While a segment is attached its identifier cannot be reused.
+/// Identifiers are plain numbers, so one can be handed to another process in any way, and be kept too long: the
+/// kernel gives a number again only after many others, but nothing forbids it. While a segment is attached its
+/// identifier cannot be reused.
 ///
 /// ```
 /// use sysvshm::{Key, SegmentId, SegmentOptions};
@@ -38,8 +39,8 @@ impl SegmentId {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) (`ENOENT`): none has it. [`InvalidInput`](ErrorKind::InvalidInput) for [`Key::PRIVATE`], with which
-    /// the kernel would create a segment.
+    /// [`NotFound`](ErrorKind::NotFound) (`ENOENT`): none has it. [`InvalidInput`](ErrorKind::InvalidInput) for
+    /// [`Key::PRIVATE`], with which the kernel would create a segment.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentId, SegmentOptions};
@@ -109,10 +110,11 @@ impl SegmentId {
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): the mode lacks read or write for this user.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`): no address space.
-    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory)
+    /// (`ENOMEM`): no address space. [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
     /// [`assume_huge_pages_suffice`](SegmentOptions::assume_huge_pages_suffice).
-    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported) (`ENOSYS`).
+    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported)
+    /// (`ENOSYS`).
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -158,8 +160,9 @@ impl SegmentId {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the owner;
-    /// [`system::segments`](crate::system::segments) does without. [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the
+    /// owner; [`system::segments`](crate::system::segments) does without.
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -193,13 +196,14 @@ impl SegmentId {
 
     /// Changes owner, group and mode in one step.
     ///
-    /// **C call:** `shmctl(id, IPC_SET)`, once. It needs no read permission, so it works even where [`status`](Self::status) does not.
+    /// **C call:** `shmctl(id, IPC_SET)`, once. It needs no read permission, so it works even where
+    /// [`status`](Self::status) does not.
     ///
     /// # Errors
     ///
     /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`): only the owner, the creator or a process with `CAP_SYS_ADMIN`.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput): an id of -1 (`EINVAL`),
-    /// or a mode beyond 0777, which the kernel would cut silently.
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput):
+    /// an id of -1 (`EINVAL`), or a mode beyond 0777, which the kernel would cut silently.
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -232,14 +236,15 @@ impl SegmentId {
 
     /// Changes the mode and leaves owner and group.
     ///
-    /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read permission away, where
-    /// the system tells the owner without it (Linux 4.17).
+    /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read
+    /// permission away, where the system tells the owner without it (Linux 4.17).
     ///
     /// **C calls:** `shmctl(id, IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading; `shmctl(id, IPC_SET)`.
     ///
     /// # Errors
     ///
-    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of [`status`](Self::status).
+    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of
+    /// [`status`](Self::status).
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -282,8 +287,8 @@ impl SegmentId {
 
     /// Keeps the segment's pages from being swapped out. This is no mutex: it excludes nobody from the memory.
     ///
-    /// Pages come in when they are touched, not by this call. The whole size counts against `RLIMIT_MEMLOCK`. Repeating it changes
-    /// nothing. Without effect on explicit huge pages, which are never swapped.
+    /// Pages come in when they are touched, not by this call. The whole size counts against `RLIMIT_MEMLOCK`.
+    /// Repeating it changes nothing. Without effect on explicit huge pages, which are never swapped.
     ///
     /// **C call:** `shmctl(id, SHM_LOCK)`. Linux.
     ///
@@ -338,11 +343,11 @@ impl SegmentId {
 
     /// Marks the segment for removal: it lives on until its last detach, and goes at once if nobody is attached.
     ///
-    /// Its key is free from this moment. On Linux its identifier still attaches, and marking it again does nothing. On macOS no new
-    /// attach is possible, on FreeBSD `kern.ipc.shm_allow_removed` decides. No way leads back.
+    /// Its key is free from this moment. On Linux its identifier still attaches, and marking it again does nothing.
+    /// On macOS no new attach is possible, on FreeBSD `kern.ipc.shm_allow_removed` decides. No way leads back.
     ///
-    /// This may be called in a signal handler: it makes one system call, on failure a few more to find out why, takes no lock and
-    /// allocates nothing. Like `shmctl` itself it may change `errno`.
+    /// This may be called in a signal handler: it makes one system call, on failure a few more to find out why,
+    /// takes no lock and allocates nothing. Like `shmctl` itself it may change `errno`.
     ///
     /// **C call:** `shmctl(id, IPC_RMID)`.
     ///

@@ -1,8 +1,9 @@
 //! A piece of shared memory: [`Segment`] while it is attached, [`SegmentId`] while it merely exists.
 //!
-//! The kernel keeps a *segment*: a number of zeroed pages with an *identifier*, perhaps a *key* to find it by, an owner and a mode. A process
-//! *attaches* it, which maps the pages into its address space, and *detaches* it. The kernel counts the attaches (`nattch`).
-//! A segment outlives every process until somebody *marks it for removal*; then it goes at the last detach.
+//! The kernel keeps a *segment*: a number of zeroed pages with an *identifier*, perhaps a *key* to find it by, an
+//! owner and a mode. A process *attaches* it, which maps the pages into its address space, and *detaches* it. The
+//! kernel counts the attaches (`nattch`). A segment outlives every process until somebody *marks it for removal*;
+//! then it goes at the last detach.
 //!
 //! ```text
 //!   create_new            mark_for_removal
@@ -32,13 +33,14 @@
 //!
 //! # What this does not protect you from
 //!
-//! * Anybody whom the mode lets in may change any byte at any moment. The accesses here are sound nevertheless; whether the bytes make
-//!   sense is for the reader to check.
-//! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the
-//!   atomics of the typed views, a semaphore, or a ring buffer.
-//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a process; with
-//!   [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
-//! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes when](crate::guide::lifecycle).
+//! * Anybody whom the mode lets in may change any byte at any moment. The accesses here are sound nevertheless;
+//!   whether the bytes make sense is for the reader to check.
+//! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the atomics of
+//!   the typed views, a semaphore, or a ring buffer.
+//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a
+//!   process; with [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
+//! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes
+//!   when](crate::guide::lifecycle).
 
 mod attach;
 mod id;
@@ -134,8 +136,8 @@ mod sealed {
 
 /// An attached segment. Detaches when dropped; removes only if asked to.
 ///
-/// Made by [`SegmentOptions`] or [`SegmentId::attach`]. Several threads may use one at once, as several processes may use the memory; hence
-/// every method takes `&self`. Attach again for a second handle: there is no `Clone`.
+/// Made by [`SegmentOptions`] or [`SegmentId::attach`]. Several threads may use one at once, as several processes
+/// may use the memory; hence every method takes `&self`. Attach again for a second handle: there is no `Clone`.
 ///
 /// Writing needs `Segment<ReadWrite>`, the default; through `Segment<ReadOnly>` it does not compile:
 ///
@@ -149,9 +151,9 @@ mod sealed {
 ///
 /// # Dropping
 ///
-/// Dropping detaches (`shmdt`), once, and never panics; [`detach`](Self::detach) does the same and says what went wrong. Whether the segment is
-/// also marked for removal depends on [`Removal`]. In a forked child, dropping what was inherited detaches the child's own mapping and
-/// removes nothing.
+/// Dropping detaches (`shmdt`), once, and never panics; [`detach`](Self::detach) does the same and says what went
+/// wrong. Whether the segment is also marked for removal depends on [`Removal`]. In a forked child, dropping what
+/// was inherited detaches the child's own mapping and removes nothing.
 #[doc(alias("shmat", "shmdt"))]
 #[must_use = "dropping it detaches the segment at once"]
 pub struct Segment<A: Access = ReadWrite> {
@@ -169,8 +171,8 @@ pub struct Segment<A: Access = ReadWrite> {
 // SAFETY: an attach belongs to the whole process (shmop(2)); any thread may use and detach it.
 unsafe impl<A: Access> Send for Segment<A> {}
 #[allow(unsafe_code)]
-// SAFETY: all methods but the consuming ones take &self and reach the bytes through `memory::access`, which allows any thread and
-// any process to do so at the same time; the fields are never changed after construction.
+// SAFETY: all methods but the consuming ones take &self and reach the bytes through `memory::access`, which allows
+// any thread and any process to do so at the same time; the fields are never changed after construction.
 unsafe impl<A: Access> Sync for Segment<A> {}
 
 impl<A: Access> Segment<A> {
@@ -188,10 +190,11 @@ impl<A: Access> Segment<A> {
         self.id
     }
 
-    /// The size in bytes, exactly as the creator asked: what the kernel said after attaching, never what this process hoped for.
+    /// The size in bytes, exactly as the creator asked: what the kernel said after attaching, never what this
+    /// process hoped for.
     ///
-    /// The memory is mapped in whole pages, so the bytes from here to the end of the last page exist too; no safe call reaches
-    /// them.
+    /// The memory is mapped in whole pages, so the bytes from here to the end of the last page exist too; no safe
+    /// call reaches them.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -227,7 +230,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`]. The id names another IPC namespace's segment, or none, after `setns(2)` or `unshare(2)`.
+    /// Those of [`SegmentId::status`]. The id names another IPC namespace's segment, or none, after `setns(2)` or
+    /// `unshare(2)`.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -263,7 +267,8 @@ impl<A: Access> Segment<A> {
         self.id.mark_for_removal()
     }
 
-    /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the segment ends.
+    /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the
+    /// segment ends.
     ///
     /// Bytes that another process changes meanwhile may come out old, new or mixed. **C call:** none.
     ///
@@ -334,10 +339,11 @@ impl<A: Access> Segment<A> {
 
     /// Detaches the segment and says what went wrong, which dropping does not.
     ///
-    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone either way.
+    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone
+    /// either way.
     ///
-    /// **C calls:** `shmdt(address)`; with `OnDrop`, before it, `shmctl(id, IPC_STAT)`, a look at `/proc/thread-self/ns/ipc`
-    /// (Linux) and `shmctl(id, IPC_RMID)`.
+    /// **C calls:** `shmdt(address)`; with `OnDrop`, before it, `shmctl(id, IPC_STAT)`, a look at
+    /// `/proc/thread-self/ns/ipc` (Linux) and `shmctl(id, IPC_RMID)`.
     ///
     /// # Errors
     ///
@@ -405,10 +411,13 @@ impl<A: Access> Segment<A> {
     ///
     /// # Safety
     ///
-    /// * `address` is what `shmat` returned for `id` in this process, in this IPC namespace, whole and not detached since.
-    /// * Unless `A` is [`ReadOnly`], it was attached without `SHM_RDONLY`, and nobody made it read-only with `mprotect(2)`.
+    /// * `address` is what `shmat` returned for `id` in this process, in this IPC namespace, whole and not detached
+    ///   since.
+    /// * Unless `A` is [`ReadOnly`], it was attached without `SHM_RDONLY`, and nobody made it read-only with
+    ///   `mprotect(2)`.
     /// * From now on this value alone detaches it.
-    /// * If explicit huge pages back it, there are enough for the whole segment; otherwise touching it raises SIGBUS.
+    /// * If explicit huge pages back it, there are enough for the whole segment; otherwise touching it raises
+    ///   SIGBUS.
     ///
     /// # Examples
     ///
@@ -439,15 +448,15 @@ impl<A: Access> Segment<A> {
 
     /// Allocates all pages now, so that no first touch waits for one, fails for want of one or raises SIGBUS.
     ///
-    /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault. Pages may be
-    /// swapped out later, unless they are [locked](SegmentId::lock_in_memory).
+    /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.
+    /// Pages may be swapped out later, unless they are [locked](SegmentId::lock_in_memory).
     ///
     /// **C call:** `madvise(MADV_POPULATE_WRITE)`, or `MADV_POPULATE_READ` on a read-only attach. Linux 5.14.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had. [`Unsupported`](ErrorKind::Unsupported): an older kernel, or
-    /// another system.
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had.
+    /// [`Unsupported`](ErrorKind::Unsupported): an older kernel, or another system.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -467,14 +476,16 @@ impl<A: Access> Segment<A> {
 
     /// Asks the kernel to back the segment with transparent huge pages from now on.
     ///
-    /// Only memory that starts at a multiple of the huge page size profits; [`SegmentOptions::transparent_huge_pages`] sees to that.
+    /// Only memory that starts at a multiple of the huge page size profits;
+    /// [`SegmentOptions::transparent_huge_pages`] sees to that.
     ///
     /// **C call:** `madvise(MADV_HUGEPAGE)`, after a look at `/sys/kernel/mm/transparent_hugepage`. Linux.
     ///
     /// # Errors
     ///
-    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): the system has them switched off for shared memory. `madvise` would
-    /// succeed and do nothing. [`Unsupported`](ErrorKind::Unsupported): a kernel without them, or another system.
+    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): the system has them switched off for shared
+    /// memory. `madvise` would succeed and do nothing. [`Unsupported`](ErrorKind::Unsupported): a kernel without
+    /// them, or another system.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -517,8 +528,8 @@ impl<A: Access> Segment<A> {
             _ => Ok(()),
         };
         #[allow(unsafe_code)]
-        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none is left; the
-        // pointers given away by `as_ptr` carry no promise beyond the life of this value.
+        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none
+        // is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
         let detached = unsafe { shm::shmdt(self.base.as_ptr().cast()) };
         let address = self.base.as_ptr().addr();
         removed.and(detached.map_err(|errno| Error::from_call(Call::Shmdt { address }, errno)))
@@ -528,9 +539,9 @@ impl<A: Access> Segment<A> {
 impl Segment<ReadWrite> {
     /// Where the segment is attached, for C code and other raw use.
     ///
-    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives. Other processes read and write the same bytes, so plain Rust references to
-    /// them, and plain loads and stores, are not sound unless those processes are known to keep away; see the guide on
-    /// [soundness](crate::guide::soundness).
+    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives. Other processes read and write the
+    /// same bytes, so plain Rust references to them, and plain loads and stores, are not sound unless those
+    /// processes are known to keep away; see the guide on [soundness](crate::guide::soundness).
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -591,8 +602,8 @@ impl Segment<ReadWrite> {
 impl Segment<ReadOnly> {
     /// Where the segment is attached, for C code and other raw use. Writing through it raises SIGSEGV.
     ///
-    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives; see [`as_ptr`](Segment::<ReadWrite>::as_ptr) of a writable one for what plain
-    /// loads may not do.
+    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives; see
+    /// [`as_ptr`](Segment::<ReadWrite>::as_ptr) of a writable one for what plain loads may not do.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};

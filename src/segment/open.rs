@@ -13,12 +13,14 @@ use std::ffi::c_int;
 
 /// Creating, finding, attaching.
 impl SegmentOptions {
-    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
+    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is
+    /// removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new segment before it is
-    /// attached, the creation is repeated.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new
+    /// segment before it is attached, the creation is repeated.
     ///
-    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
+    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the
+    /// options set.
     ///
     /// # Errors
     ///
@@ -54,7 +56,8 @@ impl SegmentOptions {
         self.retry(key, || {
             let id = self.create(key, self.prefault)?;
             match attach(self, id, Origin::Created, any) {
-                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as
+                // if it had never been.
                 Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
                 Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
                 Ok((segment, _)) => Ok(Some(segment)),
@@ -68,8 +71,8 @@ impl SegmentOptions {
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.
     ///
-    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where Linux removes a segment without attaches
-    /// as soon as the thread that created it ends.
+    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where
+    /// Linux removes a segment without attaches as soon as the thread that created it ends.
     ///
     /// **C call:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`.
     ///
@@ -153,14 +156,17 @@ impl SegmentOptions {
 
     /// Attaches the segment that has this key, or creates it. [`Segment::was_created`] tells which.
     ///
-    /// Several processes may do this at once: one creates, the others find. A found segment may not have been filled yet.
+    /// Several processes may do this at once: one creates, the others find. A found segment may not have been
+    /// filled yet.
     ///
-    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`; `shmat`, `shmctl(IPC_STAT)`.
+    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`;
+    /// `shmat`, `shmctl(IPC_STAT)`.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open) and [`create_new`](Self::create_new) except that the key may exist or not, and
-    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see [`any_owner`](Self::any_owner).
+    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see
+    /// [`any_owner`](Self::any_owner).
     ///
     /// ```
     /// use sysvshm::{Key, SegmentOptions};
@@ -297,7 +303,8 @@ impl SegmentOptions {
         Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
     }
 
-    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
+    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in
+    /// between.
     fn retry<T>(
         &self,
         key: Key,
@@ -317,7 +324,8 @@ impl SegmentOptions {
         ))
     }
 
-    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody touches one.
+    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody
+    /// touches one.
     fn create(&self, key: Key, will_prefault: bool) -> Result<SegmentId, Error> {
         self.check_mode(key)?;
         let mode = self.mode.unwrap_or(Mode::OWNER_READ | Mode::OWNER_WRITE);

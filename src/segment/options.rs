@@ -5,7 +5,8 @@ use crate::segment::HugePages;
 
 /// What becomes of a segment that this value creates. One that it merely finds is never removed.
 ///
-/// The guide has a [table of what is left](crate::guide::lifecycle#what-is-left-afterwards) after each way a process can end.
+/// The guide has a [table of what is left](crate::guide::lifecycle#what-is-left-afterwards) after each way a
+/// process can end.
 ///
 /// ```
 /// use sysvshm::{ErrorKind, Key, Removal, SegmentOptions};
@@ -25,12 +26,14 @@ pub enum Removal {
     /// Nothing: it stays until somebody removes it, as in C. The default.
     #[default]
     Never,
-    /// Marked for removal when the [`Segment`](crate::Segment) that created it is dropped in the process that created it, not in a forked child.
+    /// Marked for removal when the [`Segment`](crate::Segment) that created it is dropped in the process that
+    /// created it, not in a forked child.
     ///
-    /// Before that the crate makes sure that the identifier still names this segment: in another IPC namespace it names somebody
-    /// else's. A process that is killed drops nothing, so the segment stays behind.
+    /// Before that the crate makes sure that the identifier still names this segment: in another IPC namespace it
+    /// names somebody else's. A process that is killed drops nothing, so the segment stays behind.
     OnDrop,
-    /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the processes end.
+    /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the
+    /// processes end.
     ///
     /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
     /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
@@ -117,8 +120,8 @@ impl SegmentOptions {
 
     /// The size in bytes: exact for a segment that is created, the least that will do for one that is found.
     ///
-    /// Unset it is 0: nothing can be created with it, and a segment of any size is found. The memory comes in whole pages, the
-    /// length that is kept and checked is this one.
+    /// Unset it is 0: nothing can be created with it, and a segment of any size is found. The memory comes in whole
+    /// pages, the length that is kept and checked is this one.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -138,9 +141,10 @@ impl SegmentOptions {
 
     /// Who may do what with a segment that is created; 0600 unless set. The umask plays no part.
     ///
-    /// [`open`](Self::open) and [`open_read_only`](Self::open_read_only) pass it on if it was set, as `shmget(key, size, 0600)` does: the lookup then fails with
-    /// `EACCES` unless the mode of the segment grants this process's class every bit. Unset, the lookup asks for nothing and the attach
-    /// alone decides. [`open_or_create`](Self::open_or_create) uses it for creating only.
+    /// [`open`](Self::open) and [`open_read_only`](Self::open_read_only) pass it on if it was set, as
+    /// `shmget(key, size, 0600)` does: the lookup then fails with `EACCES` unless the mode of the segment grants
+    /// this process's class every bit. Unset, the lookup asks for nothing and the attach alone decides.
+    /// [`open_or_create`](Self::open_or_create) uses it for creating only.
     ///
     /// ```
     /// # use sysvshm::{Key, Mode, SegmentOptions};
@@ -155,7 +159,8 @@ impl SegmentOptions {
         self
     }
 
-    /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what nearly everybody wants.
+    /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what
+    /// nearly everybody wants.
     ///
     /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced.
     ///
@@ -196,8 +201,8 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages (whole huge pages
-    /// if it uses explicit ones), from the attach on, except through the segment.
+    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole
+    /// pages (whole huge pages if it uses explicit ones), from the attach on, except through the segment.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -241,12 +246,14 @@ impl SegmentOptions {
 
     /// Which explicit huge pages a segment that is created uses. Linux.
     ///
-    /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve) says otherwise.
+    /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve)
+    /// says otherwise.
     ///
-    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb limit is lower refuses pages when
-    /// they are touched, set aside or not (the kernel's `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which
-    /// [`prefault`](Self::prefault) turns into an error beforehand; and a process that may write the segment can free its pages
-    /// (`MADV_REMOVE`, madvise(2)) and use them up. Share huge pages with those you trust.
+    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb
+    /// limit is lower refuses pages when they are touched, set aside or not (the kernel's
+    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which [`prefault`](Self::prefault) turns into an error
+    /// beforehand; and a process that may write the segment can free its pages (`MADV_REMOVE`, madvise(2)) and use
+    /// them up. Share huge pages with those you trust.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
@@ -264,12 +271,14 @@ impl SegmentOptions {
 
     /// Whether to back the attached memory with transparent huge pages, at an address aligned for them. Linux.
     ///
-    /// Fails with [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable) where the system has them switched off for shared memory
-    /// (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most systems), because the kernel would accept the wish and
-    /// ignore it. [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who can live without.
+    /// Fails with [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable) where the system has them
+    /// switched off for shared memory (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most
+    /// systems), because the kernel would accept the wish and ignore it.
+    /// [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who
+    /// can live without.
     ///
-    /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second `shmat` with `SHM_REMAP` over a place that
-    /// `mmap` reserved, and `shmdt` of the first.
+    /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second
+    /// `shmat` with `SHM_REMAP` over a place that `mmap` reserved, and `shmdt` of the first.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -290,13 +299,14 @@ impl SegmentOptions {
 
     /// Whether a segment that is created sets no memory aside: it may be larger than the machine could back. Linux.
     ///
-    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel. Together with
-    /// [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates them all at once, because touching
-    /// one that is missing raises SIGBUS.
+    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel.
+    /// Together with [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates
+    /// them all at once, because touching one that is missing raises SIGBUS.
     ///
-    /// With `vm.overcommit_memory` at 2 the kernel ignores the wish when it creates (shmget(2)). If an administrator switches to 2 later,
-    /// pages count from then on as they are touched, and touching one beyond the limit raises SIGBUS (the comment above
-    /// `shmem_acct_block` in `mm/shmem.c`). Prefaulting makes an error of that too.
+    /// With `vm.overcommit_memory` at 2 the kernel ignores the wish when it creates (shmget(2)). If an
+    /// administrator switches to 2 later, pages count from then on as they are touched, and touching one beyond the
+    /// limit raises SIGBUS (the comment above `shmem_acct_block` in `mm/shmem.c`). Prefaulting makes an error of
+    /// that too.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -332,16 +342,17 @@ impl SegmentOptions {
         self
     }
 
-    /// Whether to rely on there being enough explicit huge pages for a segment that does not set them aside, or that was found.
+    /// Whether to rely on there being enough explicit huge pages for a segment that does not set them aside, or
+    /// that was found.
     ///
-    /// Nothing tells whether a segment that somebody else created set its huge pages aside. So an attach brings in all pages of such a
-    /// segment at once, and fails if one is missing; this switches that off, and lets [`no_reserve`](Self::no_reserve) go with
-    /// [`huge_pages`](Self::huge_pages).
+    /// Nothing tells whether a segment that somebody else created set its huge pages aside. So an attach brings in
+    /// all pages of such a segment at once, and fails if one is missing; this switches that off, and lets
+    /// [`no_reserve`](Self::no_reserve) go with [`huge_pages`](Self::huge_pages).
     ///
     /// # Safety
     ///
-    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the touch, by safe code,
-    /// raises SIGBUS.
+    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the
+    /// touch, by safe code, raises SIGBUS.
     ///
     /// # Examples
     ///
@@ -377,13 +388,16 @@ impl SegmentOptions {
         self
     }
 
-    /// Whether creating may first remove a segment under the same key whose creator is known to be dead and that nobody attaches.
+    /// Whether creating may first remove a segment under the same key whose creator is known to be dead and that
+    /// nobody attaches.
     ///
-    /// The creator counts as dead if no process has its number any more; one without a number in this pid namespace counts as alive. All is
-    /// looked at a second time right before the removal. Between that look and the removal a process may still attach:
-    /// it then keeps a segment that nobody else will find. Who hands identifiers to processes that have not attached yet should not use this.
+    /// The creator counts as dead if no process has its number any more; one without a number in this pid namespace
+    /// counts as alive. All is looked at a second time right before the removal. Between that look and the removal
+    /// a process may still attach: it then keeps a segment that nobody else will find. Who hands identifiers to
+    /// processes that have not attached yet should not use this.
     ///
-    /// **C calls,** for a key that exists: `shmget(key, 0, 0)`, `shmctl(IPC_STAT)` twice, `kill(pid, 0)`, `shmctl(IPC_RMID)`.
+    /// **C calls,** for a key that exists: `shmget(key, 0, 0)`, `shmctl(IPC_STAT)` twice, `kill(pid, 0)`,
+    /// `shmctl(IPC_RMID)`.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -403,8 +417,9 @@ impl SegmentOptions {
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a segment that another user created.
     ///
-    /// A key is no secret, so any user can take it first and decide what is in the segment and who may read it. `open` takes any
-    /// owner, as its caller expects somebody else's segment anyway; see [`Status::creator_uid`](crate::Status::creator_uid).
+    /// A key is no secret, so any user can take it first and decide what is in the segment and who may read it.
+    /// `open` takes any owner, as its caller expects somebody else's segment anyway; see
+    /// [`Status::creator_uid`](crate::Status::creator_uid).
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 /// What `IPC_STAT` said about a segment, at one moment.
 ///
-/// Nothing here is live: whoever acts on it races with every other process. See each method for what it may be used for.
+/// Nothing here is live: whoever acts on it races with every other process. See each method for what it may be used
+/// for.
 ///
 /// ```
 /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -87,7 +88,8 @@ impl Status {
         self.id
     }
 
-    /// The key it can be found under: [`Key::PRIVATE`] if it was created without one, and on Linux also once it is marked for removal.
+    /// The key it can be found under: [`Key::PRIVATE`] if it was created without one, and on Linux also once it is
+    /// marked for removal.
     #[must_use]
     pub fn key(&self) -> Key {
         self.key
@@ -157,7 +159,8 @@ impl Status {
         pid(self.creator_pid)
     }
 
-    /// The process that last attached or detached; `None` before the first attach, or where it has no number in this pid namespace.
+    /// The process that last attached or detached; `None` before the first attach, or where it has no number in
+    /// this pid namespace.
     ///
     /// After a fork Linux names the parent, whose attaches the child inherited.
     #[doc(alias = "shm_lpid")]
@@ -180,8 +183,8 @@ impl Status {
 
     /// How many mappings of the segment exist, all processes together.
     ///
-    /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and `mprotect(2)` on a part splits a
-    /// mapping in two. Only 0 says something for sure, and only for that moment.
+    /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and
+    /// `mprotect(2)` on a part splits a mapping in two. Only 0 says something for sure, and only for that moment.
     #[doc(alias = "shm_nattch")]
     #[must_use]
     pub fn attached(&self) -> u64 {
@@ -234,7 +237,8 @@ fn time(seconds: i64) -> Option<SystemTime> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessState {
-    /// A process has this number. It may be another one than meant, if the number was used again; a zombie counts as well.
+    /// A process has this number. It may be another one than meant, if the number was used again; a zombie counts
+    /// as well.
     Alive,
     /// No process has this number.
     Dead,
