@@ -7,9 +7,8 @@ use std::time::SystemTime;
 
 /// What stays the same about a segment as long as it lives, and differs from the next one with the same identifier.
 ///
-/// An identifier cannot be reused while the segment is attached, except by going elsewhere: after
-/// `unshare(CLONE_NEWIPC)` or `setns(2)` the same number names another namespace's segment, possibly one that this
-/// very process made with the same size.
+/// An identifier cannot be reused while the segment is attached, except by going elsewhere: after `unshare(CLONE_NEWIPC)` or `setns(2)` the same
+/// number names another namespace's segment, possibly one that this very process made with the same size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     creator: (Option<u32>, u32, u32),
@@ -44,8 +43,7 @@ impl Fingerprint {
         same_place && self.creator == now.creator && self.size_bytes == now.size_bytes
     }
 
-    /// Marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now,
-    /// is no error.
+    /// Marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now, is no error.
     pub(super) fn remove(&self, id: SegmentId) -> Result<(), Error> {
         let gone = |error: &Error| error.kind() == ErrorKind::NoSuchSegment;
         match id.status_regardless() {
@@ -61,8 +59,7 @@ impl Fingerprint {
 
 /// Removes the segment if its creator is known to be dead and nobody attaches it. Says whether it did.
 ///
-/// Between the second look and the removal another process may still attach; it then keeps a segment that nobody
-/// else will find.
+/// Between the second look and the removal another process may still attach; it then keeps a segment that nobody else will find.
 pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     remove_if_still_stale(id, || ())
 }
