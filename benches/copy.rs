@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use sysvshm::bytemuck::{self, Pod, Zeroable};
 use sysvshm::{HugePages, Key, Removal, Segment, SegmentOptions, SharedSlice};
 
-/// The awkward element: three words.
+/// An element of an awkward size: three words.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Triple {
