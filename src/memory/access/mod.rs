@@ -188,7 +188,9 @@ pub(crate) unsafe fn fill<T: NoUninit>(dst_shared: *mut T, value: T, count: usiz
         let (mut index, four) = (0, count / 4 * 4);
         while index < four {
             // SAFETY: elements `index` to `index + 3` are some of the caller's `count`.
-            unsafe { set_four(dst_shared.add(index), value) };
+            let first = unsafe { dst_shared.add(index) };
+            // SAFETY: as above.
+            unsafe { set_four(first, value) };
             index += 4;
         }
         for index in four..count {
