@@ -94,7 +94,8 @@
 //!
 //! * Values that change between two reads, and values that make no sense. Copy out, then check, then use the copy.
 //! * A lost update: [`update`](SharedSlice::update) reads and writes in two steps.
-//! * Pages that cannot be had when they are first touched: [prefault](crate::Segment::prefault), where that must not happen late.
+//! * Pages that cannot be had when they are first touched: [prefault](crate::Segment::prefault), where that must
+//!   not happen late.
 
 pub(crate) mod access;
 mod array;
