@@ -80,6 +80,7 @@ pub use bytemuck;
 pub use error::{Error, ErrorKind};
 pub use flags::{AttachFlags, Mode};
 pub use key::Key;
+#[doc(inline)]
 pub use memory::{SharedArray, SharedRef, SharedSlice};
 #[doc(inline)]
 pub use segment::{

@@ -78,7 +78,9 @@ impl SegmentId {
         }
     }
 
-    /// The identifier with this number, whether or not a segment has it. **C call:** none.
+    /// The identifier with this number, whether or not a segment has it.
+    ///
+    /// **C call:** none.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, SegmentId};

@@ -169,13 +169,17 @@ impl Status {
         pid(self.last_pid)
     }
 
-    /// Whether the creating process still exists. **C call:** `kill(pid, 0)`.
+    /// Whether the creating process still exists.
+    ///
+    /// **C call:** `kill(pid, 0)`.
     #[must_use]
     pub fn creator(&self) -> ProcessState {
         ProcessState::of(self.creator_pid)
     }
 
-    /// Whether the process that last attached or detached still exists. **C call:** `kill(pid, 0)`.
+    /// Whether the process that last attached or detached still exists.
+    ///
+    /// **C call:** `kill(pid, 0)`.
     #[must_use]
     pub fn last(&self) -> ProcessState {
         ProcessState::of(self.last_pid)
@@ -222,7 +226,9 @@ fn time(seconds: i64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Whether a process exists, as far as this process can tell. **C call:** `kill(pid, 0)`.
+/// Whether a process exists, as far as this process can tell.
+///
+/// **C call:** `kill(pid, 0)`.
 ///
 /// ```
 /// use sysvshm::{Key, ProcessState, SegmentOptions};
