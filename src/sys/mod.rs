@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
+//! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
 //! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
@@ -16,6 +17,7 @@ use std::ffi::c_int;
 
 pub(crate) mod mapping;
 pub(crate) mod process;
+pub(crate) mod sem;
 pub(crate) mod shm;
 
 #[cfg(target_os = "freebsd")]
