@@ -248,6 +248,7 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
                 Hint::Text("-1 is no user or group id; give the current one to keep it"),
             )
         }
+        #[cfg(target_os = "linux")]
         (ShmctlCommand::SlotStatus | ShmctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSegment, Hint::Text("this slot is empty"))
         }
@@ -349,6 +350,11 @@ fn not_owner(id: c_int) -> Hint {
 }
 
 impl Hint {
+    /// For a segment found by its identifier that is smaller than asked.
+    pub(crate) fn smaller(id: c_int, asked: usize) -> Self {
+        by_id(id).map_or(Self::None, |facts| Self::Smaller { asked, facts })
+    }
+
     /// For a segment that another user created: says who.
     pub(crate) fn foreign_creator(id: c_int) -> Self {
         by_id(id).map_or(Self::None, |facts| Self::Foreign {

@@ -81,7 +81,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAttached => "no segment is attached there",
             Self::KeyFile => "the key file cannot be examined",
             Self::OutOfBounds => "outside the segment",
-            Self::InvalidInput => "refused before the call",
+            Self::InvalidInput => "invalid arguments",
             Self::Interrupted => "interrupted by a signal",
             Self::Unsupported => "not supported by this system",
             Self::Other => "failed",

@@ -33,9 +33,7 @@ pub(super) fn attach<A: Access>(
         return Err(Error::refused(
             shmat_call(id, 0, 0),
             ErrorKind::LargerThanSegment,
-            Hint::Bounds {
-                segment_bytes: segment.len_bytes(),
-            },
+            Hint::smaller(id.as_raw(), options.size_bytes),
         ));
     }
     if options.transparent_huge_pages {

@@ -78,6 +78,8 @@ pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     match id.mark_for_removal() {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(true),
+        // Another user's: not stale for us.
+        Err(error) if error.kind() == ErrorKind::NotOwner => Ok(false),
         Err(error) => Err(error),
     }
 }
