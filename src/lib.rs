@@ -53,6 +53,7 @@ mod key;
 pub mod memory;
 pub mod raw;
 pub mod segment;
+pub mod semaphore;
 mod sys;
 pub mod system;
 
@@ -65,6 +66,8 @@ pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
     Status,
 };
+#[doc(inline)]
+pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetOptions};
 
 /// The README's examples, run with the tests.
 #[cfg(doctest)]

@@ -36,6 +36,10 @@
 //!
 //! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other processes write there.
 
+mod semaphores;
+
+pub use semaphores::*;
+
 use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
 pub use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;

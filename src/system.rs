@@ -23,6 +23,10 @@
 //! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears or goes meanwhile may be
 //! in it or not.
 
+mod semaphores;
+
+pub use semaphores::*;
+
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};
 use crate::sys::{Errno, os, process};

@@ -145,7 +145,9 @@ impl fmt::Display for ErrorKind {
             Self::WouldBlock => "it cannot be done at once",
             Self::TimedOut => "it could not be done in time",
             Self::Removed => "the semaphore set was removed while this process waited",
-            Self::NotInitialised => "the creator of the semaphore set has not initialised it in time",
+            Self::NotInitialised => {
+                "the creator of the semaphore set has not initialised it in time"
+            }
             Self::CreatorDied => "the creator of the semaphore set ended before it initialised it",
             Self::Forked => "inherited through a fork; it belongs to the parent process",
             Self::InvalidInput => "invalid arguments",

@@ -2,11 +2,14 @@
 
 use super::{Errno, RawKey, check};
 pub(crate) use sem_os::{
-    SEM_UNDO, SemLimits, highest_slot, key, limits, sem_stat, sem_stat_any, semid_ds, semtimedop,
-    times, usage,
+    SEM_UNDO, highest_slot, key, limits, sem_stat, sem_stat_any, semtimedop, times, usage,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use sem_os::{ipc_info, sem_info, seminfo};
+pub(crate) use sem_os::{ipc_info, sem_info};
+// Shown to users by `raw`.
+pub use sem_os::semid_ds;
+#[cfg(target_os = "linux")]
+pub use sem_os::seminfo;
 use std::ffi::{c_int, c_ushort};
 use std::mem;
 

@@ -4,7 +4,7 @@
 
 use super::super::{Errno, RawKey, os};
 use super::sembuf;
-pub(crate) use libc::semid_ds;
+pub use libc::semid_ds;
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
@@ -58,11 +58,8 @@ pub(crate) fn limits() -> Result<SemLimits, Errno> {
         c"kern.sysv.semmsl",
     ];
     #[cfg(target_os = "freebsd")]
-    let [sets, semaphores, per_set]: [&CStr; 3] = [
-        c"kern.ipc.semmni",
-        c"kern.ipc.semmns",
-        c"kern.ipc.semmsl",
-    ];
+    let [sets, semaphores, per_set]: [&CStr; 3] =
+        [c"kern.ipc.semmni", c"kern.ipc.semmns", c"kern.ipc.semmsl"];
     // XNU has no name to ask by; its kernel takes MAX_SOPS operations, which is 5.
     #[cfg(target_os = "macos")]
     let operations = 5;

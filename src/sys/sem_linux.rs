@@ -11,7 +11,7 @@ use std::mem;
 use std::time::Duration;
 
 #[cfg(target_env = "gnu")]
-pub(crate) use libc::semid_ds;
+pub use libc::semid_ds;
 
 /// `SEM_UNDO` as the 16-bit flag of a `sembuf`.
 pub(crate) const SEM_UNDO: i16 = libc::SEM_UNDO as i16;
@@ -82,9 +82,9 @@ pub struct seminfo {
 }
 
 const _: () = {
-    assert!(size_of::<seminfo>() == 10 * size_of::<c_int>());
-    assert!(mem::offset_of!(seminfo, semmsl) == 4 * size_of::<c_int>());
-    assert!(mem::offset_of!(seminfo, semvmx) == 8 * size_of::<c_int>());
+    assert!(size_of::<seminfo>() == 40);
+    assert!(mem::offset_of!(seminfo, semmsl) == 16);
+    assert!(mem::offset_of!(seminfo, semvmx) == 32);
     // `key` reads the key as the first four bytes of the permissions.
     assert!(mem::offset_of!(semid_ds, sem_perm) == 0);
 };
@@ -106,11 +106,7 @@ const _: () = {
 /// `semtimedop(id, operations, count, &timeout)`.
 ///
 /// More seconds than a `time_t` holds count as the most it holds, which no process lives to see.
-pub(crate) fn semtimedop(
-    id: c_int,
-    operations: &[sembuf],
-    timeout: Duration,
-) -> Result<(), Errno> {
+pub(crate) fn semtimedop(id: c_int, operations: &[sembuf], timeout: Duration) -> Result<(), Errno> {
     /// What the kernel reads on every machine: two 64-bit words, of which a 32-bit one ignores the padding.
     #[repr(C)]
     struct Timespec {

@@ -103,10 +103,7 @@ impl fmt::Display for SemctlArguments {
         match command {
             SemctlCommand::Remove => write!(f, "(set {id}, IPC_RMID)"),
             SemctlCommand::Set { uid, gid, mode } => {
-                write!(
-                    f,
-                    "(set {id}, IPC_SET uid {uid} gid {gid} mode {mode:04o})"
-                )
+                write!(f, "(set {id}, IPC_SET uid {uid} gid {gid} mode {mode:04o})")
             }
             SemctlCommand::Status => write!(f, "(set {id}, IPC_STAT)"),
             SemctlCommand::Value => write!(f, "(set {id}, semaphore {semaphore}, GETVAL)"),

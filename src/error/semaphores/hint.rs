@@ -18,21 +18,55 @@ pub(crate) struct SetFacts {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SetHint {
     Exists(SetFacts),
-    Denied { facts: SetFacts, euid: u32 },
-    NotOwner { facts: SetFacts, euid: u32 },
-    Foreign { facts: SetFacts, euid: u32 },
-    Fewer { asked: i32, facts: SetFacts },
-    PerSet { max: u64 },
-    SetsFull { max: u64, used: u64 },
-    SemaphoresFull { max: u64, used: u64, asked: i32 },
-    Operations { max: u64 },
-    Value { max: u64 },
-    Missing { facts: SetFacts },
-    Length { semaphores: usize },
+    Denied {
+        facts: SetFacts,
+        euid: u32,
+    },
+    NotOwner {
+        facts: SetFacts,
+        euid: u32,
+    },
+    Foreign {
+        facts: SetFacts,
+        euid: u32,
+    },
+    Fewer {
+        asked: i32,
+        facts: SetFacts,
+    },
+    PerSet {
+        max: u64,
+    },
+    SetsFull {
+        max: u64,
+        used: u64,
+    },
+    SemaphoresFull {
+        max: u64,
+        used: u64,
+        asked: i32,
+    },
+    Operations {
+        max: u64,
+    },
+    Value {
+        max: u64,
+    },
+    Missing {
+        facts: SetFacts,
+    },
+    Length {
+        semaphores: usize,
+    },
     /// A set that nobody operated on yet, after this long.
-    Uninitialised { waited: Duration, last_pid: i32 },
+    Uninitialised {
+        waited: Duration,
+        last_pid: i32,
+    },
     /// A set whose creator, with this pid, is gone.
-    CreatorDied { last_pid: i32 },
+    CreatorDied {
+        last_pid: i32,
+    },
 }
 
 impl fmt::Display for SetHint {
@@ -93,7 +127,10 @@ impl fmt::Display for SetHint {
                 "the set has {semaphores} semaphores, and each needs one value"
             ),
             Self::Uninitialised { waited, last_pid } => {
-                write!(f, "no operation on the set was seen in {waited:?} (sem_otime is 0)")?;
+                write!(
+                    f,
+                    "no operation on the set was seen in {waited:?} (sem_otime is 0)"
+                )?;
                 match last_pid {
                     0 => write!(
                         f,

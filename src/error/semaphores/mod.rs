@@ -17,7 +17,12 @@ use hint::SetFacts;
 use std::ffi::c_int;
 
 /// `semget`.
-pub(in crate::error) fn semget(key: RawKey, asked: c_int, flags: c_int, errno: i32) -> (ErrorKind, Hint) {
+pub(in crate::error) fn semget(
+    key: RawKey,
+    asked: c_int,
+    flags: c_int,
+    errno: i32,
+) -> (ErrorKind, Hint) {
     match errno {
         libc::ENOENT => (
             ErrorKind::NotFound,
@@ -44,7 +49,9 @@ pub(in crate::error) fn semget(key: RawKey, asked: c_int, flags: c_int, errno: i
         ),
         libc::EPERM => (
             ErrorKind::Unsupported,
-            Hint::Text("no System V rule gives EPERM here, so a sandbox (seccomp) is the likely cause"),
+            Hint::Text(
+                "no System V rule gives EPERM here, so a sandbox (seccomp) is the likely cause",
+            ),
         ),
         _ => (ErrorKind::Other, Hint::None),
     }
@@ -149,7 +156,8 @@ pub(in crate::error) fn semop(call: &SemopCall, errno: i32) -> (ErrorKind, Hint)
     }
 }
 
-const GONE: &str = "the set was removed, or the id belongs to another IPC namespace; look the id up again by key";
+const GONE: &str =
+    "the set was removed, or the id belongs to another IPC namespace; look the id up again by key";
 
 /// `semctl`.
 pub(in crate::error) fn semctl(
@@ -199,10 +207,7 @@ pub(in crate::error) fn semctl(
 }
 
 fn names_no_semaphore(id: c_int, semaphore: c_int) -> bool {
-    u64::try_from(semaphore).map_or_else(
-        |_| by_id(id).is_some(),
-        |semaphore| lacks(id, semaphore),
-    )
+    u64::try_from(semaphore).map_or_else(|_| by_id(id).is_some(), |semaphore| lacks(id, semaphore))
 }
 
 /// Whether the set exists and has no semaphore of this number.
