@@ -162,8 +162,8 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages, from the attach on,
-    /// except through the segment.
+    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages (whole huge pages
+    /// if it uses explicit ones), from the attach on, except through the segment.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -229,7 +229,8 @@ impl SegmentOptions {
     /// (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most systems), because the kernel would accept the wish and
     /// ignore it. [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who can live without.
     ///
-    /// **C call:** `madvise(MADV_HUGEPAGE)`; the address is reserved with `mmap` and attached over with `SHM_REMAP`.
+    /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second `shmat` with `SHM_REMAP` over a place that
+    /// `mmap` reserved, and `shmdt` of the first.
     #[doc(alias = "MADV_HUGEPAGE")]
     pub fn transparent_huge_pages(&mut self, wanted: bool) -> &mut Self {
         self.transparent_huge_pages = wanted;
