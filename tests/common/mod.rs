@@ -7,7 +7,7 @@
 //! * [`death_of`] says which signal a few raw accesses raise.
 //! * [`skipped`] says loudly what this machine cannot show.
 //! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind, removes them and fails the run.
-#![allow(dead_code, unused_imports)] // Each test file uses a part of it.
+#![allow(dead_code, unused_imports, unused_macros)] // Each test file uses a part of it.
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
 mod c_program;
