@@ -184,7 +184,7 @@ fn removing_wakes_a_c_program() {
     assert!(waiter.wait().success());
 }
 
-/// Python with sysv_ipc: `SYSVSHM_PYTHON`, else `python3`. Says "skipped" where it is missing.
+/// Python with `sysv_ipc`: `SYSVSHM_PYTHON`, else `python3`. Says "skipped" where it is missing.
 fn python() -> Option<String> {
     let python = std::env::var("SYSVSHM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python)

@@ -21,7 +21,9 @@ fn one_step_changes_several_semaphores() {
     set.operate(&squares).unwrap();
     set.operate_timeout(&squares, SHORT).unwrap();
     assert_eq!(set.values().unwrap(), [0, 2, 8, 18]);
-    let raw: Vec<sembuf> = (1..4).map(|i| step(i, (i * i).cast_signed(), 0)).collect();
+    let raw: Vec<sembuf> = (1..4)
+        .map(|i| step(i, i16::try_from(i * i).unwrap(), 0))
+        .collect();
     raw::semop(set.id(), &raw).unwrap();
     raw::semtimedop(set.id(), &raw, Some(SHORT)).unwrap();
     raw::semtimedop(set.id(), &raw, None).unwrap();
@@ -244,7 +246,7 @@ fn send_signal(process: u32, thread: &str) {
     let sent = unsafe {
         libc::syscall(
             libc::SYS_tgkill,
-            libc::c_long::from(process.cast_signed()),
+            libc::c_long::from(process),
             thread,
             libc::c_long::from(libc::SIGUSR1),
         )

@@ -38,22 +38,26 @@ enum Step {
 
 impl Operation {
     /// Subtracts `count`, 1 to 32767, and waits until that is possible. A negative `sem_op`.
+    #[inline]
     pub const fn acquire(semaphore: usize, count: u16) -> Self {
         Self::new(semaphore, Step::Acquire(count))
     }
 
     /// Adds `count`, 1 to 32767. A positive `sem_op`.
+    #[inline]
     pub const fn release(semaphore: usize, count: u16) -> Self {
         Self::new(semaphore, Step::Release(count))
     }
 
     /// Waits until the value is 0. A `sem_op` of 0.
+    #[inline]
     pub const fn wait_for_zero(semaphore: usize) -> Self {
         Self::new(semaphore, Step::WaitForZero)
     }
 
     /// Has the kernel take this operation back when the process ends. See the [module](super) for where that is right and where wrong.
     #[doc(alias = "SEM_UNDO")]
+    #[inline]
     pub const fn with_undo(mut self) -> Self {
         self.undo = true;
         self
@@ -61,11 +65,13 @@ impl Operation {
 
     /// Fails with [`WouldBlock`](ErrorKind::WouldBlock) rather than waiting because of this operation.
     #[doc(alias = "IPC_NOWAIT")]
+    #[inline]
     pub const fn without_waiting(mut self) -> Self {
         self.no_wait = true;
         self
     }
 
+    #[inline]
     const fn new(semaphore: usize, step: Step) -> Self {
         Self {
             semaphore,
@@ -76,32 +82,43 @@ impl Operation {
     }
 
     /// As C has it, or what is wrong with it.
+    #[inline]
     pub(super) fn to_raw(self) -> Result<sembuf, (ErrorKind, Hint)> {
         let Ok(sem_num) = u16::try_from(self.semaphore) else {
             let hint = Hint::Text("semaphores are numbered with 16 bits");
             return Err((ErrorKind::NoSuchSemaphore, hint));
         };
-        let sem_op = match self.step {
-            Step::Acquire(0) | Step::Release(0) => {
-                let hint = Hint::Text(
-                    "a count of 0 would mean waiting for zero in C; use wait_for_zero if that is meant",
-                );
-                return Err((ErrorKind::InvalidInput, hint));
-            }
-            Step::Acquire(count) => i16::try_from(count).map(|count| -count),
-            Step::Release(count) => i16::try_from(count),
-            Step::WaitForZero => Ok(0),
+        let (count, sign) = match self.step {
+            Step::Acquire(count) => (count, -1),
+            Step::Release(count) => (count, 1),
+            Step::WaitForZero => (0, 0),
         };
-        let Ok(sem_op) = sem_op else {
-            return Err((ErrorKind::ValueOutOfRange, Hint::value_range()));
+        let Ok(magnitude) = i16::try_from(count) else {
+            return Err(bad_count(count));
         };
+        if magnitude == 0 && sign != 0 {
+            return Err(bad_count(count));
+        }
         let undo = if self.undo { SEM_UNDO } else { 0 };
         let no_wait = if self.no_wait { IPC_NOWAIT } else { 0 };
         Ok(sembuf {
             sem_num,
-            sem_op,
+            sem_op: magnitude * sign,
             sem_flg: undo | no_wait,
         })
+    }
+}
+
+/// Why `count` cannot be acquired or released.
+#[cold]
+pub(super) fn bad_count(count: u16) -> (ErrorKind, Hint) {
+    if count == 0 {
+        let hint = Hint::Text(
+            "a count of 0 would mean waiting for zero in C; use wait_for_zero if that is meant",
+        );
+        (ErrorKind::InvalidInput, hint)
+    } else {
+        (ErrorKind::ValueOutOfRange, Hint::value_range())
     }
 }
 

@@ -49,6 +49,7 @@ impl Errno {
 }
 
 /// Turns the convention "negative means failure, see `errno`" into a `Result`.
+#[inline]
 fn check(returned: c_int) -> Result<c_int, Errno> {
     if returned < 0 {
         Err(Errno::last())

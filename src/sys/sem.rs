@@ -57,6 +57,7 @@ pub(crate) fn semget(key: RawKey, semaphores: c_int, flags: c_int) -> Result<c_i
 }
 
 /// `semop(id, operations, count)`.
+#[inline]
 pub(crate) fn semop(id: c_int, operations: &[sembuf]) -> Result<(), Errno> {
     // C declares the array mutable, but no system writes to it.
     let first = operations.as_ptr().cast_mut();
