@@ -57,10 +57,12 @@ pub mod semaphore;
 mod sys;
 pub mod system;
 
+pub use bytemuck;
 #[doc(inline)]
 pub use error::{Error, ErrorKind};
 pub use flags::{AttachFlags, Mode};
 pub use key::Key;
+pub use memory::{SharedArray, SharedRef, SharedSlice};
 #[doc(inline)]
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,

@@ -31,10 +31,15 @@ impl Drop for Restore {
     }
 }
 
+/// The setting in force.
+fn setting() -> Option<String> {
+    let text = std::fs::read_to_string(SETTING).ok()?;
+    text.split(['[', ']']).nth(1).map(str::to_owned)
+}
+
 /// Switches transparent huge pages on for those who ask; harmless to those who do not.
 fn switch(word: &str) -> Option<Restore> {
-    let text = std::fs::read_to_string(SETTING).ok()?;
-    let before = text.split(['[', ']']).nth(1)?.to_owned();
+    let before = setting()?;
     std::fs::write(SETTING, word).ok()?;
     Some(Restore(before))
 }
@@ -74,17 +79,28 @@ fn a_system_that_has_them_off_is_told_with_its_setting() {
     if huge_page().is_none() {
         return;
     }
-    let Some(_restore) = switch("never") else {
-        skipped("the setting for shared memory cannot be changed");
-        return;
-    };
+    // As the machine stands, for whoever may not change it.
+    if let Some(setting @ ("never" | "deny")) = setting().as_deref() {
+        assert_off(setting);
+    }
+    for word in ["never", "deny"] {
+        let Some(_restore) = switch(word) else {
+            skipped("the setting for shared memory cannot be changed");
+            return;
+        };
+        assert_off(word);
+    }
+}
+
+fn assert_off(word: &str) {
     let owned = Owned::new(1, 0o600);
     let error = fails(
         wanting().attach(owned.id()),
         ErrorKind::HugePagesUnavailable,
         None,
     );
-    assert_says(&error, &["MADV_HUGEPAGE", "shmem_enabled says never"]);
+    let says = format!("shmem_enabled says {word}");
+    assert_says(&error, &["MADV_HUGEPAGE", &says]);
     assert_eq!(owned.id().status().unwrap().attached(), 0);
     let key = common::OwnedKey::random();
     fails(
@@ -97,6 +113,40 @@ fn a_system_that_has_them_off_is_told_with_its_setting() {
         ErrorKind::NotFound,
         libc::ENOENT,
     );
+    // Who can live without them asks afterwards, and keeps the attach.
+    let segment = owned.id().attach().unwrap();
+    fails(
+        segment.advise_transparent_huge_pages(),
+        ErrorKind::HugePagesUnavailable,
+        None,
+    );
+    segment.write_at(0, b"!").unwrap();
+}
+
+#[test]
+#[serial_test::serial]
+fn the_kernel_maps_them_where_the_system_lets_advice_decide() {
+    let Some(huge) = huge_page() else { return };
+    let Some(_restore) = switch("advise") else {
+        skipped("the setting for shared memory cannot be changed");
+        return;
+    };
+    let owned = Owned::new(4 * huge, 0o600);
+    let segment = wanting().prefault(true).attach(owned.id()).unwrap();
+    match pmd_mapped(segment.as_ptr().addr()) {
+        0 => skipped("the kernel found no huge page; memory may be fragmented"),
+        mapped => assert!(mapped % huge == 0 && mapped <= 4 * huge, "{mapped}"),
+    }
+}
+
+/// How many bytes of the mapping that starts here are mapped by huge pages, as /proc/self/smaps says.
+fn pmd_mapped(address: usize) -> usize {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let start = format!("{address:x}-");
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    let line = lines.find(|line| line.starts_with("ShmemPmdMapped:"));
+    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<usize>().unwrap() * 1024
 }
 
 /// Anonymous pages that say whether they are still the ones that were mapped.

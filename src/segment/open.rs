@@ -15,7 +15,8 @@ use std::ffi::c_int;
 impl SegmentOptions {
     /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new segment before it is
+    /// attached, the creation is repeated.
     ///
     /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
     ///
@@ -46,10 +47,19 @@ impl SegmentOptions {
     #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
     pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
         self.check_attach(SegmentId::from_raw(-1))?;
-        let id = self.create(key, self.prefault)?;
-        attach(self, id, Origin::Created)
-            .map(|(segment, _)| segment)
-            .inspect_err(|_| discard(id))
+        self.retry(key, || {
+            let id = self.create(key, self.prefault)?;
+            match attach(self, id, Origin::Created) {
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
+                Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+                Ok((segment, _)) => Ok(Some(segment)),
+                Err(error) => {
+                    discard(id);
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.
@@ -134,6 +144,8 @@ impl SegmentOptions {
         if key.is_private() {
             return self.create_new(key);
         }
+        // Also where the key turns out to be taken: the answer to a bad mode does not depend on who came first.
+        self.check_mode(key)?;
         self.retry(key, || {
             match SegmentId::get(key, self.size_bytes, 0) {
                 Ok(id) => {
@@ -156,6 +168,15 @@ impl SegmentOptions {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
                     Err(error) => Err(error),
                 },
+                // What a dead process left need not be as large as what is wanted now.
+                Err(error)
+                    if error.kind() == ErrorKind::LargerThanSegment && self.reclaim_stale =>
+                {
+                    if reclaim_by_key(key)? {
+                        return Ok(None);
+                    }
+                    Err(error)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -263,11 +284,7 @@ impl SegmentOptions {
             match shm::shmget(key.as_raw(), self.size_bytes, flags) {
                 Ok(id) => Ok(Some(SegmentId::from_raw(id))),
                 Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
-                    let reclaimed = match SegmentId::find(key) {
-                        Ok(id) => reclaim::remove_if_stale(id)?,
-                        Err(error) => error.kind() == ErrorKind::NotFound,
-                    };
-                    if reclaimed {
+                    if reclaim_by_key(key)? {
                         return Ok(None);
                     }
                     Err(Error::from_call(self.shmget_call(key, flags), errno))
@@ -335,6 +352,14 @@ impl SegmentOptions {
             size: self.size_bytes,
             flags,
         }
+    }
+}
+
+/// Removes what is stale under the key. Says whether it did, or nothing is there any more.
+fn reclaim_by_key(key: Key) -> Result<bool, Error> {
+    match SegmentId::find(key) {
+        Ok(id) => reclaim::remove_if_stale(id),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
 }
 

@@ -10,11 +10,13 @@
 //! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
+//! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
 //! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
 #![allow(unsafe_code)] // The one place that may call foreign functions.
 
 use std::ffi::c_int;
 
+pub(crate) mod bytes;
 pub(crate) mod mapping;
 pub(crate) mod process;
 pub(crate) mod sem;
@@ -29,6 +31,9 @@ pub(crate) mod os;
 #[cfg(target_os = "macos")]
 #[path = "macos.rs"]
 pub(crate) mod os;
+
+#[cfg(all(test, target_os = "linux"))]
+mod layout_tests;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
 compile_error!("sysvshm knows the System V calls of Linux, macOS and FreeBSD only");

@@ -4,6 +4,7 @@
 //!   it for semaphore sets.
 //! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in a private IPC namespace if
 //!   need be.
+//! * [`Forked`] is a forked child of a peer.
 //! * [`death_of`] says which signal a few raw accesses raise.
 //! * [`skipped`] says loudly what this machine cannot show.
 //! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind, removes them and fails the run.
@@ -11,12 +12,16 @@
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
 mod c_program;
+mod forked;
 mod leftovers;
+mod mapping;
 mod peer;
 mod semaphores;
 
 pub(crate) use c_program::CProgram;
+pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
+pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 pub(crate) use semaphores::{OwnedSet, OwnedSetKey, until};
 
@@ -29,8 +34,9 @@ pub(crate) const NOBODY: u32 = 65534;
 /// Says on the terminal, past the harness that captures `eprintln!`, that something was not checked and why.
 pub(crate) fn skipped(why: &str) {
     let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+    let line = format!("skipped: {}: {why}\n", test.name().unwrap_or("a test"));
+    // In one piece, so that tests that run side by side do not mix their lines.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether this process may become another user and enter a private IPC namespace. Says "skipped" if not.

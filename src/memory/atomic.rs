@@ -1,0 +1,383 @@
+//! Atomic operations on integers in shared memory, by [`SharedRef`] or by index of a [`SharedSlice`].
+//!
+//! Operations instead of references to std's atomics: the same bytes may at any time be seen through another view, or written by a
+//! process that knows nothing of Rust. Between processes they order what std's operations order between threads.
+
+use std::sync::atomic::Ordering;
+
+use super::access::{self, Primitive};
+use super::{SharedRef, SharedSlice};
+use crate::segment::{Access, ReadWrite};
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn misaligned(address: usize, size: usize) -> ! {
+    panic!("atomic access to {size} bytes at {address:#x}, which is no multiple of {size}")
+}
+
+impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
+    /// The address, known to be a multiple of the size: what every atomic instruction wants.
+    #[inline(always)]
+    #[track_caller]
+    fn atomic_address(self) -> *mut T {
+        let address = self.as_ptr().cast_mut();
+        if address.addr() % size_of::<T>() != 0 {
+            misaligned(address.addr(), size_of::<T>());
+        }
+        address
+    }
+
+    /// Reads the integer atomically; with `Acquire` or `SeqCst`, what was written before the store it reads is seen after it.
+    ///
+    /// On a read-only view no integer wider than a pointer (a compile-time error): elsewhere such a load could write.
+    ///
+    /// # Panics
+    ///
+    /// If `order` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Acquire;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let ready = segment.reference::<u32>(0).unwrap().read_only();
+    /// assert_eq!(ready.load(Acquire), 0);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "reads shared bytes")]
+    #[doc(alias = "atomic_load_explicit")]
+    #[must_use]
+    pub fn load(self, order: Ordering) -> T {
+        const {
+            assert!(
+                !A::READ_ONLY || size_of::<T>() <= size_of::<usize>(),
+                "this processor has no load of that width that is sure to work on read-only pages"
+            );
+        }
+        let address = self.atomic_address();
+        if !A::READ_ONLY {
+            // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
+            // alignment was just checked.
+            unsafe { access::atomic_load(address, order) }
+        } else {
+            // SAFETY: as above, but for writing; the width was checked at compile time.
+            unsafe { access::atomic_load_read_only(address, order) }
+        }
+    }
+}
+
+/// One method on each of the two views for every read-modify-write operation that takes a value and returns what was there.
+macro_rules! read_modify_write {
+    ($($name:ident, $c:literal, $what:literal, $example:literal, |$p:ident, $value:ident, $order:ident| $operation:expr;)*) => {
+        impl<T: Primitive> SharedRef<'_, T, ReadWrite> {$(
+            #[doc = $what]
+            ///
+            /// # Panics
+            ///
+            /// If the integer is a misaligned member of a packed struct.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::atomic::Ordering::SeqCst;
+            /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+            /// # segment.mark_for_removal()?;
+            /// let value = segment.reference::<i32>(0).unwrap();
+            /// value.set(6);
+            #[doc = concat!("assert_eq!(value.", stringify!($name), "(3, SeqCst), 6);")]
+            #[doc = concat!("assert_eq!(value.get(), ", $example, ");")]
+            /// # Ok::<(), sysvshm::Error>(())
+            /// ```
+            #[inline(always)]
+            #[track_caller]
+            #[allow(unsafe_code, reason = "reads and writes shared bytes")]
+            #[doc(alias = $c)]
+            pub fn $name(self, $value: T, $order: Ordering) -> T {
+                let $p = self.atomic_address();
+                // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped;
+                // the alignment was just checked.
+                unsafe { $operation }
+            }
+        )*}
+
+        impl<T: Primitive> SharedSlice<'_, T, ReadWrite> {$(
+            #[doc = concat!("[`SharedRef::", stringify!($name), "`] of one element.")]
+            ///
+            /// # Panics
+            ///
+            /// If `index` is not below the length; otherwise as there.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::sync::atomic::Ordering::SeqCst;
+            /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+            /// # segment.mark_for_removal()?;
+            /// let values = segment.slice::<i32>(0, 2).unwrap();
+            /// values.set(1, 6);
+            #[doc = concat!("assert_eq!(values.", stringify!($name), "(1, 3, SeqCst), 6);")]
+            #[doc = concat!("assert_eq!(values.to_vec(), [0, ", $example, "]);")]
+            /// # Ok::<(), sysvshm::Error>(())
+            /// ```
+            #[inline(always)]
+            #[track_caller]
+            #[doc(alias = $c)]
+            pub fn $name(self, index: usize, value: T, order: Ordering) -> T {
+                self.at(index).$name(value, order)
+            }
+        )*}
+    };
+}
+
+read_modify_write! {
+    swap, "atomic_exchange_explicit", "Writes `value` atomically and returns what was there.", "3",
+        |p, value, order| access::atomic_swap(p, value, order);
+    fetch_add, "atomic_fetch_add_explicit", "Adds atomically, wrapping around on overflow, and returns what was there.", "9",
+        |p, value, order| access::atomic_fetch_add(p, value, order);
+    fetch_sub, "atomic_fetch_sub_explicit", "Subtracts atomically, wrapping around on overflow, and returns what was there.", "3",
+        |p, value, order| access::atomic_fetch_sub(p, value, order);
+    fetch_and, "atomic_fetch_and_explicit", "Bitwise \"and\", atomically; returns what was there.", "2",
+        |p, value, order| access::atomic_update(p, order, |old| old.and(value));
+    fetch_nand, "atomic_fetch_nand_explicit", "Bitwise \"and\" and \"not\" of the result, atomically; returns what was there.", "!2",
+        |p, value, order| access::atomic_update(p, order, |old| old.and(value).complement());
+    fetch_or, "atomic_fetch_or_explicit", "Bitwise \"or\", atomically; returns what was there.", "7",
+        |p, value, order| access::atomic_update(p, order, |old| old.or(value));
+    fetch_xor, "atomic_fetch_xor_explicit", "Bitwise \"exclusive or\", atomically; returns what was there.", "5",
+        |p, value, order| access::atomic_update(p, order, |old| old.xor(value));
+    fetch_max, "atomic_fetch_max_explicit", "The greater of the two, atomically; returns what was there.", "6",
+        |p, value, order| access::atomic_update(p, order, |old| old.max(value));
+    fetch_min, "atomic_fetch_min_explicit", "The lesser of the two, atomically; returns what was there.", "3",
+        |p, value, order| access::atomic_update(p, order, |old| old.min(value));
+}
+
+impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
+    /// Writes the integer atomically; with `Release` or `SeqCst`, who reads it with `Acquire` sees what was written before.
+    ///
+    /// # Panics
+    ///
+    /// If `order` is `Acquire` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Release;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let ready = segment.reference::<u32>(0).unwrap();
+    /// ready.store(1, Release);
+    /// assert_eq!(ready.get(), 1);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "writes shared bytes")]
+    #[doc(alias = "atomic_store_explicit")]
+    pub fn store(self, value: T, order: Ordering) {
+        let address = self.atomic_address();
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
+        // alignment was just checked.
+        unsafe { access::atomic_store(address, value, order) }
+    }
+
+    /// Writes `new` if the integer is `current`, in one step.
+    ///
+    /// # Errors
+    ///
+    /// What is there instead, if it is not `current`.
+    ///
+    /// # Panics
+    ///
+    /// If `failure` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let owner = segment.reference::<u64>(0).unwrap();
+    /// assert_eq!(owner.compare_exchange(0, 7, AcqRel, Acquire), Ok(0));
+    /// assert_eq!(owner.compare_exchange(0, 8, AcqRel, Acquire), Err(7));
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "reads and writes shared bytes")]
+    #[doc(alias = "atomic_compare_exchange_strong_explicit")]
+    pub fn compare_exchange(
+        self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        let address = self.atomic_address();
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
+        // alignment was just checked.
+        unsafe { access::atomic_compare_exchange(address, current, new, success, failure) }
+    }
+
+    /// As [`compare_exchange`](Self::compare_exchange), but may fail although the integer is `current`: for loops that try again.
+    ///
+    /// # Errors
+    ///
+    /// What is there; it may be `current`.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let highest = segment.reference::<u64>(0).unwrap();
+    /// let mut seen = highest.load(Relaxed);
+    /// while let Err(now) = highest.compare_exchange_weak(seen, seen * 2 + 1, Relaxed, Relaxed) {
+    ///     seen = now;
+    /// }
+    /// assert_eq!(highest.get(), 1);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "reads and writes shared bytes")]
+    #[doc(alias = "atomic_compare_exchange_weak_explicit")]
+    pub fn compare_exchange_weak(
+        self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        let address = self.atomic_address();
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
+        // alignment was just checked.
+        unsafe { access::atomic_compare_exchange_weak(address, current, new, success, failure) }
+    }
+}
+
+impl<T: Primitive, A: Access> SharedSlice<'_, T, A> {
+    /// [`SharedRef::load`] of one element.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below the length; otherwise as there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Acquire;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// assert_eq!(segment.slice::<u32>(0, 2).unwrap().load(1, Acquire), 0);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[must_use]
+    pub fn load(self, index: usize, order: Ordering) -> T {
+        self.at(index).load(order)
+    }
+}
+
+impl<T: Primitive> SharedSlice<'_, T, ReadWrite> {
+    /// [`SharedRef::store`] of one element.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below the length; otherwise as there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Release;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let flags = segment.slice::<u8>(0, 8).unwrap();
+    /// flags.store(5, 1, Release);
+    /// assert_eq!(flags.get(5), 1);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    pub fn store(self, index: usize, value: T, order: Ordering) {
+        self.at(index).store(value, order);
+    }
+
+    /// [`SharedRef::compare_exchange`] of one element.
+    ///
+    /// # Errors
+    ///
+    /// What is there instead, if it is not `current`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below the length; otherwise as there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let slots = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!(slots.compare_exchange(2, 0, 7, AcqRel, Acquire), Ok(0));
+    /// assert_eq!(slots.compare_exchange(2, 0, 8, AcqRel, Acquire), Err(7));
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    pub fn compare_exchange(
+        self,
+        index: usize,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        self.at(index)
+            .compare_exchange(current, new, success, failure)
+    }
+
+    /// [`SharedRef::compare_exchange_weak`] of one element.
+    ///
+    /// # Errors
+    ///
+    /// What is there; it may be `current`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below the length; otherwise as there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let slots = segment.slice::<u16>(0, 4).unwrap();
+    /// while slots.compare_exchange_weak(2, 0, 7, AcqRel, Acquire).is_err() {}
+    /// assert_eq!(slots.get(2), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    pub fn compare_exchange_weak(
+        self,
+        index: usize,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        self.at(index)
+            .compare_exchange_weak(current, new, success, failure)
+    }
+}

@@ -1,0 +1,436 @@
+//! [`SharedRef`]: one value in shared memory, and [`field!`](crate::field) to reach into it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use super::access;
+use super::bounds::check_run;
+use super::{LayoutError, Readable, SharedSlice, Storable, Viewable};
+use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
+
+/// One `T` in shared memory: what a `T *` into a segment is in C.
+///
+/// A small `Copy` handle of an address, never a `&T`: [`get`](Self::get) copies the value out, [`set`](Self::set) copies one in, and
+/// [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
+///
+/// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed struct can lie
+/// at an address its type does not divide: `get` and `set` work there, atomic operations panic.
+///
+/// ```
+/// use sysvshm::bytemuck::AnyBitPattern;
+/// use sysvshm::{Key, SegmentOptions, field};
+///
+/// // struct shared { int magic; int owner; char name[32]; double rates[16]; int in, out; };
+/// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[repr(C)]
+/// struct Shared {
+///     magic: i32,
+///     owner: i32,
+///     name: [u8; 32],
+///     rates: [f64; 16],
+///     r#in: i32,
+///     out: i32,
+/// }
+///
+/// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// let shared = segment.reference::<Shared>(0).unwrap();    // struct shared *p = shmat(...)
+/// field!(shared, magic).set(42);                           // p->magic = 42
+/// field!(shared, rates[3]).set(0.5);                       // p->rates[3] = 0.5
+/// field!(shared, r#in).set(1);                             // p->in = 1
+/// assert_eq!(shared.get().rates[3], 0.5);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+///
+/// # What this does not protect you from
+///
+/// Values that another process changes between two calls, and values that make no sense: check what you read. A value larger than
+/// 8 bytes may be read half old, half new; [the module](crate::memory) says what tears and how to guard it.
+pub struct SharedRef<'a, T, A: Access = ReadWrite> {
+    /// `size_of::<T>()` bytes from here on stay mapped for `'a`, readable, and writable unless `A` is read-only.
+    address: NonNull<T>,
+    mapping: PhantomData<(&'a (), A)>,
+}
+
+// SAFETY: a handle is an address; what goes through it is copied bytes, by accesses that may race. A value can thus appear in
+// another thread, hence `T: Send`.
+#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
+unsafe impl<T: Send, A: Access> Send for SharedRef<'_, T, A> {}
+
+// SAFETY: as for `Send`; a shared handle can do nothing that a copy of it cannot.
+#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
+unsafe impl<T: Send, A: Access> Sync for SharedRef<'_, T, A> {}
+
+impl<T, A: Access> Clone for SharedRef<'_, T, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, A: Access> Copy for SharedRef<'_, T, A> {}
+
+impl<T, A: Access> fmt::Debug for SharedRef<'_, T, A> {
+    /// The type and address; not the value, which would be out of date.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SharedRef<{}>({:p})",
+            std::any::type_name::<T>(),
+            self.address
+        )
+    }
+}
+
+impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
+    /// A view of memory this crate did not map: `mmap`, another library's segment, an address handed over from C.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Null`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`].
+    ///
+    /// # Safety
+    ///
+    /// For all of `'a`, `size_of::<T>()` bytes from `address` on stay mapped, readable, and writable unless `A` is
+    /// [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through these views, through
+    /// foreign code, or through a borrow taken under the promises of [`as_ref`](Self::as_ref) and its siblings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{ReadWrite, memory::SharedRef};
+    ///
+    /// let memory: *mut u64 = Box::into_raw(Box::new(7)); // a stand-in for what mmap returns
+    /// // SAFETY: valid until freed below, and nothing else refers to it.
+    /// let view = unsafe { SharedRef::<u64, ReadWrite>::from_raw(memory) }.unwrap();
+    /// view.set(8);
+    /// assert_eq!(view.get(), 8);
+    /// // SAFETY: comes from a box; no view is used after this.
+    /// drop(unsafe { Box::from_raw(memory) });
+    /// ```
+    #[allow(unsafe_code, reason = "only the caller knows what an address is")]
+    pub unsafe fn from_raw(address: *mut T) -> Result<Self, LayoutError> {
+        let start = NonNull::new(address).ok_or(LayoutError::Null)?;
+        let address = check_run(start.cast(), size_of::<T>(), 0, 1)?;
+        Ok(Self {
+            address,
+            mapping: PhantomData,
+        })
+    }
+
+    /// Copies the value out.
+    ///
+    /// One load, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones in pieces. No
+    /// ordering with anything else: that is what [`load`](Self::load) is for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let value = segment.reference::<f64>(0).unwrap();
+    /// assert_eq!(value.get(), 0.0);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "reads shared bytes")]
+    #[must_use]
+    pub fn get(self) -> T
+    where
+        T: Readable,
+    {
+        // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped.
+        unsafe { access::get(self.address.as_ptr()) }
+    }
+
+    /// The address in this process, for C.
+    ///
+    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
+    /// what [`as_ref`](Self::as_ref) asks for.
+    #[must_use]
+    pub fn as_ptr(self) -> *const T {
+        self.address.as_ptr()
+    }
+
+    /// The same value, for reading alone.
+    ///
+    /// ```compile_fail,E0599
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE).unwrap();
+    /// # segment.mark_for_removal().unwrap();
+    /// segment.reference::<i32>(0).unwrap().read_only().set(1);
+    /// ```
+    #[must_use]
+    pub fn read_only(self) -> SharedRef<'a, T, ReadOnly> {
+        SharedRef {
+            address: self.address,
+            mapping: PhantomData,
+        }
+    }
+
+    /// The value's bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let value = segment.reference::<u32>(0).unwrap();
+    /// value.bytes().fill(0xff);
+    /// assert_eq!(value.get(), u32::MAX);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bytes(self) -> SharedSlice<'a, u8, A> {
+        SharedSlice::from_checked(self.address.cast(), size_of::<T>())
+    }
+
+    /// The address, for checks.
+    pub(super) fn address(self) -> NonNull<u8> {
+        self.address.cast()
+    }
+
+    /// A view whose bytes somebody has already checked.
+    #[inline(always)]
+    pub(super) fn from_checked(address: NonNull<T>) -> Self {
+        Self {
+            address,
+            mapping: PhantomData,
+        }
+    }
+
+    /// What [`field!`](crate::field) expands to; not for direct use, but harmless: whatever the closure points to must lie inside
+    /// a `T`, and whether those bytes may be read or written is decided by the type `F`.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[track_caller]
+    #[must_use]
+    pub fn project<F: Viewable>(self, member: impl FnOnce(&T) -> *const F) -> SharedRef<'a, F, A> {
+        let offset = offset_of_member(member);
+        let inside = offset
+            .checked_add(size_of::<F>())
+            .is_some_and(|end| end <= size_of::<T>());
+        assert!(
+            inside,
+            "field! must name a part of {} itself",
+            std::any::type_name::<T>()
+        );
+        #[allow(unsafe_code, reason = "pointer arithmetic")]
+        // SAFETY: the member was just checked to lie within the `T` that this view covers.
+        let address = unsafe { self.address.cast::<u8>().add(offset) };
+        SharedRef {
+            address: address.cast(),
+            mapping: PhantomData,
+        }
+    }
+}
+
+/// Where in a `T` the closure points, found on a private zeroed one: a `Deref` on the way then runs on real memory of ours, never on
+/// shared bytes, and shows up as an offset outside. Optimised builds fold all of this into a constant.
+#[inline(always)]
+fn offset_of_member<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+    #[inline]
+    fn on_stack<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+        let zeroed: T = bytemuck::Zeroable::zeroed();
+        member(&zeroed)
+            .addr()
+            .wrapping_sub((&raw const zeroed).addr())
+    }
+    #[inline]
+    fn on_heap<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
+        let zeroed: Box<T> = bytemuck::zeroed_box();
+        member(&zeroed)
+            .addr()
+            .wrapping_sub((&raw const *zeroed).addr())
+    }
+    // What is larger would be too large for the stack of an unoptimised build.
+    if size_of::<T>() <= 4096 {
+        on_stack(member)
+    } else {
+        on_heap(member)
+    }
+}
+
+impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
+    /// Copies a value in.
+    ///
+    /// One store, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones in pieces. No
+    /// ordering with anything else: that is what [`store`](Self::store) is for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let value = segment.reference::<f64>(0).unwrap();
+    /// value.set(2.5);
+    /// assert_eq!(value.get(), 2.5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "writes shared bytes")]
+    pub fn set(self, value: T)
+    where
+        T: Storable,
+    {
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped.
+        unsafe { access::set(self.address.as_ptr(), value) }
+    }
+
+    /// Copies the value out, changes it, and copies it back.
+    ///
+    /// **Not atomic**: what another process writes in between is lost. For integers there are [`fetch_add`](Self::fetch_add) and
+    /// its siblings; for the rest, a lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let value = segment.reference::<f64>(0).unwrap();
+    /// value.update(|old| old + 1.5);
+    /// assert_eq!(value.get(), 1.5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline]
+    pub fn update(self, change: impl FnOnce(T) -> T)
+    where
+        T: Readable + Storable,
+    {
+        self.set(change(self.get()));
+    }
+
+    /// The address in this process, for C.
+    ///
+    /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    #[must_use]
+    pub fn as_mut_ptr(self) -> *mut T {
+        self.address.as_ptr()
+    }
+}
+
+impl<'a, T: Viewable, A: Access, const N: usize> SharedRef<'a, [T; N], A> {
+    /// One element of an array in shared memory: `&p->rates[index]`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below `N`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(128).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let matrix = segment.reference::<[[f64; 4]; 4]>(0).unwrap();
+    /// matrix.at(2).at(3).set(1.0);
+    /// assert_eq!(matrix.get()[2][3], 1.0);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[must_use]
+    pub fn at(self, index: usize) -> SharedRef<'a, T, A> {
+        self.elements().at(index)
+    }
+
+    /// The array as a run of its elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(32).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let name = segment.reference::<[u8; 32]>(0).unwrap().elements();
+    /// name.slice(..5).write_from(b"hello");
+    /// assert_eq!(name.iter().take_while(|&byte| byte != 0).count(), 5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn elements(self) -> SharedSlice<'a, T, A> {
+        SharedSlice::from_checked(self.address.cast(), N)
+    }
+}
+
+impl<A: Access> Segment<A> {
+    /// One `T` at an offset of this segment.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::OutOfBounds`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size_bytes(20).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// segment.reference::<i32>(16).unwrap().set(5);
+    /// assert!(segment.reference::<i32>(17).is_err(), "misaligned, and beyond the end");
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    ///
+    /// A view cannot outlive what keeps it mapped:
+    ///
+    /// ```compile_fail,E0505
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE).unwrap();
+    /// let value = segment.reference::<i32>(0).unwrap();
+    /// segment.detach().unwrap();
+    /// value.get();
+    /// ```
+    pub fn reference<T: Viewable>(
+        &self,
+        offset_bytes: usize,
+    ) -> Result<SharedRef<'_, T, A>, LayoutError> {
+        let address = check_run(self.base(), self.len_bytes(), offset_bytes, 1)?;
+        Ok(SharedRef::from_checked(address))
+    }
+}
+
+/// Narrows a [`SharedRef`](crate::memory::SharedRef) of a struct to one member: C's `&p->member`.
+///
+/// Nested members, raw identifiers, tuple fields, members of packed structs and constant or variable indexes into array members all
+/// work; nothing is read or written, and no reference to shared memory exists at any time. The result is a `SharedRef` of the
+/// member's type with the same lifetime and access.
+///
+/// # Panics
+///
+/// If an index is out of range, or the path leaves the struct by a `Deref` of a user's type.
+///
+/// # Examples
+///
+/// ```
+/// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
+/// use sysvshm::{Key, SegmentOptions, field};
+///
+/// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[repr(C)]
+/// struct Record {
+///     kind: u8,
+///     value: i64,
+/// }
+///
+/// #[derive(Clone, Copy, Zeroable)] // not AnyBitPattern: bytemuck has it for arrays of types without padding only
+/// #[repr(C)]
+/// struct Shared {
+///     r#type: i32,
+///     ring: [Record; 64],
+/// }
+///
+/// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// let shared = segment.reference::<Shared>(0).unwrap();
+/// field!(shared, r#type).set(3);
+/// let ring = field!(shared, ring);
+/// for i in 0..64 {
+///     field!(ring.at(i), value).set(i as i64);
+/// }
+/// assert_eq!(field!(shared, ring[7].value).get(), 7);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[macro_export]
+macro_rules! field {
+    ($reference:expr, $($member:tt)+) => {
+        $crate::memory::SharedRef::project($reference, |whole| &raw const whole.$($member)+)
+    };
+}
