@@ -1,9 +1,8 @@
 //! What the kernel takes back when a process ends, and what a forked child must leave alone.
-#![allow(unsafe_code)] // fork
 
 mod common;
 
-use common::{OwnedSet, fails, peer, until};
+use common::{Forked, OwnedSet, fails, peer, until};
 use sysvshm::semaphore::Operation;
 use sysvshm::{ErrorKind, SemaphoreSet};
 
@@ -165,23 +164,6 @@ fn a_guard_whose_set_was_removed_drops_quietly_and_tells_who_asks() {
     fails(asked.unlock(), ErrorKind::NoSuchSet, libc::EINVAL);
 }
 
-/// Forks this process, which has one thread doing anything, and returns the exit status of a child that runs `act`.
-fn in_a_forked_child(act: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the callers are peers whose other threads only wait, and no lock is held.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        let status = i32::from(!act());
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(status) };
-    }
-    let mut status = 0;
-    // SAFETY: a child of this process that nobody else waits for.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert!(libc::WIFEXITED(status));
-    libc::WEXITSTATUS(status)
-}
-
 #[test]
 fn a_forked_child_neither_releases_nor_undoes_what_its_parent_holds() {
     let parent = peer!(|talk| {
@@ -191,17 +173,17 @@ fn a_forked_child_neither_releases_nor_undoes_what_its_parent_holds() {
             set.semaphore(1).lock().unwrap(),
         );
         let mut inherited = Some((first, second));
-        let failed = in_a_forked_child(|| {
+        let child = Forked::start(|_| {
             let (first, second) = inherited.take().unwrap();
             drop(first);
-            let refused = second.unlock().unwrap_err();
+            fails(second.unlock(), ErrorKind::Forked, None);
+            assert_eq!(set.values().unwrap(), [0, 0, 1]);
             // What the child locks by itself is its own.
             let own = set.semaphore(2).lock().unwrap();
-            let held = set.values().unwrap() == [0, 0, 0];
+            assert_eq!(set.values().unwrap(), [0, 0, 0]);
             own.unlock().unwrap();
-            refused.kind() == ErrorKind::Forked && refused.raw_os_error().is_none() && held
         });
-        assert_eq!(failed, 0);
+        child.finish();
         // The child's end undid nothing either.
         assert_eq!(set.values().unwrap(), [0, 0, 1]);
         drop(inherited);
