@@ -4,6 +4,8 @@
 //! The codes are compared and not the compiler's texts: texts change with every release, codes keep their meaning, so this runs
 //! with any compiler the crate builds with. A `compile_fail,E0599` in the documentation would not do: a stable rustdoc ignores
 //! the code and is content with any failure, a typing error included.
+//!
+//! Where this crate words the message itself, a part of it follows the code: `//~ E0277 cannot be written`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -31,6 +33,13 @@ fn every_marked_line_is_refused_with_its_code_and_nothing_else_is() {
     };
     let reported = reported(&output);
     assert_eq!(reported, expected, "the compiler said:\n{output}");
+    for (place, words) in sources.iter().flat_map(|path| worded(path)) {
+        let said = |line: &str| line.contains(&place) && line.contains(&words);
+        assert!(
+            output.lines().any(said),
+            "no {words:?} at {place}:\n{output}"
+        );
+    }
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -48,14 +57,29 @@ fn stem(path: &Path) -> String {
     path.file_stem().unwrap().to_str().unwrap().to_owned()
 }
 
-/// The lines that end in `//~ CODE`.
+/// The lines that end in `//~ CODE`, with or without words behind.
 fn marked(path: &Path) -> Vec<Mistake> {
     let text = fs::read_to_string(path).unwrap();
     let mark = |(index, line): (usize, &str)| {
-        let (_, code) = line.split_once("//~")?;
-        Some((stem(path), index + 1, code.trim().to_owned()))
+        let (_, mark) = line.split_once("//~")?;
+        let code = mark.split_whitespace().next()?;
+        Some((stem(path), index + 1, code.to_owned()))
     };
     text.lines().enumerate().filter_map(mark).collect()
+}
+
+/// What follows the code on such lines, with `name.rs:8:` to find the compiler's line by.
+fn worded(path: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let words = |(index, line): (usize, &str)| {
+        let (_, mark) = line.split_once("//~")?;
+        let (_, words) = mark.trim().split_once(' ')?;
+        Some((
+            format!("{}.rs:{}:", stem(path), index + 1),
+            words.to_owned(),
+        ))
+    };
+    text.lines().enumerate().filter_map(words).collect()
 }
 
 /// Type-checks each source as a program of a package that depends on this crate; what the compiler wrote.

@@ -166,6 +166,11 @@ fn a_child_with_its_parents_pid_in_another_pid_namespace_removes_nothing() {
     }
 }
 
+fn exists(pid: u32) -> bool {
+    // SAFETY: signal 0 is never delivered.
+    unsafe { libc::kill(pid as i32, 0) == 0 }
+}
+
 /// Here pid, creator, size and namespace all agree: nothing but the fork itself tells the processes apart.
 #[test]
 fn a_descendant_that_got_the_dead_creators_pid_removes_nothing() {
@@ -181,8 +186,8 @@ fn a_descendant_that_got_the_dead_creators_pid_removes_nothing() {
                 let segment = ManuallyDrop::new(create_under(key, Removal::OnDrop));
                 let creator_pid = std::process::id();
                 let middle = Forked::start(|_| {
-                    // SAFETY: signal 0 is never delivered. A zombie still has its number.
-                    while unsafe { libc::kill(creator_pid as i32, 0) } == 0 {
+                    // A zombie still has its number.
+                    while exists(creator_pid) {
                         std::thread::yield_now();
                     }
                     std::fs::write(LAST_PID, (creator_pid - 1).to_string()).unwrap();
@@ -458,7 +463,7 @@ fn a_panic_leaves_nothing_with_removal_on_drop() {
 /// What is left when a process ends in this way, for each kind of removal; as the table in the guide's chapter on lifecycles says.
 #[test]
 fn what_is_left_after_each_end_is_what_the_guide_says() {
-    for ending in ["panic", "exit", "abort", "kill"] {
+    for ending in ["drop", "panic", "leak", "exit", "abort", "kill", "exec"] {
         for removal in [Removal::Never, Removal::OnDrop, Removal::OnceAttached] {
             let holder = peer!(|talk| {
                 let removal = match talk.args[2].as_str() {
@@ -476,11 +481,14 @@ fn what_is_left_after_each_end_is_what_the_guide_says() {
                 talk.say(segment.id());
                 talk.hear();
                 match talk.args[1].as_str() {
+                    "drop" => drop(segment),
+                    "leak" => _ = segment.leak(),
                     "panic" => panic!("as the test wants"),
+                    "exec" => panic!("exec: {}", Command::new("true").exec()),
                     "exit" => std::process::exit(0),
                     "abort" => std::process::abort(),
-                    _ => talk.hear(),
-                };
+                    _ => _ = talk.hear(),
+                }
             });
             let key = OwnedKey::random();
             let peer = holder
@@ -500,8 +508,8 @@ fn what_is_left_after_each_end_is_what_the_guide_says() {
             }
             let expected_to_stay = match removal {
                 Removal::Never => true,
-                // Only a panic runs destructors.
-                Removal::OnDrop => ending != "panic",
+                // A panic runs destructors, too.
+                Removal::OnDrop => ending != "panic" && ending != "drop",
                 _ => false,
             };
             assert_eq!(!is_gone(id), expected_to_stay, "{removal:?} after {ending}");

@@ -658,6 +658,29 @@ fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
     assert_eq!(free(), 1);
 }
 
+/// What the documentation of huge pages warns of: nothing here can keep a peer that may write from giving pages back to the pool.
+#[test]
+#[serial]
+fn a_peer_that_frees_pages_and_uses_them_up_can_still_cause_sigbus() {
+    let peer = peer!(|_| {
+        let segment = create(huge());
+        segment.write_at(0, b"x").unwrap();
+        let address = segment.as_ptr();
+        // SAFETY: this test's own memory; its contents are given up.
+        let freed = unsafe { libc::madvise(address.cast(), huge(), libc::MADV_REMOVE) };
+        assert_eq!((freed, free()), (0, 1));
+        let thief = create(huge());
+        thief.write_at(0, b"x").unwrap();
+        assert_eq!(
+            death_of(|| _ = segment.write_at(0, b"y")),
+            Some(libc::SIGBUS)
+        );
+    });
+    let Some(_pool) = pool(1) else { return };
+    peer.run();
+    assert_eq!(free(), 1);
+}
+
 #[test]
 fn prefault_brings_every_page_in_and_keeps_contents() {
     const PAGES: u64 = 64;

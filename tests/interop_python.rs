@@ -1,6 +1,6 @@
-//! Python's sysv_ipc as a peer, both ways: the same bytes, sizes, modes, counts, keys and removals.
+//! Python's `sysv_ipc` as a peer, both ways: the same bytes, sizes, modes, counts, keys and removals.
 //!
-//! `SYSVSHM_PYTHON` names the interpreter, `python3` otherwise. Without sysv_ipc these tests say that they are skipped.
+//! `SYSVSHM_PYTHON` names the interpreter, `python3` otherwise. Without `sysv_ipc` these tests say that they are skipped.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -14,7 +14,7 @@ use sysvshm::{ErrorKind, Key, Mode, Removal, SegmentOptions};
 struct Python(Running);
 
 impl Python {
-    /// `None`, and said so, where there is no Python or it has no sysv_ipc.
+    /// `None`, and said so, where there is no Python or it has no `sysv_ipc`.
     fn start() -> Option<Self> {
         let python = std::env::var_os("SYSVSHM_PYTHON").unwrap_or_else(|| "python3".into());
         if let Err(error) = Command::new(&python).arg("-V").output() {

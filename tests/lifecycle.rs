@@ -138,9 +138,9 @@ fn exit_and_sigkill_detach_and_name_the_child() {
             assert_eq!(attached(&segment), 2);
             let_a_second_pass();
             if killed {
-                child.kill()
+                child.kill();
             } else {
-                child.finish()
+                child.finish();
             }
             let after = segment.status().unwrap();
             assert_eq!(after.attached(), 1);

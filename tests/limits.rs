@@ -62,6 +62,15 @@ fn the_limit_on_segments_is_named_with_its_value_and_how_full_it_is() {
             ErrorKind::SegmentLimit,
             libc::ENOSPC,
         );
+        // A limit that was lowered leaves what exists.
+        set_sysctl("shmmni", 5);
+        let error = fails(
+            sized(1).create_new(Key::PRIVATE),
+            ErrorKind::SegmentLimit,
+            libc::ENOSPC,
+        );
+        assert_says(&error, &["7 segments exist", "5 are allowed"]);
+        set_sysctl("shmmni", 7);
         // One less, and there is room again.
         made[3].mark_for_removal().unwrap();
         sized(1).create_unattached(Key::PRIVATE).unwrap();

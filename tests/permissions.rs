@@ -375,8 +375,10 @@ fn open_or_create_does_not_take_what_another_user_put_under_the_key() {
             .mode(0o666)
             .create_new(key);
         let segment = segment.unwrap();
-        segment.write_at(0, b"trap").unwrap();
         talk.say("laid");
+        talk.hear();
+        segment.write_at(0, b"trap").unwrap();
+        talk.say("set");
         talk.hear();
         segment.mark_for_removal().unwrap();
     });
@@ -387,7 +389,7 @@ fn open_or_create_does_not_take_what_another_user_put_under_the_key() {
     let mut squatter = squatter.arg(owned.key()).nobody().start();
     assert_eq!(squatter.hear(), "laid");
     let mut options = SegmentOptions::new();
-    options.size_bytes(100);
+    options.size_bytes(100).prefault(true);
     let error = fails(
         options.open_or_create(owned.key()),
         ErrorKind::ForeignCreator,
@@ -403,6 +405,12 @@ fn open_or_create_does_not_take_what_another_user_put_under_the_key() {
     );
     let id = SegmentId::find(owned.key()).unwrap();
     assert_eq!(id.status().unwrap().attached(), 1);
+    // Nothing was spent on it either; it could have been huge.
+    let listed = system::segments().unwrap().into_iter();
+    let found = listed.filter(|entry| entry.status.id() == id).next();
+    assert_eq!(found.unwrap().resident_bytes, Some(0));
+    squatter.say("go");
+    assert_eq!(squatter.hear(), "set");
     // A caller who does not create expects somebody else's.
     let mut bytes = [0; 4];
     let opened = options.open(owned.key()).unwrap();

@@ -150,6 +150,7 @@ fn pmd_mapped(address: usize) -> usize {
 }
 
 /// Anonymous pages that say whether they are still the ones that were mapped.
+#[derive(Clone)]
 struct Canary {
     base: *mut u8,
     len: usize,
@@ -168,6 +169,26 @@ impl Canary {
         // SAFETY: mapped just now.
         unsafe { base.write_bytes(Self::SONG, len) };
         Self { base, len }
+    }
+
+    /// Two canaries with `hole` free bytes between them, at a multiple of `huge`.
+    fn around_a_hole(huge: usize, hole: usize) -> [Self; 2] {
+        let whole = Self::new(hole + 3 * huge);
+        let start = (whole.base.addr() + 1).next_multiple_of(huge);
+        let below = start - whole.base.addr();
+        let middle = whole.base.wrapping_add(below);
+        // SAFETY: a part of the canary that nothing points to any more.
+        let done = unsafe { libc::munmap(middle.cast(), hole) };
+        assert_eq!(done, 0);
+        let above = Self {
+            base: middle.wrapping_add(hole),
+            len: whole.len - below - hole,
+        };
+        let below = Self {
+            base: whole.base,
+            len: below,
+        };
+        [below, above]
     }
 
     fn silent_pages(&self) -> usize {
@@ -203,9 +224,11 @@ fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
             }
         };
         let owned = Owned::guard(id);
-        // They fill the address space from above, at odd distances from multiples of the huge page size; the next mapping comes
-        // below them.
-        let canaries: Vec<_> = (0..4).map(|_| Canary::new(huge / 2 + 3 * page())).collect();
+        // A hole with room for one attach, and below it a canary that does not fit. Both end at odd distances from multiples of the huge
+        // page size, so that a place for aligning, made for the size alone, is too short wherever it comes to lie.
+        let odd = 3 * page();
+        let mut canaries = Canary::around_a_hole(huge, 3 * huge + odd).to_vec();
+        canaries.push(Canary::new(4 * huge + odd));
         // Whether it succeeds depends on what is free.
         let result = wanting().attach(owned.id());
         for canary in &canaries {

@@ -17,7 +17,7 @@ const LECTURE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs both programs. The producer sleeps for `pause`.
 pub(crate) fn run(pause: Duration) -> Result<(), Box<dyn Error>> {
-    // Two names for one directory: this one removes it when all goes well or panics, the cleaner when not even that happens.
+    // The cleaner removes it; dropping it does so where there is no cleaner yet.
     let directory = tempfile::Builder::new()
         .prefix("sysvshm-lecture-")
         .tempdir()?;

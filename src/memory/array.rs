@@ -383,8 +383,8 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach). [`ArrayError::Layout`]: the segment holds fewer, and those of
-    /// [`SharedArray::create_new`].
+    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach), with [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment) if the
+    /// segment holds fewer. [`ArrayError::Layout`]: those of [`SharedArray::create_new`].
     ///
     /// ```
     /// use sysvshm::{Key, SegmentOptions, SharedArray};

@@ -21,14 +21,18 @@ pub(super) enum Origin {
 }
 
 /// Attaches `id` as `options` say. Detaches again if a later step fails.
+///
+/// `accept` sees the segment before any memory is spent on it.
 pub(super) fn attach<A: Access>(
     options: &SegmentOptions,
     id: SegmentId,
     origin: Origin,
+    accept: impl FnOnce(&Status) -> Result<(), Error>,
 ) -> Result<(Segment<A>, Status), Error> {
     // Before the attach, as it may fail.
     let epoch = Epoch::current().map_err(|errno| Error::from_call(shmat_call(id, 0, 0), errno))?;
     let (segment, status) = map::<A>(options, id, origin)?;
+    accept(&status)?;
     if options.size_bytes > segment.len_bytes() {
         // Only an open by identifier gets here: shmget checks the size of all others.
         return Err(Error::refused(

@@ -49,7 +49,7 @@ impl SegmentOptions {
         self.check_attach(SegmentId::from_raw(-1))?;
         self.retry(key, || {
             let id = self.create(key, self.prefault)?;
-            match attach(self, id, Origin::Created) {
+            match attach(self, id, Origin::Created, any) {
                 // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
                 Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
                 Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
@@ -152,15 +152,7 @@ impl SegmentOptions {
                     if self.reclaim_stale && reclaim::remove_if_stale(id)? {
                         return Ok(None);
                     }
-                    let Some((segment, status)) = self.attach_found(id)? else {
-                        return Ok(None);
-                    };
-                    if !self.any_owner && status.creator_uid() != process::effective_uid() {
-                        let call = self.shmget_call(key, 0);
-                        let hint = Hint::foreign_creator(id.as_raw());
-                        return Err(Error::refused(call, ErrorKind::ForeignCreator, hint));
-                    }
-                    Ok(Some(segment))
+                    self.attach_found(id, |status| self.check_creator(key, status))
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => match self.create_new(key) {
                     Ok(segment) => Ok(Some(segment)),
@@ -195,7 +187,7 @@ impl SegmentOptions {
     #[doc(alias = "shmat")]
     pub fn attach(&self, id: SegmentId) -> Result<Segment, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     /// Attaches a segment by its identifier, for reading alone.
@@ -208,7 +200,7 @@ impl SegmentOptions {
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(&self, id: SegmentId) -> Result<Segment<ReadOnly>, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     fn open_as<A: Access>(&self, key: Key) -> Result<Segment<A>, Error> {
@@ -216,7 +208,7 @@ impl SegmentOptions {
         self.check_mode(key)?;
         self.retry(key, || {
             let id = SegmentId::get(key, self.size_bytes, mode.bits())?;
-            Ok(self.attach_found(id)?.map(|(segment, _)| segment))
+            self.attach_found(id, any)
         })
     }
 
@@ -224,14 +216,27 @@ impl SegmentOptions {
     fn attach_found<A: Access>(
         &self,
         id: SegmentId,
-    ) -> Result<Option<(Segment<A>, Status)>, Error> {
+        accept: impl FnOnce(&Status) -> Result<(), Error>,
+    ) -> Result<Option<Segment<A>>, Error> {
         self.check_attach(id)?;
-        match attach(self, id, Origin::Found) {
+        match attach(self, id, Origin::Found, accept) {
             Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
-            Ok(attached) => Ok(Some(attached)),
+            Ok((segment, _)) => Ok(Some(segment)),
             Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Refuses what another user put under the key, unless that is welcome.
+    fn check_creator(&self, key: Key, status: &Status) -> Result<(), Error> {
+        let welcome = self.any_owner || status.creator_uid() == process::effective_uid();
+        // One that is marked has no key any more; the lookup is repeated.
+        if welcome || status.is_marked_for_removal() {
+            return Ok(());
+        }
+        let call = self.shmget_call(key, 0);
+        let hint = Hint::foreign_creator(status.id().as_raw());
+        Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
     }
 
     /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
@@ -353,6 +358,11 @@ impl SegmentOptions {
             flags,
         }
     }
+}
+
+/// Accepts every segment.
+fn any(_: &Status) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Removes what is stale under the key. Says whether it did, or nothing is there any more.

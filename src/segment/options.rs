@@ -17,7 +17,7 @@ pub enum Removal {
     OnDrop,
     /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the processes end.
     ///
-    /// On Linux others can then attach by identifier alone, no longer by key; on macOS and OpenBSD not at all, on FreeBSD only with
+    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
     /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
     OnceAttached,
 }
@@ -208,6 +208,11 @@ impl SegmentOptions {
     /// Which explicit huge pages a segment that is created uses. Linux.
     ///
     /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve) says otherwise.
+    ///
+    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb limit is lower refuses pages when
+    /// they are touched, set aside or not (the kernel's `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which
+    /// [`prefault`](Self::prefault) turns into an error beforehand; and a process that may write the segment can free its pages
+    /// (`MADV_REMOVE`, madvise(2)) and use them up. Share huge pages with those you trust.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};

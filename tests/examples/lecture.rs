@@ -213,6 +213,47 @@ fn being_killed_leaves_nothing() {
     assert_empty(working.path());
 }
 
+/// The producer dies and leaves its segment, as processes do that are killed: the lecture says so and cleans up after it.
+#[test]
+fn a_killed_producer_is_reported_and_cleaned_up_after() {
+    let temporary = tempfile::tempdir().unwrap();
+    let working = tempfile::tempdir().unwrap();
+    let complaints = tempfile::NamedTempFile::new().unwrap();
+    let mut command = lecture(&example("lecture"), temporary.path(), working.path());
+    command
+        .args(["--seconds", "600"])
+        .stderr(complaints.reopen().unwrap());
+    let mut running = Running::spawn(&mut command);
+    let (mut id, mut producer) = (None, None);
+    loop {
+        let line = running.line().expect("a prompt");
+        if line.contains("kernel: segment ") {
+            id = Some(SegmentId::from_raw(number_after("segment ", &line)));
+        }
+        if line.contains("created by process ") {
+            producer = Some(number_after::<u32>("created by process ", &line));
+        }
+        if line == "$ wait" {
+            break;
+        }
+    }
+    let id = id.unwrap();
+    assert_eq!(id.status().unwrap().creator_pid(), producer);
+    let producer = producer.unwrap().to_string();
+    let sent = Command::new("kill").args(["-KILL", &producer]).status();
+    assert!(sent.unwrap().success());
+
+    assert_eq!(running.wait().code(), Some(1));
+    let text = std::fs::read_to_string(complaints.path()).unwrap();
+    assert_eq!(
+        text,
+        "lecture: sysvshm_producer failed: signal: 9 (SIGKILL)\n"
+    );
+    assert!(id.status().is_err());
+    assert_empty(temporary.path());
+    assert_empty(working.path());
+}
+
 #[test]
 fn a_failure_is_one_line_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();

@@ -1,8 +1,17 @@
 //! The one module that reads or writes shared bytes.
 //!
-//! Everything takes raw pointers and lengths; who calls checks bounds and lifetimes first. Bulk copies promise bytes;
-//! [`get`], [`set`] and the atomics promise that an element of 1, 2, 4 or 8 bytes at a multiple of its size is never torn.
-//! `--cfg sysvshm_portable` swaps the assembly for accesses that sanitizers and Miri understand.
+//! **The model:** a segment is not memory of the Rust program but state of its environment, and each access is a call to foreign code that
+//! hands bytes over. On x86-64 it is a block of assembly, which the compiler neither sees through nor moves private accesses across; elsewhere, and with
+//! `--cfg sysvshm_portable`, a relaxed atomic, which Miri and the sanitizers understand. Why that is sound, with the sources and with what each of
+//! the two guarantees, is the chapter [`guide::soundness`](crate::guide::soundness); change neither without the other.
+//!
+//! **The rules of this module:**
+//!
+//! * Everything takes raw pointers and lengths. Who calls has checked bounds, lifetime and, for atomics, alignment.
+//! * No reference to shared bytes, no plain and no volatile access to them, no `copy_nonoverlapping` that the compiler knows.
+//! * [`get`], [`set`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies promise bytes.
+//! * What may be attached read-only is only loaded, and its atomics through [`atomic_load_read_only`].
+//! * Everything is `#[inline(always)]` down to the instruction: an out-of-line wrapper was measured to cost up to a half below 256 bytes.
 #![allow(
     unsafe_code,
     reason = "this is where shared bytes are touched; every function states what its caller must have checked"
