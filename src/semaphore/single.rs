@@ -3,6 +3,7 @@
 use super::guard::SemaphoreGuard;
 use super::operation::{Wait, bad_count, operate_raw, refused};
 use crate::error::{Call, Error, SemctlCommand};
+use crate::segment::ProcessState;
 use crate::sys::sem::{self, IPC_NOWAIT, Question, SEM_UNDO, sembuf};
 use std::time::Duration;
 
@@ -394,6 +395,27 @@ impl Semaphore {
     pub fn last_pid(self) -> Result<Option<u32>, Error> {
         let pid = self.ask(Question::LastPid, SemctlCommand::LastPid)?;
         Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
+    }
+
+    /// Whether the process of [`last_pid`](Self::last_pid) still exists; unknown without a number.
+    ///
+    /// **C calls:** `semctl(GETPID)`, `kill(pid, 0)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`value`](Self::value).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, ProcessState, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// assert_eq!(set.semaphore(0).last()?, ProcessState::Alive); // this one
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semctl", "GETPID"))]
+    pub fn last(self) -> Result<ProcessState, Error> {
+        let pid = self.ask(Question::LastPid, SemctlCommand::LastPid)?;
+        Ok(ProcessState::of(pid))
     }
 
     #[inline]
