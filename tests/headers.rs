@@ -1,5 +1,6 @@
 //! What the system's headers say, and what the crate says: types, layouts, numbers.
 #![cfg(target_os = "linux")]
+#![allow(clippy::cast_lossless)] // Numbers of many widths pass through one macro.
 
 mod common;
 

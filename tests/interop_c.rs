@@ -381,7 +381,8 @@ mod ported {
             // SAFETY: five ints are there.
             let number = unsafe { seen.add(i) };
             // SAFETY: as above.
-            write!(out, "{} ", unsafe { number.read_volatile() }).unwrap();
+            let number = unsafe { number.read_volatile() };
+            write!(out, "{number} ").unwrap();
         }
         writeln!(out).unwrap();
         let askew = numbers.cast::<u8>().as_ptr().wrapping_add(1);

@@ -64,7 +64,7 @@ fn from_hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// `N` bytes of a struct shmid_ds that Perl fetched.
+/// `N` bytes of a struct `shmid_ds` that Perl fetched.
 fn field<const N: usize>(ds: &[u8], offset: usize) -> [u8; N] {
     ds[offset..offset + N].try_into().unwrap()
 }

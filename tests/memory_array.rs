@@ -91,7 +91,7 @@ fn every_operation_reaches_the_whole_array() {
     let mut into = [0; 6];
     array.read_into(&mut into);
     assert_eq!(into, [8, 20, 30, 40, 8, 7]);
-    assert_eq!((&array).into_iter().rev().next(), Some(7));
+    assert_eq!((&array).into_iter().next_back(), Some(7));
     array.store(0, 1, Release);
     assert_eq!(array.swap(0, 2, AcqRel), 1);
     assert_eq!(array.compare_exchange(0, 2, 3, AcqRel, Relaxed), Ok(2));

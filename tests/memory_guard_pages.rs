@@ -17,6 +17,7 @@ fn view(mapping: &Mapping, offset: usize, len: usize) -> SharedSlice<'_, u8> {
 }
 
 /// A private slice that ends at a guard page, so that reading or writing beyond it faults too.
+#[allow(clippy::mut_from_ref)] // The memory is not the value's own, and the tests take turns.
 fn private(mapping: &Mapping, len: usize) -> &mut [u8] {
     // SAFETY: inside the mapping; each test uses one such slice at a time, and no view of this mapping.
     unsafe { std::slice::from_raw_parts_mut(mapping.at(mapping.len() - len), len) }

@@ -1,4 +1,5 @@
 //! Two processes on the same bytes at the same time: what is promised not to be torn is not, and the recipe for the rest holds.
+#![allow(unsafe_code)] // Ordinary memory that two threads hand to each other.
 
 mod common;
 #[allow(unreachable_pub)] // It is also the text of the documentation.
@@ -280,6 +281,43 @@ fn threads_may_mix_element_sizes() {
         });
     });
     assert_eq!(segment.slice::<u64>(0, 512).unwrap().len_bytes(), 4096);
+}
+
+/// A release store and an acquire load through views order what two threads do to ordinary memory, with every kind of operation.
+#[test]
+fn threads_hand_over_ordinary_memory() {
+    struct Private(std::cell::UnsafeCell<[u64; 32]>);
+    // SAFETY: the flag says whose turn it is, which is what this test is about.
+    unsafe impl Sync for Private {}
+
+    let owned = Owned::new(4096, 0o600);
+    let segment = owned.id().attach().unwrap();
+    let private = Private(std::cell::UnsafeCell::new([0; 32]));
+    let take_turns = |me: u32| {
+        let flag = segment.reference::<u32>(0).unwrap();
+        let private = &private;
+        for round in 0..5_000 {
+            while flag.load(Acquire) != me {
+                std::hint::spin_loop();
+            }
+            // SAFETY: it is this thread's turn.
+            let words = unsafe { &mut *private.0.get() };
+            assert!(words.iter().all(|word| *word == words[0]));
+            words.iter_mut().for_each(|word| *word += 1);
+            match round % 3 {
+                0 => flag.store(1 - me, Release),
+                1 => assert_eq!(flag.swap(1 - me, Release), me),
+                _ => assert_eq!(flag.compare_exchange(me, 1 - me, Release, Relaxed), Ok(me)),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = [0, 1].map(|me| scope.spawn(move || take_turns(me)));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+    assert_eq!(private.0.into_inner(), [10_000; 32]);
 }
 
 /// A release store in one process orders what precedes it for the acquire load of another, with bulk copies as the payload.

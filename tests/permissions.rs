@@ -406,8 +406,8 @@ fn open_or_create_does_not_take_what_another_user_put_under_the_key() {
     let id = SegmentId::find(owned.key()).unwrap();
     assert_eq!(id.status().unwrap().attached(), 1);
     // Nothing was spent on it either; it could have been huge.
-    let listed = system::segments().unwrap().into_iter();
-    let found = listed.filter(|entry| entry.status.id() == id).next();
+    let mut listed = system::segments().unwrap().into_iter();
+    let found = listed.find(|entry| entry.status.id() == id);
     assert_eq!(found.unwrap().resident_bytes, Some(0));
     squatter.say("go");
     assert_eq!(squatter.hear(), "set");

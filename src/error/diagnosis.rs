@@ -196,7 +196,17 @@ fn shmat(id: c_int, address: usize, flags: c_int, errno: i32) -> (ErrorKind, Hin
         libc::ENOMEM if cfg!(target_os = "freebsd") && address != 0 => {
             (ErrorKind::InvalidAddress, Hint::Text(OCCUPIED))
         }
-        libc::ENOMEM => (ErrorKind::OutOfMemory, address_space()),
+        libc::ENOMEM => match address_space() {
+            // Neither limit is near, so it is the address that was asked for.
+            Hint::AddressSpace {
+                soft_limit: None,
+                mappings,
+                max_mappings,
+            } if address != 0 && mappings + 1 < max_mappings => {
+                (ErrorKind::InvalidAddress, Hint::Text(OUTSIDE))
+            }
+            hint => (ErrorKind::OutOfMemory, hint),
+        },
         libc::EPERM if address != 0 => (ErrorKind::InvalidAddress, Hint::Text(TOO_LOW)),
         libc::EMFILE => (
             ErrorKind::AttachLimit,
@@ -212,6 +222,8 @@ fn shmat(id: c_int, address: usize, flags: c_int, errno: i32) -> (ErrorKind, Hin
 const GONE: &str = "the segment was removed, or the id belongs to another IPC namespace; look the id up again by key";
 const OCCUPIED: &str = "something is mapped in that range already; let the system choose, or pick a range that is free in every process";
 
+const OUTSIDE: &str =
+    "the range seems to end beyond the address space of a process; let the system choose";
 const TOO_LOW: &str =
     "addresses below vm.mmap_min_addr are for privileged processes; let the system choose";
 

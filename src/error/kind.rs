@@ -41,6 +41,7 @@ pub enum ErrorKind {
     /// `EINVAL` or `EIDRM`: the id names no segment (any more).
     NoSuchSegment,
     /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0. `EPERM`: it is below `vm.mmap_min_addr`.
+    /// `ENOMEM`: it is beyond the address space.
     InvalidAddress,
     /// `shmdt` `EINVAL`: no segment is attached at this address.
     NotAttached,

@@ -13,6 +13,8 @@
 
 mod c_program;
 mod forked;
+#[cfg(target_os = "linux")]
+pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
 mod peer;
@@ -154,8 +156,14 @@ pub(crate) fn death_of(act: impl FnOnce()) -> Option<i32> {
     libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status))
 }
 
+/// What `RLIMIT_AS` and its like are: glibc has a type of its own.
+#[cfg(target_env = "gnu")]
+pub(crate) type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub(crate) type Resource = std::ffi::c_int;
+
 /// Lowers soft and hard limit of this process; for a [`peer!`], because there is no way back. Allocates nothing.
-pub(crate) fn limit(resource: libc::__rlimit_resource_t, value: u64) {
+pub(crate) fn limit(resource: Resource, value: u64) {
     let limit = libc::rlimit {
         rlim_cur: value,
         rlim_max: value,

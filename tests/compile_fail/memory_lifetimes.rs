@@ -39,9 +39,10 @@ fn returned<'a>() -> SharedRef<'a, u8> {
     segment.reference::<u8>(0).unwrap() //~ E0515
 }
 
+#[rustfmt::skip]
 fn sent_away(segment: &Segment) {
-    let view: SharedSlice<'_, u8> = segment.slice(0, 1).unwrap();
-    std::thread::spawn(move || view.get(0)); //~ E0521
+    // In one line, because compilers differ in which part of it they blame.
+    std::thread::spawn({ let view: SharedSlice<'_, u8> = segment.slice(0, 1).unwrap(); move || view.get(0) }); //~ E0521
 }
 
 fn borrowed<'a>(segment: Segment) -> &'a [u8] {

@@ -233,10 +233,10 @@ pub(super) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
     unsafe {
         match size_of::<T>() {
             2 if dst.addr() % 2 == 0 => {
-                u16::store(dst.cast(), src.cast::<u16>().read_unaligned(), Relaxed)
+                u16::store(dst.cast(), src.cast::<u16>().read_unaligned(), Relaxed);
             }
             4 if dst.addr() % 4 == 0 => {
-                u32::store(dst.cast(), src.cast::<u32>().read_unaligned(), Relaxed)
+                u32::store(dst.cast(), src.cast::<u32>().read_unaligned(), Relaxed);
             }
             len => copy_in(dst, src, len),
         }
