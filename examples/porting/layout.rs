@@ -1,7 +1,6 @@
 //! `statd.h` in Rust: the same bytes, checked at compile time.
 
 use std::ffi::{c_int, c_long, c_short};
-use std::mem::offset_of;
 use sysvshm::bytemuck::{AnyBitPattern, Pod, Zeroable};
 use sysvshm::memory::SharedRef;
 use sysvshm::{Error, Key, SemaphoreSet, field};
@@ -53,17 +52,19 @@ pub(crate) struct Shared {
     pub(crate) ring: [Record; RING],
 }
 
-// What `offsetof` says in C, on machines with 64-bit `long`s. Whoever changes statd.h on one side alone is told here.
-#[cfg(target_pointer_width = "64")]
+// What `offsetof` says in C. Whoever changes statd.h on one side alone is told here. With `long`s of 32 bits all is different: a 32-bit
+// client cannot serve a 64-bit server, in C as little as in Rust.
 const _: () = {
-    assert!(size_of::<Record>() == 16);
+    use std::mem::offset_of;
+    let wide = size_of::<c_long>() == 8;
+    assert!(size_of::<Record>() == if wide { 16 } else { 12 });
     assert!(offset_of!(Record, value) == 8);
     assert!(offset_of!(Shared, names) == 12);
     assert!(offset_of!(Shared, count) == 108);
-    assert!(offset_of!(Shared, sum) == 128); // 4 bytes of gap before it
-    assert!(offset_of!(Shared, r#in) == 164);
-    assert!(offset_of!(Shared, ring) == 176);
-    assert!(size_of::<Shared>() == 432);
+    assert!(offset_of!(Shared, sum) == if wide { 128 } else { 124 }); // 4 bytes of gap before it, or none
+    assert!(offset_of!(Shared, r#in) == if wide { 164 } else { 144 });
+    assert!(offset_of!(Shared, ring) == if wide { 176 } else { 152 });
+    assert!(size_of::<Shared>() == if wide { 432 } else { 344 });
 };
 
 /// `ftok(KEYFILE, PROJECT)`, which the C programs never look at: without the file they all meet under the key -1.

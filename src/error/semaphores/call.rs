@@ -86,7 +86,9 @@ pub(crate) enum SemctlCommand {
     SetValues { len: usize },
     Limits,
     Usage,
+    #[cfg(target_os = "linux")]
     SlotStatus,
+    #[cfg(target_os = "linux")]
     SlotStatusAny,
 }
 
@@ -121,7 +123,9 @@ impl fmt::Display for SemctlArguments {
             SemctlCommand::SetValues { len } => write!(f, "(set {id}, SETALL {len} values)"),
             SemctlCommand::Limits => write!(f, "(IPC_INFO)"),
             SemctlCommand::Usage => write!(f, "(SEM_INFO)"),
+            #[cfg(target_os = "linux")]
             SemctlCommand::SlotStatus => write!(f, "(slot {id}, SEM_STAT)"),
+            #[cfg(target_os = "linux")]
             SemctlCommand::SlotStatusAny => write!(f, "(slot {id}, SEM_STAT_ANY)"),
         }
     }

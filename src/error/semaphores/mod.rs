@@ -183,6 +183,7 @@ pub(in crate::error) fn semctl(
                 Hint::Text("-1 is no user or group id; give the current one to keep it"),
             )
         }
+        #[cfg(target_os = "linux")]
         (SemctlCommand::SlotStatus | SemctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSet, Hint::Text("this slot is empty"))
         }
