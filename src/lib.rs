@@ -3,7 +3,8 @@
 //! * [`Key`] names a segment; [`SegmentOptions`] create or find it; a [`Segment`] is attached and detaches when dropped.
 //! * [`SegmentId`] is the segment itself, attached or not: status, permissions, locking, removal.
 //! * [`memory`] views the bytes as typed values and arrays, without references that other processes could break.
-//! * [`system`] lists limits, usage and every segment of the machine, as `ipcs` does.
+//! * [`SemaphoreSet`] has the semaphores that say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl`.
+//! * [`system`] lists limits, usage, every segment and every semaphore set of the machine, as `ipcs` does.
 //! * [`raw`] has the calls under their C names, for the first step of a port.
 //! * [`Error`] says which call failed, with which arguments, why, and what to do.
 //!
@@ -37,8 +38,8 @@
 //! * A call that fails leaves nothing behind: what was created for it is removed, what was attached is detached.
 //! * Bytes in the segment are never trusted.
 //!
-//! The chapters of the [`guide`] say more: [who removes a segment and when](guide::lifecycle), and [why the accesses are
-//! sound](guide::soundness).
+//! The chapters of the [`guide`] say more: [who removes a segment and when](guide::lifecycle), [why the accesses are
+//! sound](guide::soundness), and [how a C program is ported](guide::porting).
 //!
 //! # Systems
 //!

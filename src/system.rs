@@ -1,4 +1,4 @@
-//! The whole machine's shared memory: limits, usage, and every segment, as `ipcs -m` shows them.
+//! The whole machine's shared memory and semaphores: limits, usage, every segment and every set, as `ipcs` shows them.
 //!
 //! All of it is per IPC namespace: a container sees its own.
 //!

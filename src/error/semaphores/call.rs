@@ -75,7 +75,11 @@ impl fmt::Display for SemopCall {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SemctlCommand {
     Remove,
-    Set { uid: u32, gid: u32, mode: u32 },
+    Set {
+        uid: u32,
+        gid: u32,
+        mode: u32,
+    },
     Status,
     Value,
     LastPid,
@@ -83,7 +87,9 @@ pub(crate) enum SemctlCommand {
     WaitingForZero,
     Values,
     SetValue(i32),
-    SetValues { len: usize },
+    SetValues {
+        len: usize,
+    },
     Limits,
     Usage,
     #[cfg(target_os = "linux")]
