@@ -6,6 +6,7 @@
 use super::call::{Call, ShmctlCommand};
 use super::hint::{Facts, Hint};
 use super::kind::ErrorKind;
+use super::semaphores;
 use crate::sys::process::{self, Resource};
 use crate::sys::{RawKey, os, shm};
 use std::ffi::c_int;
@@ -42,6 +43,17 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> (ErrorKind, Hint) {
             _ => (ErrorKind::Other, Hint::None),
         },
         Call::Shmctl { id, command } => shmctl(id, command, errno),
+        Call::Semget {
+            key,
+            semaphores,
+            flags,
+        } => semaphores::semget(key, semaphores, flags, errno),
+        Call::Semop(ref call) => semaphores::semop(call, errno),
+        Call::Semctl {
+            id,
+            semaphore,
+            command,
+        } => semaphores::semctl(id, semaphore, command, errno),
         Call::Madvise { .. } => madvise(errno),
         Call::Random | Call::Copy { .. } => (ErrorKind::Other, Hint::None),
     }
@@ -285,6 +297,7 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
             ErrorKind::InvalidInput,
             Hint::Text("the user or group id does not exist in this user namespace"),
         ),
+        #[cfg(target_os = "linux")]
         (ShmctlCommand::SlotStatus | ShmctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSegment, Hint::Text("this slot is empty"))
         }

@@ -3,6 +3,7 @@
 //! | chapter | answers |
 //! |---|---|
 //! | [`lifecycle`] | Who removes a segment, and when? What is left after a crash, a fork, a reboot, in a container? |
+//! | [`porting`] | How does a C program become Rust: call by call, one process of a running system at a time? |
 //! | [`soundness`] | Why may safe code touch memory that others write? What is torn, what is ordered, what is checked how? |
 
 #[doc = include_str!("lifecycle.md")]
@@ -10,3 +11,6 @@ pub mod lifecycle {}
 
 #[doc = include_str!("soundness.md")]
 pub mod soundness {}
+
+#[doc = include_str!("porting.md")]
+pub mod porting {}
