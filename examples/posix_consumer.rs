@@ -29,7 +29,7 @@ use sysvshm::{ReadOnly, SharedSlice};
 
 const SIZE: usize = 4096;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let name = std::env::args().nth(1);
     match run(name.as_deref().unwrap_or("SYSUOS")) {
         Ok(()) => ExitCode::SUCCESS,

@@ -35,7 +35,7 @@ use sysvshm::SharedSlice;
 const SIZE: usize = 4096;
 const GREETING: &[u8] = b"Hello, World!";
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let name = std::env::args().nth(1);
     match run(name.as_deref().unwrap_or("SYSUOS")) {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,7 +24,7 @@ use sysvshm::{ErrorKind, Key, SegmentId};
 /// The name this binary is started under to be the cleaner.
 pub(crate) const NAME: &str = "lecture_cleaner";
 
-/// A process that removes a directory, and the segment of a watched process, when this value or this process is gone.
+/// A process that removes a directory, and what it was told to watch, when this value or this process is gone.
 #[derive(Debug)]
 pub(crate) struct Cleaner(Child);
 
@@ -42,8 +42,22 @@ impl Cleaner {
 
     /// Has the segment removed that `child` creates under the key of the directory's file.
     pub(crate) fn watch(&mut self, child: &Child) -> io::Result<()> {
+        self.tell(&format!("segment of {}", child.id()))
+    }
+
+    /// Has the POSIX object of this name unlinked, which must not exist yet.
+    pub(crate) fn watch_object(&mut self, name: &str) -> io::Result<()> {
+        self.tell(&format!("object {name}"))
+    }
+
+    /// The object has been unlinked: whatever has its name from now on is somebody else's.
+    pub(crate) fn forget_object(&mut self, name: &str) -> io::Result<()> {
+        self.tell(&format!("unlinked {name}"))
+    }
+
+    fn tell(&mut self, line: &str) -> io::Result<()> {
         match &mut self.0.stdin {
-            Some(pipe) => writeln!(pipe, "{}", child.id()),
+            Some(pipe) => writeln!(pipe, "{line}"),
             None => Ok(()),
         }
     }
@@ -80,7 +94,7 @@ pub(crate) fn main() -> ExitCode {
     // Waits for the other end to be closed. What came before counts, however the reading ended.
     let mut text = String::new();
     let _ = io::stdin().read_to_string(&mut text);
-    match clean(Path::new(&directory), text.trim().parse().ok()) {
+    match clean(Path::new(&directory), &text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{NAME}: {error}");
@@ -89,12 +103,33 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn clean(directory: &Path, creator: Option<u32>) -> Result<(), Box<dyn Error>> {
-    // The segment first: without the file its key would be lost. The directory in any case.
-    let removed = creator.map_or(Ok(()), |creator| remove_segment(directory, creator));
+fn clean(directory: &Path, told: &str) -> Result<(), Box<dyn Error>> {
+    let mut removed = Ok(());
+    let mut object = None;
+    for line in told.lines() {
+        if let Some(creator) = line.strip_prefix("segment of ") {
+            // Before the directory: without the file its key would be lost.
+            removed = removed.and(remove_segment(directory, creator.parse()?));
+        } else if let Some(name) = line.strip_prefix("object ") {
+            object = Some(name);
+        } else if line.starts_with("unlinked ") {
+            object = None;
+        }
+    }
+    let unlinked = object.map_or(Ok(()), unlink);
+    // In any case.
     std::fs::remove_dir_all(directory)
         .map_err(|error| format!("cannot remove {}: {error}", directory.display()))?;
+    unlinked?;
     Ok(removed?)
+}
+
+fn unlink(name: &str) -> Result<(), Box<dyn Error>> {
+    match rustix::shm::unlink(name) {
+        // Its producer was killed before it made it, or its consumer has unlinked it.
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(format!("cannot unlink {name}: {error}").into()),
+    }
 }
 
 /// Marks what is found under the directory's key for removal, if `creator` made it: a key alone says nothing about
