@@ -54,7 +54,7 @@ pub struct Limits {
     pub page_bytes: u64,
 }
 
-/// What is in use; see `SHM_INFO` in shmctl(2). Made by [`usage`].
+/// What is in use; see `SHM_INFO` in shmctl(2). Made by [`usage`], which has an example.
 #[doc(alias("shm_info", "SHM_INFO"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

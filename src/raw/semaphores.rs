@@ -231,6 +231,10 @@ pub fn semctl(id: i32, semaphore: i32, command: SemCommand<'_>) -> Result<i32, E
 }
 
 /// A `semid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out.
+///
+/// ```
+/// assert_eq!(sysvshm::raw::empty_semid_ds().sem_nsems, 0);
+/// ```
 #[must_use]
 pub fn empty_semid_ds() -> semid_ds {
     sem::empty_status()

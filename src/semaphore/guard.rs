@@ -12,6 +12,18 @@ use std::mem::ManuallyDrop;
 /// lock belongs to the parent. A guard that is leaked stays locked until the process ends, when the kernel releases it.
 ///
 /// Any thread of the process may drop it: to the kernel, the process holds the semaphore.
+///
+/// ```
+/// # use sysvshm::{Key, SemaphoreSet};
+/// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+/// {
+///     let _guard = set.semaphore(0).lock()?;
+///     assert_eq!(set.values()?, [0]);
+/// }
+/// assert_eq!(set.values()?, [1]);
+/// set.remove()?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it releases the semaphore at once"]
 pub struct SemaphoreGuard {

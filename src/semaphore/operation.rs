@@ -38,24 +38,63 @@ enum Step {
 
 impl Operation {
     /// Subtracts `count`, 1 to 32767, and waits until that is possible. A negative `sem_op`.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[5, 0])?;
+    /// set.operate(&[Operation::acquire(0, 2), Operation::release(1, 2)])?;
+    /// assert_eq!(set.values()?, [3, 2]);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline]
     pub const fn acquire(semaphore: usize, count: u16) -> Self {
         Self::new(semaphore, Step::Acquire(count))
     }
 
     /// Adds `count`, 1 to 32767. A positive `sem_op`.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0])?;
+    /// set.operate(&[Operation::release(0, 32767)])?;
+    /// assert_eq!(set.values()?, [32767]);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline]
     pub const fn release(semaphore: usize, count: u16) -> Self {
         Self::new(semaphore, Step::Release(count))
     }
 
     /// Waits until the value is 0. A `sem_op` of 0.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0])?;
+    /// set.operate(&[Operation::wait_for_zero(0), Operation::release(0, 1)])?;
+    /// let again = set.operate(&[Operation::wait_for_zero(0).without_waiting()]);
+    /// assert!(again.is_err()); // it is 1 now
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline]
     pub const fn wait_for_zero(semaphore: usize) -> Self {
         Self::new(semaphore, Step::WaitForZero)
     }
 
-    /// Has the kernel take this operation back when the process ends. See the [module](super) for where that is right and where wrong.
+    /// Has the kernel take this operation back when the process ends. See the [module](super) for where that is right and
+    /// where wrong.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1, 1])?;
+    /// // Both locks or none, and both given back should this process be killed.
+    /// set.operate(&[Operation::acquire(0, 1).with_undo(), Operation::acquire(1, 1).with_undo()])?;
+    /// set.operate(&[Operation::release(0, 1).with_undo(), Operation::release(1, 1).with_undo()])?;
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "SEM_UNDO")]
     #[inline]
     pub const fn with_undo(mut self) -> Self {
@@ -64,6 +103,15 @@ impl Operation {
     }
 
     /// Fails with [`WouldBlock`](ErrorKind::WouldBlock) rather than waiting because of this operation.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0])?;
+    /// let error = set.operate(&[Operation::acquire(0, 1).without_waiting()]).unwrap_err();
+    /// assert_eq!(error.kind(), sysvshm::ErrorKind::WouldBlock);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "IPC_NOWAIT")]
     #[inline]
     pub const fn without_waiting(mut self) -> Self {

@@ -54,6 +54,14 @@ impl Default for SemaphoreSetOptions {
 
 impl SemaphoreSetOptions {
     /// Mode 0600 for what is created, any number of semaphores in what is found, 5 seconds of patience with another creator.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSetOptions};
+    /// let set = SemaphoreSetOptions::new().create_new(Key::PRIVATE, &[1])?;
+    /// assert_eq!(set.status()?.mode(), 0o600.into());
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     pub const fn new() -> Self {
         Self {
             mode: None,
@@ -143,6 +151,13 @@ impl SemaphoreSetOptions {
     }
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a set that another user created; `open` takes any owner.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSetOptions};
+    /// let set = SemaphoreSetOptions::new().any_owner(true).open_or_create(Key::random()?, &[1])?;
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.any_owner = any_owner;
         self
@@ -165,6 +180,17 @@ impl SemaphoreSetOptions {
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | no memory in the kernel |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode given does not let its own creator write |
     /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | a mode beyond 0777 |
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSetOptions};
+    /// let key = Key::random()?;
+    /// let set = SemaphoreSetOptions::new().create_new(key, &[1, 5])?;
+    /// assert_eq!(set.values()?, [1, 5]);
+    /// let again = SemaphoreSetOptions::new().create_new(key, &[1, 5]);
+    /// assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semget", "IPC_CREAT", "IPC_EXCL", "SETALL"))]
     pub fn create_new(&self, key: Key, values: &[u16]) -> Result<SemaphoreSet, Error> {
         let mode = self.mode.unwrap_or(Mode::OWNER_READ | Mode::OWNER_WRITE);
@@ -245,6 +271,17 @@ impl SemaphoreSetOptions {
     /// | [`ForeignCreator`](ErrorKind::ForeignCreator) | none | another user created it, see [`any_owner`](Self::any_owner) |
     ///
     /// A creator that died before it set any value left no trace of who it was: that is `NotInitialised`, after the whole time.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSetOptions};
+    /// let key = Key::random()?;
+    /// let first = SemaphoreSetOptions::new().open_or_create(key, &[1])?;
+    /// let second = SemaphoreSetOptions::new().open_or_create(key, &[9])?;
+    /// assert!(first.was_created() && !second.was_created());
+    /// assert_eq!(second.values()?, [1]); // the creator's
+    /// first.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semget", "IPC_CREAT", "sem_otime"))]
     pub fn open_or_create(&self, key: Key, values: &[u16]) -> Result<SemaphoreSet, Error> {
         /// Far more than a busy system needs, and an end to what a hostile one could prolong.

@@ -16,6 +16,15 @@ use std::time::Duration;
 /// set is removed. [`remove`](Self::remove) ends it for everybody at once.
 ///
 /// [`SemaphoreSetOptions`] has more ways to make one.
+///
+/// ```
+/// # use sysvshm::{Key, SemaphoreSet};
+/// let set = SemaphoreSet::create_new(Key::random()?, &[1, 5])?;
+/// set.semaphore(1).acquire(2)?;
+/// assert_eq!(set.values()?, [1, 3]);
+/// set.remove()?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias("semget", "semid"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SemaphoreSet {
@@ -129,12 +138,28 @@ impl SemaphoreSet {
     }
 
     /// The identifier: C's `semid`.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// assert_eq!(set.status()?.id(), set.id());
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> i32 {
         self.id
     }
 
     /// How many semaphores the set has, at least 1. It cannot change.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0; 3])?;
+    /// assert_eq!(set.len(), 3);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "sem_nsems")]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -142,6 +167,15 @@ impl SemaphoreSet {
     }
 
     /// Whether this call created the set rather than finding it: [`open_or_create`](Self::open_or_create) may do either.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let key = Key::random()?;
+    /// let set = SemaphoreSet::open_or_create(key, &[1])?;
+    /// assert!(set.was_created() && !SemaphoreSet::open(key)?.was_created());
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn was_created(&self) -> bool {
         self.created
@@ -152,6 +186,14 @@ impl SemaphoreSet {
     /// # Panics
     ///
     /// If the set has no such semaphore, as indexing a slice does; see [`get`](Self::get).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1, 7])?;
+    /// assert_eq!(set.semaphore(1).value()?, 7);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn semaphore(&self, index: usize) -> Semaphore {
         let len = self.len;
@@ -182,6 +224,19 @@ impl SemaphoreSet {
     }
 
     /// The same set, whose waits end with [`Interrupted`](ErrorKind::Interrupted) when a signal was handled, instead of going on.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// use sysvshm::semaphore::Operation;
+    ///
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?.interruptible();
+    /// match set.operate(&[Operation::acquire(0, 1)]) {
+    ///     Err(error) if error.kind() == ErrorKind::Interrupted => println!("Ctrl-C, perhaps"),
+    ///     result => result?,
+    /// }
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "EINTR")]
     #[must_use]
     pub const fn interruptible(mut self) -> Self {
@@ -223,6 +278,20 @@ impl SemaphoreSet {
     ///
     /// [`TimedOut`](ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](ErrorKind::Unsupported) (`ENOSYS`) on macOS and FreeBSD. Otherwise those of
     /// [`operate`](Self::operate).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::time::Duration;
+    /// use sysvshm::semaphore::Operation;
+    ///
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0])?;
+    /// let error = set.operate_timeout(&[Operation::acquire(0, 1)], Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// set.remove()?;
+    /// # }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semtimedop", "sembuf"))]
     pub fn operate_timeout(
         &self,
@@ -239,6 +308,15 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit. [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1, 0])?;
+    /// assert_eq!(set.values()?, [1, 0]);
+    /// set.remove()?;
+    /// assert_eq!(set.values().unwrap_err().kind(), ErrorKind::NoSuchSet);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semctl", "GETALL"))]
     pub fn values(&self) -> Result<Vec<u16>, Error> {
         let command = SemctlCommand::Values;
@@ -293,6 +371,14 @@ impl SemaphoreSet {
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit, even of the owner;
     /// [`system::semaphore_sets`](crate::system::semaphore_sets) does without. [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1, 0])?;
+    /// assert_eq!(set.status()?.len(), 2);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semctl", "IPC_STAT"))]
     pub fn status(&self) -> Result<SemaphoreSetStatus, Error> {
         match sem::semctl_stat(self.id) {
@@ -367,6 +453,15 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// Those of [`set_mode`](Self::set_mode).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let status = set.status()?;
+    /// set.set_owner(status.owner_uid(), status.owner_gid())?;
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("chown", "IPC_SET"))]
     pub fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Error> {
         let status = status_regardless(self.id)?;

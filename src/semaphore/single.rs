@@ -33,6 +33,14 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// Its number in the set, from 0.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1, 0])?;
+    /// assert_eq!(set.semaphore(1).index(), 1);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "sem_num")]
     #[must_use]
     pub fn index(self) -> usize {
@@ -63,6 +71,17 @@ impl Semaphore {
     /// The same semaphore, whose waits end with [`Interrupted`](crate::ErrorKind::Interrupted) when a signal was handled, instead of going on.
     ///
     /// What C programs get that check for `EINTR`, for instance to end when Ctrl-C was pressed.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// match set.semaphore(0).interruptible().acquire(1) {
+    ///     Err(error) if error.kind() == ErrorKind::Interrupted => println!("Ctrl-C, perhaps"),
+    ///     result => result?,
+    /// }
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "EINTR")]
     #[must_use]
     pub const fn interruptible(mut self) -> Self {
@@ -207,6 +226,15 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): it is not 0. Otherwise those of [`wait_for_zero`](Self::wait_for_zero).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[0, 1])?;
+    /// set.semaphore(0).try_wait_for_zero()?;
+    /// assert_eq!(set.semaphore(1).try_wait_for_zero().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semop", "IPC_NOWAIT"))]
     pub fn try_wait_for_zero(self) -> Result<(), Error> {
         self.operate(0, IPC_NOWAIT, None)
@@ -220,6 +248,19 @@ impl Semaphore {
     ///
     /// [`TimedOut`](crate::ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](crate::ErrorKind::Unsupported) (`ENOSYS`) on macOS and FreeBSD. Otherwise those of
     /// [`wait_for_zero`](Self::wait_for_zero).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::time::Duration;
+    ///
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let error = set.semaphore(0).wait_for_zero_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// set.remove()?;
+    /// # }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "semtimedop")]
     pub fn wait_for_zero_timeout(self, timeout: Duration) -> Result<(), Error> {
         self.operate(0, 0, Some(timeout))
@@ -260,6 +301,16 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): somebody holds it. Otherwise those of [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let guard = set.semaphore(0).try_lock()?;
+    /// assert_eq!(set.semaphore(0).try_lock().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop(guard);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semop", "SEM_UNDO", "IPC_NOWAIT"))]
     pub fn try_lock(self) -> Result<SemaphoreGuard, Error> {
         SemaphoreGuard::acquire(self, Self::try_acquire)
@@ -299,6 +350,14 @@ impl Semaphore {
     ///
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): needs the read bit. [`NoSuchSet`](crate::ErrorKind::NoSuchSet) (`EINVAL`,
     /// `EIDRM`). [`NoSuchSemaphore`](crate::ErrorKind::NoSuchSemaphore) (`EINVAL`): the id names another, smaller set by now.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[3])?;
+    /// assert_eq!(set.semaphore(0).value()?, 3);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semctl", "GETVAL", "sem_getvalue"))]
     pub fn value(self) -> Result<u16, Error> {
         let value = self.ask(Question::Value, SemctlCommand::Value)?;
@@ -370,6 +429,14 @@ impl Semaphore {
     /// # Errors
     ///
     /// Those of [`value`](Self::value).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[3])?;
+    /// assert_eq!(set.semaphore(0).waiting_for_zero()?, 0);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("semctl", "GETZCNT", "semzcnt"))]
     pub fn waiting_for_zero(self) -> Result<usize, Error> {
         let waiting = self.ask(Question::WaitingForZero, SemctlCommand::WaitingForZero)?;
