@@ -206,6 +206,12 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     #[track_caller]
     #[must_use]
     pub fn project<F: Viewable>(self, member: impl FnOnce(&T) -> *const F) -> SharedRef<'a, F, A> {
+        const {
+            assert!(
+                size_of::<F>() != 0,
+                "a member without bytes has nothing to share"
+            );
+        }
         let offset = offset_of_member(member);
         let inside = offset
             .checked_add(size_of::<F>())
@@ -398,6 +404,8 @@ impl<A: Access> Segment<A> {
 ///
 /// If an index is out of range, or the path leaves the struct by a `Deref` of a user's type.
 ///
+/// A member without bytes, such as an array of length 0, does not compile.
+///
 /// # Examples
 ///
 /// ```
@@ -431,6 +439,27 @@ impl<A: Access> Segment<A> {
 /// }
 /// assert_eq!(field!(shared, ring[7].value).get(), 7);
 /// # Ok::<(), sysvshm::Error>(())
+/// ```
+///
+/// What follows a C struct, after its "flexible array member", is reached by its offset with [`Segment::slice`](crate::Segment::slice), not through the member:
+///
+/// ```compile_fail,E0080
+/// use sysvshm::bytemuck::{Pod, Zeroable};
+/// use sysvshm::{Key, SegmentOptions, field};
+///
+/// // struct message { long type; char text[]; };
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
+/// #[repr(C)]
+/// struct Message {
+///     r#type: i64,
+///     text: [u8; 0],
+/// }
+///
+/// let segment = SegmentOptions::new().size_bytes(64).create_new(Key::PRIVATE).unwrap();
+/// segment.mark_for_removal().unwrap();
+/// let message = segment.reference::<Message>(0).unwrap();
+/// field!(message, text);
 /// ```
 #[macro_export]
 macro_rules! field {
