@@ -325,7 +325,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`]. The segment is then still attached, and still the caller's to detach.
+    /// Those of [`SegmentId::status`], and [`Unsupported`](ErrorKind::Unsupported) for more than half of a 32-bit address space. The segment is
+    /// then still attached, and still the caller's to detach.
     ///
     /// # Safety
     ///
@@ -336,6 +337,12 @@ impl<A: Access> Segment<A> {
     #[allow(unsafe_code)]
     pub unsafe fn from_raw(id: SegmentId, address: NonNull<u8>) -> Result<Self, Error> {
         let status = id.status_regardless()?;
+        let call = Call::Shmat {
+            id: id.as_raw(),
+            address: address.addr().get(),
+            flags: 0,
+        };
+        attach::check_addressable(status.size_bytes(), call)?;
         Ok(Self {
             id,
             base: address,
