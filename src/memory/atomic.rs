@@ -34,7 +34,8 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     ///
     /// # Panics
     ///
-    /// If `order` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `order` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -78,7 +79,8 @@ macro_rules! read_modify_write {
             ///
             /// # Panics
             ///
-            /// If the integer is a misaligned member of a packed struct.
+            /// If the address is no multiple of the integer's size, which happens in packed structs and, for
+            /// 64-bit integers, on 32-bit x86.
             ///
             /// # Examples
             ///
@@ -159,7 +161,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `order` is `Acquire` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `order` is `Acquire` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -191,7 +194,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `failure` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `failure` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
