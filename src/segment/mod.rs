@@ -180,6 +180,9 @@ impl<A: Access> Segment<A> {
 
     /// Marks the segment for removal: it goes when the last process has detached. See [`SegmentId::mark_for_removal`].
     ///
+    /// By identifier, which after `setns(2)` or `unshare(2)` of the calling thread names another IPC namespace's segment, or none. Only removal on
+    /// drop looks first.
+    ///
     /// **C call:** `shmctl(id, IPC_RMID)`.
     ///
     /// # Errors

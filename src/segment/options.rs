@@ -123,7 +123,8 @@ impl SegmentOptions {
 
     /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what nearly everybody wants.
     ///
-    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced.
+    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced. But free is also what the main thread's stack has
+    /// not reached yet: attached there, a segment ends the stack's growth, and the process dies of SIGSEGV where it would have grown.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -244,7 +245,8 @@ impl SegmentOptions {
 
     /// Whether a segment that is created sets no memory aside: it may be larger than the machine could back. Linux.
     ///
-    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel. Together with
+    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel: as short of memory or, where
+    /// `vm.overcommit_memory` became 2 after the creation, by SIGBUS (`shmem_acct_blocks` in the kernel's mm/shmem.c). Together with
     /// [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates them all at once, because touching one that is missing
     /// raises SIGBUS. `vm.overcommit_memory` 2 ignores it.
     ///
