@@ -264,9 +264,10 @@ impl<A: Access> Segment<A> {
 
     /// Detaches the segment and says what went wrong, which dropping does not.
     ///
-    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone either way.
+    /// With [`Removal::OnDrop`] the segment is marked for removal, as it would be on drop. The value is gone either way.
     ///
-    /// **C calls:** `shmdt(address)`; with `OnDrop` before it `shmctl(id, IPC_STAT)` and `shmctl(id, IPC_RMID)`.
+    /// **C calls:** `shmdt(address)`; with `OnDrop` before it `shmctl(id, IPC_STAT)` and `shmctl(id, IPC_RMID)`, or without `/proc` a second
+    /// `shmctl(id, IPC_STAT)` and the `IPC_RMID` after it.
     ///
     /// # Errors
     ///
@@ -417,17 +418,20 @@ impl<A: Access> Segment<A> {
 
     /// What both `detach` and `Drop` do. Must run once.
     fn close(&self) -> Result<(), Error> {
-        // While it is attached, the id cannot have been given to another segment of the same namespace.
-        let removed = match &self.remove_on_drop {
-            Some((fingerprint, epoch)) if epoch.is_current() => fingerprint.remove(self.id),
-            _ => Ok(()),
+        let detach = || {
+            let address = self.base.as_ptr();
+            #[allow(unsafe_code)]
+            // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none is left; the
+            // pointers given away by `as_ptr` carry no promise beyond the life of this value.
+            unsafe { shm::shmdt(address.cast()) }.map_err(|errno| {
+                let address = address.addr();
+                Error::from_call(Call::Shmdt { address }, errno)
+            })
         };
-        #[allow(unsafe_code)]
-        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none is left; the
-        // pointers given away by `as_ptr` carry no promise beyond the life of this value.
-        let detached = unsafe { shm::shmdt(self.base.as_ptr().cast()) };
-        let address = self.base.as_ptr().addr();
-        removed.and(detached.map_err(|errno| Error::from_call(Call::Shmdt { address }, errno)))
+        match &self.remove_on_drop {
+            Some((fingerprint, epoch)) if epoch.is_current() => fingerprint.remove(self.id, detach),
+            _ => detach(),
+        }
     }
 }
 
