@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use sysvshm::bytemuck::{self, Pod, Zeroable};
 use sysvshm::{HugePages, Key, Removal, Segment, SegmentOptions, SharedSlice};
 
-/// The awkward element: three words.
+/// An element of an awkward size: three words.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Triple {
@@ -500,6 +500,8 @@ fn elements<T: Element>(settings: &Settings, segment: &Segment) {
 }
 
 /// The first write to every page of 1 GiB: ordinary pages, prefaulted, transparent huge pages, explicit huge pages; then a second attach.
+///
+/// In a virtual machine, huge pages that the guest never used before are memory that the host has yet to find: run it twice.
 fn touch() {
     const SIZE: usize = 1 << 30;
     println!(

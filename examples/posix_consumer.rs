@@ -1,4 +1,5 @@
-//! The lecture's POSIX consumer: prints the greeting that the producer left in the shared memory object, and unlinks the object.
+//! The lecture's POSIX consumer: prints the greeting that the producer left in the shared memory object, and
+//! unlinks the object.
 //!
 //! ```text
 //! $ cargo run --example posix_producer     makes /dev/shm/SYSUOS
@@ -12,8 +13,8 @@
 //! | `printf("Read ptr: %s\n", (char *)ptr)` | `iter`, as far as the terminating zero |
 //! | `shm_unlink("SYSUOS")` | `shm::unlink` |
 //!
-//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1 after one line on stderr; without a
-//! producer there is no object, where the C program would fault.
+//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1
+//! after one line on stderr; without a producer there is no object, where the C program would fault.
 #![allow(unsafe_code)] // mmap, and the promise that what it returned is what it is.
 
 use rustix::fs::fstat;
@@ -28,7 +29,7 @@ use sysvshm::{ReadOnly, SharedSlice};
 
 const SIZE: usize = 4096;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let name = std::env::args().nth(1);
     match run(name.as_deref().unwrap_or("SYSUOS")) {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,8 +73,9 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn print(address: *mut c_void) -> Result<(), Box<dyn Error>> {
-    // SAFETY: mapped by the caller for `SIZE` readable bytes until after this function, and nothing else in this process refers to it. The
-    // pages stay as long as nobody shrinks the object: the producer of the lecture does not.
+    // SAFETY: mapped by the caller for `SIZE` readable bytes until after this function, and nothing else in this
+    // process refers to it. The pages stay as long as nobody shrinks the object: the producer of the lecture does
+    // not.
     let bytes = unsafe { SharedSlice::<u8, ReadOnly>::from_raw_parts(address.cast(), SIZE) }?;
     // C's %s looks for the zero as far as it takes; here it ends with the mapping.
     let mut line = b"Read ptr: ".to_vec();

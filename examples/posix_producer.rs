@@ -1,12 +1,14 @@
-//! The lecture's POSIX producer: puts a greeting into a shared memory object, and ends. The object stays until the consumer unlinks it.
+//! The lecture's POSIX producer: puts a greeting into a shared memory object, and ends. The object stays until the
+//! consumer unlinks it.
 //!
 //! ```text
 //! $ cargo run --example posix_producer     makes /dev/shm/SYSUOS
 //! $ cargo run --example posix_consumer     reads it and unlinks it
 //! ```
 //!
-//! POSIX shared memory is another kernel interface than this crate's: a file descriptor and `mmap` instead of a key and `shmat`. The calls are
-//! made with `rustix`; the bytes are viewed with the same [`SharedSlice`] as those of a segment, through its one `unsafe` constructor.
+//! POSIX shared memory is another kernel interface than this crate's: a file descriptor and `mmap` instead of a key
+//! and `shmat`. The calls are made with `rustix`; the bytes are viewed with the same [`SharedSlice`] as those of a
+//! segment, through its one `unsafe` constructor.
 //!
 //! | C | here |
 //! |---|---|
@@ -16,7 +18,8 @@
 //! | `printf("ptr addr: %p\n", ptr)` | `as_ptr` |
 //! | `sprintf(ptr, "%s", "Hello, World!")` | `write_from` |
 //!
-//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1 after one line on stderr.
+//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1
+//! after one line on stderr.
 #![allow(unsafe_code)] // mmap, and the promise that what it returned is what it is.
 
 use rustix::fs::ftruncate;
@@ -32,7 +35,7 @@ use sysvshm::SharedSlice;
 const SIZE: usize = 4096;
 const GREETING: &[u8] = b"Hello, World!";
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let name = std::env::args().nth(1);
     match run(name.as_deref().unwrap_or("SYSUOS")) {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,8 +79,9 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn share(address: *mut c_void) -> Result<(), Box<dyn Error>> {
-    // SAFETY: mapped by the caller for `SIZE` bytes, readable and writable, until after this function, and nothing else in this process
-    // refers to it. The pages stay as long as nobody shrinks the object: the consumer of the lecture does not.
+    // SAFETY: mapped by the caller for `SIZE` bytes, readable and writable, until after this function, and nothing
+    // else in this process refers to it. The pages stay as long as nobody shrinks the object: the consumer of the
+    // lecture does not.
     let bytes = unsafe { SharedSlice::<u8>::from_raw_parts(address.cast(), SIZE) }?;
     writeln!(io::stdout(), "ptr addr: {:p}", bytes.as_ptr())
         .map_err(|error| format!("cannot write to stdout: {error}"))?;

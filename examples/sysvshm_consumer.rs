@@ -1,7 +1,7 @@
 //! The lecture's consumer: reads the five numbers that the producer put into shared memory.
 //!
-//! Run it in the producer's directory while the producer sleeps; see `sysvshm_producer.rs`. The producer may be the C program in `examples/c`
-//! just as well.
+//! Run it in the producer's directory while the producer sleeps; see `sysvshm_producer.rs`. The producer may be the
+//! C program in `examples/c` just as well.
 //!
 //! | C | here |
 //! |---|---|
@@ -11,11 +11,12 @@
 //! | `printf("%d ", arr[i])` | iterating, which copies each number out |
 //! | `shmdt(arr)` | `detach` |
 //!
-//! It does not remove the segment: that is the producer's to do, which made it. If the consumer did, the key would be free while the producer
-//! still sleeps, and a second consumer would find nothing.
+//! It does not remove the segment: that is the producer's to do, which made it. If the consumer did, the key would
+//! be free while the producer still sleeps, and a second consumer would find nothing.
 //!
-//! Only the lecture's lines go to stdout. Where the C program would crash, because there is no key file or no producer and it uses the
-//! `(void *)-1` of a failed `shmat` as an address, this one prints one line on stderr and exits with status 1.
+//! Only the lecture's lines go to stdout. Where the C program would crash, because there is no key file or no
+//! producer and it uses the `(void *)-1` of a failed `shmat` as an address, this one prints one line on stderr and
+//! exits with status 1.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -44,8 +45,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let key = Key::from_path(KEY_FILE, PROJECT_ID)
         .map_err(|error| format!("{error}; start sysvshm_producer in this directory"))?;
 
-    // It only reads, so it attaches for reading: there is no method to write with, and the kernel would not let one through. Five
-    // numbers must be there: the kernel is asked how long the segment is, so a shorter one is an error here and not a crash below.
+    // It only reads, so it attaches for reading: there is no method to write with, and the kernel would not let one
+    // through. Five numbers must be there: the kernel is asked how long the segment is, so a shorter one is an
+    // error here and not a crash below.
     let array = SharedArray::<i32, ReadOnly>::open_read_only(key, LEN)?;
 
     print(&array).map_err(|error| format!("cannot write to stdout: {error}"))?;

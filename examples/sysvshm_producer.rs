@@ -1,4 +1,5 @@
-//! The lecture's producer: puts five numbers into shared memory and sleeps, so that the consumer can read them meanwhile.
+//! The lecture's producer: puts five numbers into shared memory and sleeps, so that the consumer can read them
+//! meanwhile.
 //!
 //! ```text
 //! $ cargo run --example sysvshm_producer -- [--seconds N]     in one terminal
@@ -19,8 +20,8 @@
 //!
 //! The consumer may be the C program in `examples/c` just as well: the bytes are the same.
 //!
-//! Only the lecture's line goes to stdout; everything else this program has to say goes to stderr. Exit status 0, or 1 after one line that
-//! says what went wrong.
+//! Only the lecture's line goes to stdout; everything else this program has to say goes to stderr. Exit status 0,
+//! or 1 after one line that says what went wrong.
 
 use std::error::Error;
 use std::fs::File;
@@ -50,17 +51,19 @@ fn run() -> Result<(), Box<dyn Error>> {
     let pause = pause_from_args(std::env::args().skip(1))?;
     let key = key()?;
 
-    // Creates the segment, or takes the one that a killed producer left behind, as IPC_CREAT without IPC_EXCL does. The umask plays no
-    // part in the mode. One difference from C: a segment that another user made under this key first is refused.
+    // Creates the segment, or takes the one that a killed producer left behind, as IPC_CREAT without IPC_EXCL does.
+    // The umask plays no part in the mode. One difference from C: a segment that another user made under this key
+    // first is refused.
     let array = SegmentOptions::new()
         .mode(0o666)
         .open_or_create_array::<i32>(key, NUMBERS.len())?;
 
     let done = share(&array, pause);
 
-    // Whatever came of that, clean up. Detaching comes first, as in the lecture, and the segment outlives it: nobody need be attached
-    // for its bytes to stay. Only the removal ends it, or, if a consumer is attached at this moment, that consumer's detach.
-    // (A producer that is killed while it sleeps gets to neither: its segment stays until the next run takes it over, or `ipcrm`.)
+    // Whatever came of that, clean up. Detaching comes first, as in the lecture, and the segment outlives it:
+    // nobody need be attached for its bytes to stay. Only the removal ends it, or, if a consumer is attached at
+    // this moment, that consumer's detach. (A producer that is killed while it sleeps gets to neither: its segment
+    // stays until the next run takes it over, or `ipcrm`.)
     let id = array.segment().id();
     array.into_segment().detach()?;
     match id.mark_for_removal() {
@@ -73,8 +76,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// What happens while the segment is attached.
 fn share(array: &SharedArray<i32>, pause: Duration) -> Result<(), Box<dyn Error>> {
-    // There is no `&mut [i32]` to be had: another process may read and write these bytes at any moment, and a Rust reference would promise
-    // that none does. So numbers are copied in. (Nothing tells the consumer when they are complete; in the lecture it is started later.)
+    // There is no `&mut [i32]` to be had: another process may read and write these bytes at any moment, and a Rust
+    // reference would promise that none does. So numbers are copied in. (Nothing tells the consumer when they are
+    // complete; in the lecture it is started later.)
     array.write_from(&NUMBERS);
 
     // An address means something in this process alone: the consumer sees the same bytes at another one.
@@ -88,9 +92,10 @@ fn share(array: &SharedArray<i32>, pause: Duration) -> Result<(), Box<dyn Error>
 
 /// The key of the file, which is made if it is missing.
 ///
-/// The C program ignores that `ftok` can fail. Without the file it returns -1, and as -1 is a key like any other, `shmget` makes a segment
-/// under it. The consumer makes the same mistake, so the two still meet, and nobody notices that every program on the machine which
-/// forgot its file shares that one segment. Here the failure is seen, said, and put right.
+/// The C program ignores that `ftok` can fail. Without the file it returns -1, and as -1 is a key like any other,
+/// `shmget` makes a segment under it. The consumer makes the same mistake, so the two still meet, and nobody
+/// notices that every program on the machine which forgot its file shares that one segment. Here the failure is
+/// seen, said, and put right.
 fn key() -> Result<Key, Box<dyn Error>> {
     let error = match Key::from_path(KEY_FILE, PROJECT_ID) {
         Ok(key) => return Ok(key),

@@ -7,9 +7,10 @@ use std::fmt;
 bitflags! {
     /// Who may read and write a segment or a semaphore set: the nine permission bits of a file, with the same meaning.
     ///
-    /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the creator, else the group's
-    /// bits if it is in the owner's or creator's group, else the others'. An owner whose own bits are missing is refused although others
-    /// might be let in. The umask plays no part, and the execute bits matter only to `SHM_EXEC` (shmop(2)).
+    /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the
+    /// creator, else the group's bits if it is in the owner's or creator's group, else the others'. An owner whose
+    /// own bits are missing is refused although others might be let in. `CAP_IPC_OWNER` passes every check. The
+    /// umask plays no part. The execute bits matter only to `SHM_EXEC` (shmop(2)) and to lookups that ask for them.
     ///
     /// ```
     /// use sysvshm::Mode;
@@ -45,7 +46,8 @@ bitflags! {
 
 /// From the octal number C programs write, such as `0o666`.
 ///
-/// Bits beyond 0777 are kept, so that the call that takes the mode can refuse them and show them: in C they silently turn into flags.
+/// Bits beyond 0777 are kept, so that the call that takes the mode can refuse them and show them: in C they
+/// silently turn into flags.
 impl From<u32> for Mode {
     fn from(bits: u32) -> Self {
         Self::from_bits_retain(bits)
@@ -99,12 +101,23 @@ bitflags! {
 
 impl GetFlags {
     /// The permission bits, which C passes among the flags. Other bits of `mode` are dropped.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::mode(0o7666), GetFlags::mode(0o666));
+    /// ```
     #[must_use]
     pub const fn mode(mode: u32) -> Self {
         Self::from_bits_retain((mode & 0o777) as c_int)
     }
 
-    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux.
+    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux; see
+    /// `<linux/shm.h>`.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::huge_page_size_log2(21), GetFlags::SHM_HUGE_2MB);
+    /// ```
     #[cfg(target_os = "linux")]
     #[doc(alias("SHM_HUGE_SHIFT", "SHM_HUGE_MASK"))]
     #[must_use]

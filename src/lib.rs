@@ -1,33 +1,43 @@
-//! System V shared memory, safe: `ftok`, `shmget`, `shmat`, `shmdt` and `shmctl` behind values that clean up after themselves.
+//! System V shared memory, safe: `ftok`, `shmget`, `shmat`, `shmdt` and `shmctl` behind values that clean up after
+//! themselves, and typed views of the bytes that stay sound whatever other processes write there.
 //!
-//! * [`Key`] names a segment; [`SegmentOptions`] create or find it; a [`Segment`] is attached and detaches when dropped.
-//! * [`SegmentId`] is the segment itself, attached or not: status, permissions, locking, removal.
-//! * [`memory`] views the bytes as typed values and arrays, without references that other processes could break.
-//! * [`system`] lists limits, usage and every segment of the machine, as `ipcs` does.
-//! * [`raw`] has the calls under their C names, for the first step of a port.
-//! * [`Error`] says which call failed, with which arguments, why, and what to do.
+//! | to | look at |
+//! |---|---|
+//! | name a segment | [`Key`]: `ftok`, a number, or none at all |
+//! | create, find or attach one | [`SegmentOptions`], which give a [`Segment`]: attached, and detached when dropped |
+//! | share an array, as C's `int *arr = shmat(...)` | [`SharedArray`] |
+//! | view other parts of a segment: C structs, buffers, counters | [`memory`]: [`SharedSlice`], [`SharedRef`] and [`field!`] |
+//! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
+//! | see all segments, limits and usage, as `ipcs` does | [`system`] |
+//! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
+//! | carry a C program over line by line | [`raw`]: the calls under their C names |
+//! | know who removes a segment and when; why the accesses are sound | the [`guide`] |
 //!
 //! ```
-//! use sysvshm::{Key, Removal, SegmentOptions};
+//! use sysvshm::{Key, Removal, SegmentOptions, SharedArray};
 //!
-//! # let directory = tempfile::tempdir().unwrap();
+//! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("SYSUOS");
-//! # std::fs::File::create(&path).unwrap();
-//! let key = Key::from_path(&path, 42)?;                                     // ftok
-//! let segment = SegmentOptions::new()
-//!     .size_bytes(20)
+//! # std::fs::File::create(&path)?;
+//! let key = Key::from_path(&path, 42)?;                          // ftok
+//! let numbers = SegmentOptions::new()
 //!     .mode(0o666)
-//!     .removal(Removal::OnDrop)
-//!     .open_or_create(key)?;                                                // shmget, shmat
-//! segment.write_at(0, b"hello")?;
+//!     .removal(Removal::OnDrop)                                  // not the default, which is C's: it stays
+//!     .create_new_array::<i32>(key, 5)?;                         // shmget, shmat
+//! numbers.write_from(&[1, 2, 3, 4, 5]);
 //!
-//! let reader = SegmentOptions::new().open_read_only(key)?;                  // in any other process
-//! let mut word = [0; 5];
-//! reader.read_exact_at(0, &mut word)?;
-//! assert_eq!(&word, b"hello");
-//! reader.detach()?;                                                         // shmdt, with its error
-//! # Ok::<(), sysvshm::Error>(())
+//! let reader = SharedArray::<i32, _>::open_read_only(key, 5)?;   // in any other process, in Rust or in C
+//! assert_eq!(reader.to_vec(), [1, 2, 3, 4, 5]);
+//! reader.into_segment().detach()?;                               // shmdt, with its error
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Words
+//!
+//! A *segment* is memory that the kernel keeps, with an *identifier* and perhaps a *key* to find it by. A process
+//! *attaches* it to see the bytes and *detaches* it again; the kernel counts the attaches (`nattch`). The *mode*
+//! says who may do what, as for a file. A segment outlives its processes until it is *marked for removal* and the
+//! last of them has detached. [`segment`] draws that.
 //!
 //! # The contract
 //!
@@ -37,13 +47,22 @@
 //! * A call that fails leaves nothing behind: what was created for it is removed, what was attached is detached.
 //! * Bytes in the segment are never trusted.
 //!
-//! The chapters of the [`guide`] say more: [who removes a segment and when](guide::lifecycle), and [why the accesses are
-//! sound](guide::soundness).
+//! # What this does not protect you from
+//!
+//! * Values that make no sense: whoever may write the segment may write anything. Copy out, check, then use the
+//!   copy.
+//! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which
+//!   [`Removal`] survives that.
+//! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a
+//!   process; [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an
+//!   administrator or of a process that may write the segment, are named at [`SegmentOptions::huge_pages`] and
+//!   [`SegmentOptions::no_reserve`].
+//! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
 //!
 //! # Systems
 //!
-//! Linux with glibc or musl is complete and tested. macOS and FreeBSD are type-checked and have never been run; what they lack
-//! answers [`ErrorKind::Unsupported`].
+//! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD
+//! are type-checked and have never been run; what they lack answers [`ErrorKind::Unsupported`].
 
 pub mod error;
 mod flags;

@@ -24,7 +24,8 @@ pub(crate) fn addition(text: impl fmt::Display) -> io::Result<()> {
 
 /// This very binary, as a program called `name`, in `directory`.
 ///
-/// The name goes where a shell puts it, in argument 0, so that the program needs no argument of its own and `ps` shows what it is.
+/// The name goes where a shell puts it, in argument 0, so that the program needs no argument of its own and `ps`
+/// shows what it is.
 pub(crate) fn program(name: impl AsRef<OsStr>, directory: &Path) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg0(name).current_dir(directory);

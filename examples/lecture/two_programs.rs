@@ -96,7 +96,8 @@ fn show_programs(
 
 /// An empty file whose key no segment has.
 ///
-/// Only 16 bits of the file's inode number go into its key, so on a busy machine it may be taken, by somebody who would not like our numbers.
+/// Only 16 bits of the file's inode number go into its key, so on a busy machine it may be taken, by somebody who
+/// would not like our numbers.
 fn make_key_file(directory: &Path) -> Result<Key, Box<dyn Error>> {
     let path = directory.join(KEY_FILE);
     for attempt in 0..100 {

@@ -25,7 +25,8 @@ pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
     ))?)
 }
 
-/// Looks without attaching: watching must not change what is watched (an attach would count, and leave its time and pid).
+/// Looks without attaching: watching must not change what is watched (an attach would count, and leave its time and
+/// pid).
 fn find(key: Key) -> Result<Option<Status>, sysvshm::Error> {
     match system::segments() {
         Ok(entries) => Ok(entries

@@ -6,7 +6,8 @@ use std::ptr::NonNull;
 
 use super::LayoutError;
 
-/// The address of `count` elements of `T`, `offset` bytes into `available` bytes at `base`; every way this can be wrong is an error.
+/// The address of `count` elements of `T`, `offset` bytes into `available` bytes at `base`; every way this can be
+/// wrong is an error.
 pub(super) fn check_run<T>(
     base: NonNull<u8>,
     available: usize,

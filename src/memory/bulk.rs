@@ -43,8 +43,8 @@ impl<T: Viewable, A: Access> SharedSlice<'_, T, A> {
             lengths_differ(into.len(), self.len());
         }
         let into = into.as_mut_ptr().cast::<u8>();
-        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; `into` is private and as long; every byte
-        // pattern is a `T`.
+        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; `into` is private and as long;
+        // every byte pattern is a `T`.
         unsafe { access::copy_out(self.as_ptr().cast(), into, self.len_bytes()) }
     }
 
@@ -106,8 +106,8 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
         if from.len() != self.len() {
             lengths_differ(from.len(), self.len());
         }
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; `from` is
-        // private, as long, and without uninitialised bytes.
+        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped;
+        // `from` is private, as long, and without uninitialised bytes.
         unsafe {
             access::copy_in(
                 self.as_mut_ptr().cast(),

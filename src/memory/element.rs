@@ -2,10 +2,11 @@
 
 use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 
-/// What a view can be of: plain data with a fixed layout, to look into even if it can be neither read nor written as a whole.
+/// What a view can be of: plain data with a fixed layout, to look into even if it can be neither read nor written
+/// as a whole.
 ///
-/// It is [`bytemuck::Zeroable`] for `Copy` types under a name that can explain itself; every such type has this one, and it cannot be
-/// implemented otherwise. Three steps, then, for a `#[repr(C)]` struct that mirrors C's:
+/// It is [`bytemuck::Zeroable`] for `Copy` types under a name that can explain itself; every such type has this
+/// one, and it cannot be implemented otherwise. Three steps, then, for a `#[repr(C)]` struct that mirrors C's:
 ///
 /// | derive | allows |
 /// |---|---|
@@ -13,10 +14,12 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// | `AnyBitPattern` | also reading it whole: every member is [`Readable`] |
 /// | `Pod` with `Zeroable` | also writing it whole, and arrays of it: there is no padding |
 ///
-/// The derives come from [the bytemuck crate](crate::bytemuck), re-exported here; `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that
-/// depend on bytemuck themselves need no such line.
+/// The derives come from [the bytemuck crate](crate::bytemuck), re-exported here;
+/// `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that depend on bytemuck themselves need no
+/// such line.
 ///
-/// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded structs:
+/// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded
+/// structs:
 ///
 /// ```
 /// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
@@ -57,9 +60,9 @@ impl<T: Zeroable + Copy + 'static> Viewable for T {}
 
 /// What can be read out of shared memory: types for which any bytes are a value.
 ///
-/// Another process may write anything at any moment, so nothing weaker will do. It is [`bytemuck::AnyBitPattern`] under a name
-/// that can explain itself; every type that has that one has this one, and it cannot be implemented otherwise. Integers,
-/// floating-point numbers and arrays of them have it; a struct derives it, padding or not.
+/// Another process may write anything at any moment, so nothing weaker will do. It is [`bytemuck::AnyBitPattern`]
+/// under a name that can explain itself; every type that has that one has this one, and it cannot be implemented
+/// otherwise. Integers, floating-point numbers and arrays of them have it; a struct derives it, padding or not.
 ///
 /// ```
 /// use sysvshm::bytemuck::AnyBitPattern;
@@ -97,8 +100,8 @@ impl<T: AnyBitPattern> Readable for T {}
 
 /// What can be written to shared memory as a whole: types without padding.
 ///
-/// Padding bytes have no value that could be written. It is [`bytemuck::NoUninit`] under a name that can explain itself; every
-/// type that has that one has this one, and it cannot be implemented otherwise.
+/// Padding bytes have no value that could be written. It is [`bytemuck::NoUninit`] under a name that can explain
+/// itself; every type that has that one has this one, and it cannot be implemented otherwise.
 ///
 /// ```
 /// use sysvshm::memory::Storable;

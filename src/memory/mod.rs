@@ -6,10 +6,24 @@
 //! | [`SharedSlice<'_, T>`](SharedSlice) | a run of elements at any offset of a segment, or of a foreign mapping | pointer and length |
 //! | [`SharedRef<'_, T>`](SharedRef) | one value; [`field!`](crate::field) reaches into it | `struct shared *p`, `&p->member` |
 //!
-//! A *view* is an address that was checked once: bounds, alignment, and that the mapping outlives it. It is no reference. Values are copied out
-//! ([`get`](SharedSlice::get), [`read_into`](SharedSlice::read_into)) and in ([`set`](SharedSlice::set), [`write_from`](SharedSlice::write_from)), or changed in
-//! place by an atomic operation. So another process may write the same bytes at any moment, with any program, and nothing worse comes of it
-//! than a value one did not expect. [The guide](crate::guide::soundness) says why, and by what right.
+//! A *view* is an address that was checked once: bounds, alignment, and that the mapping outlives it. It is no
+//! reference. Values are copied out ([`get`](SharedSlice::get), [`read_into`](SharedSlice::read_into)) and in
+//! ([`set`](SharedSlice::set), [`write_from`](SharedSlice::write_from)), or changed in place by an atomic
+//! operation. So another process may write the same bytes at any moment, with any program, and nothing worse comes
+//! of it than a value one did not expect. [The guide](crate::guide::soundness) says why, and by what right.
+//!
+//! ```text
+//!   Segment, attached --- slice(offset, len), reference(offset) ---> SharedSlice<'a, T>, SharedRef<'a, T>
+//!   SharedArray ------------------------ view() -------------------> SharedSlice<'a, T>
+//!       |                                                                |
+//!       | 'a: neither can be detached or dropped                         | at, slice, chunks, field!: views of parts,
+//!       | while a view of it is in use                                   | each as long-lived as the whole
+//!       v                                                                v
+//!   detach, drop                                                     get, set, load, store, read_into, write_from ...
+//! ```
+//!
+//! [`field!`](crate::field) names a member as C's `->` does: `field!(shared, ready)`, `field!(shared, rates[3])`,
+//! `field!(shared, r#in)`. It computes an address and reads nothing.
 //!
 //! ```
 //! use sysvshm::bytemuck::AnyBitPattern;
@@ -50,15 +64,17 @@
 //!
 //! # Torn values
 //!
-//! An element of 1, 2, 4 or 8 bytes at an address that is a multiple of its size (8: on 64-bit systems) is read by `get`, `iter` and the
-//! atomics, and written by `set` and the atomics, in one piece: what comes out is what one call put in. Two things may come out mixed,
-//! partly old and partly new, if somebody writes meanwhile:
+//! An element of 1, 2, 4 or 8 bytes at an address that is a multiple of its size (8: on 64-bit systems) is read by
+//! `get`, `iter` and the atomics, and written by `set` and the atomics, in one piece: what comes out is what one
+//! call put in. Two things may come out mixed, partly old and partly new, if somebody writes meanwhile:
 //!
 //! * elements of any other size or alignment;
-//! * anything moved in bulk (`read_into`, `to_vec`, `write_from`, `fill`, `copy_within`), whatever the element: bulk copies promise bytes.
+//! * anything moved in bulk (`read_into`, `to_vec`, `write_from`, `fill`, `copy_within`), whatever the element:
+//!   bulk copies promise bytes.
 //!
-//! Where that matters, guard the value: with a lock that all processes honour, or with a **sequence lock**, which costs its readers two loads. It is
-//! a recipe and no type of this crate, since C programs may have to follow it too. It asks for one writer at a time:
+//! Where that matters, guard the value: with a lock that all processes honour, or with a **sequence lock**, which
+//! costs its readers two loads. It is a recipe and no type of this crate, since C programs may have to follow it
+//! too. It asks for one writer at a time:
 //!
 //! ```
 #![doc = include_str!("../../tests/recipes/sequence_lock.rs")]
@@ -78,7 +94,7 @@
 //!
 //! * Values that change between two reads, and values that make no sense. Copy out, then check, then use the copy.
 //! * A lost update: [`update`](SharedSlice::update) reads and writes in two steps.
-//! * Pages that cannot be had when they are first touched: prefault, where that must not happen late.
+//! * Pages that cannot be had when they are first touched: [prefault](crate::Segment::prefault), where that must not happen late.
 
 pub(crate) mod access;
 mod array;

@@ -11,8 +11,9 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// A run of `T` in shared memory: what a `T *` and a length are in C.
 ///
-/// A small `Copy` handle, never a `&[T]`: elements are copied in and out, one by one or in bulk. `A` says whether it may write.
-/// The length is fixed when the view is made, checked against the mapping, and kept privately; `'a` keeps the segment attached.
+/// A small `Copy` handle, never a `&[T]`: elements are copied in and out, one by one or in bulk. `A` says whether
+/// it may write. The length is fixed when the view is made, checked against the mapping, and kept privately; `'a`
+/// keeps the segment attached.
 ///
 /// ```
 /// use sysvshm::{Key, SegmentOptions};
@@ -36,7 +37,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// | [`load`](Self::load), [`store`](Self::store), [`swap`](Self::swap), ... | one integer, in the order asked for | never |
 /// | [`read_into`](Self::read_into), [`write_from`](Self::write_from), [`to_vec`](Self::to_vec), [`fill`](Self::fill), [`copy_within`](Self::copy_within) | bytes, at memcpy's speed | elements may be |
 ///
-/// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how to guard them.
+/// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how
+/// to guard them.
 ///
 /// # What this does not protect you from
 ///
@@ -48,8 +50,8 @@ pub struct SharedSlice<'a, T, A: Access = ReadWrite> {
     mapping: PhantomData<(&'a (), A)>,
 }
 
-// SAFETY: a handle is an address and a length; what goes through it is copied bytes, by accesses that may race. Values can thus
-// appear in another thread, hence `T: Send`.
+// SAFETY: a handle is an address and a length; what goes through it is copied bytes, by accesses that may race.
+// Values can thus appear in another thread, hence `T: Send`.
 #[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
 unsafe impl<T: Send, A: Access> Send for SharedSlice<'_, T, A> {}
 
@@ -87,9 +89,10 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     ///
     /// # Safety
     ///
-    /// For all of `'a`, `len * size_of::<T>()` bytes from `start` on stay mapped, readable, and writable unless `A` is
-    /// [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through these views, through
-    /// foreign code, or through a borrow taken under the promises of [`as_slice`](Self::as_slice) and its siblings.
+    /// For all of `'a`, `len * size_of::<T>()` bytes from `start` on stay mapped, readable, and writable unless `A`
+    /// is [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through
+    /// these views, through foreign code, or through a borrow taken under the promises of
+    /// [`as_slice`](Self::as_slice) and its siblings.
     ///
     /// # Examples
     ///
@@ -126,6 +129,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     }
 
     /// How many elements there are.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!((numbers.len(), numbers.len_bytes(), numbers.is_empty()), (4, 8, false));
+    /// assert!(numbers.slice(4..).is_empty());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn len(self) -> usize {
@@ -148,8 +160,16 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 
     /// The address of the first element in this process, for C.
     ///
-    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
-    /// what [`as_slice`](Self::as_slice) asks for.
+    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of
+    /// it promises what [`as_slice`](Self::as_slice) asks for.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(self) -> *const T {
         self.start.as_ptr()
@@ -424,8 +444,8 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
 
     /// Copies one element out, changes it, and copies it back.
     ///
-    /// **Not atomic**: what another process writes in between is lost. For integers there are [`fetch_add`](Self::fetch_add) and
-    /// its siblings; for the rest, a lock.
+    /// **Not atomic**: what another process writes in between is lost. For integers there are
+    /// [`fetch_add`](Self::fetch_add) and its siblings; for the rest, a lock.
     ///
     /// # Panics
     ///
@@ -453,6 +473,16 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// The address of the first element in this process, for C.
     ///
     /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { view.as_mut_ptr().write_volatile(7) };
+    /// assert_eq!(view.get(0), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(self) -> *mut T {
         self.start.as_ptr()
@@ -464,7 +494,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::OutOfBounds`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`], [`LayoutError::TooLarge`].
+    /// [`LayoutError::OutOfBounds`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`],
+    /// [`LayoutError::TooLarge`].
     ///
     /// # Examples
     ///

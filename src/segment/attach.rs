@@ -44,8 +44,8 @@ pub(super) fn attach<A: Access>(
     if options.transparent_huge_pages {
         segment.advise_transparent_huge_pages()?;
     }
-    // Pages that this process had set aside at creation cannot run out. Of all other huge pages nobody knows, and the first touch
-    // of one that is missing raises SIGBUS, so they are brought in now.
+    // Pages that this process had set aside at creation cannot run out. Of all other huge pages nobody knows, and
+    // the first touch of one that is missing raises SIGBUS, so they are brought in now.
     let set_aside = origin == Origin::Created && !options.no_reserve;
     let may_be_missing =
         !set_aside && !options.huge_pages_suffice && pages::may_be_explicit(segment.base());
@@ -71,7 +71,8 @@ fn map<A: Access>(
     let address = checked_address(options, id, flags)?;
     let pointer = ptr::without_provenance(address);
     #[allow(unsafe_code)]
-    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the range.
+    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the
+    // range.
     let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
     let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;
     let mut segment = Segment {
@@ -82,7 +83,8 @@ fn map<A: Access>(
         remove_on_drop: None,
         _access: PhantomData,
     };
-    // From here on an early return detaches by dropping. The id cannot be reused while it is attached, so this is its length.
+    // From here on an early return detaches by dropping. The id cannot be reused while it is attached, so this is
+    // its length.
     let status = id.status_regardless()?;
     segment.len_bytes = status.size_bytes();
     check_addressable(segment.len_bytes, shmat_call(id, address, flags))?;
@@ -106,9 +108,11 @@ pub(super) fn check_addressable(len_bytes: usize, call: Call) -> Result<(), Erro
 
 /// Attaches once more where transparent huge pages can be mapped, and gives the first attach up.
 ///
-/// The first attach pins the identifier: what `SHM_REMAP` places in the reservation is as long as the reservation was made for.
+/// The first attach pins the identifier: what `SHM_REMAP` places in the reservation is as long as the reservation
+/// was made for.
 fn align<A: Access>(segment: Segment<A>, flags: c_int) -> Result<Segment<A>, Error> {
-    // Explicit huge pages need no better place, and their mapping is longer than the size says: it would leave the reservation.
+    // Explicit huge pages need no better place, and their mapping is longer than the size says: it would leave the
+    // reservation.
     if pages::may_be_explicit(segment.base) {
         return Ok(segment);
     }
@@ -119,8 +123,8 @@ fn align<A: Access>(segment: Segment<A>, flags: c_int) -> Result<Segment<A>, Err
     let (id, address, flags) = (segment.id, place.address(), flags | remap);
     let pointer = ptr::without_provenance(address);
     #[allow(unsafe_code)]
-    // SAFETY: the mapping replaces a part of the reservation, which nobody else knows of: ordinary pages cover the size of the segment
-    // and no more, and `segment`, still attached, keeps another one from getting the id.
+    // SAFETY: the mapping replaces a part of the reservation, which nobody else knows of: ordinary pages cover the
+    // size of the segment and no more, and `segment`, still attached, keeps another one from getting the id.
     let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
     drop(place);
     let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;

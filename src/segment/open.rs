@@ -13,12 +13,14 @@ use std::ffi::c_int;
 
 /// Creating, finding, attaching.
 impl SegmentOptions {
-    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
+    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is
+    /// removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new segment before it is
-    /// attached, the creation is repeated.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new
+    /// segment before it is attached, the creation is repeated.
     ///
-    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
+    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the
+    /// options set.
     ///
     /// # Errors
     ///
@@ -27,12 +29,16 @@ impl SegmentOptions {
     /// | [`AlreadyExists`](ErrorKind::AlreadyExists) | `EEXIST` | the key is taken |
     /// | [`SizeOutOfRange`](ErrorKind::SizeOutOfRange) | `EINVAL` | 0 bytes, or more than `shmmax` |
     /// | [`SegmentLimit`](ErrorKind::SegmentLimit) | `ENOSPC` | `shmmni` segments exist |
-    /// | [`PageLimit`](ErrorKind::PageLimit) | `ENOSPC` | `shmall` pages are taken |
+    /// | [`PageLimit`](ErrorKind::PageLimit) | `ENOSPC`; macOS, FreeBSD: `ENOMEM` | `shmall` pages are taken |
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | the memory cannot be promised, or no address space is left |
+    /// | [`FileTableFull`](ErrorKind::FileTableFull) | `ENFILE` | each segment takes an entry of the system's table of open files |
     /// | [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable) | `ENOMEM`, `EINVAL`, `ENOENT` | none free, no such size, no support |
     /// | [`HugePagesNotPermitted`](ErrorKind::HugePagesNotPermitted) | `EPERM` | not in `vm.hugetlb_shm_group`, no `CAP_IPC_LOCK` |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode given does not let its own creator read and write |
-    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | the options contradict each other |
+    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL`, `EPERM`, `ENOMEM` | the address asked for is occupied, misaligned, too low or too high |
+    /// | [`AttachLimit`](ErrorKind::AttachLimit) | `EMFILE` | this process has attached too many; not on Linux |
+    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | the options contradict each other, or the mode is beyond 0777 |
+    /// | [`Unsupported`](ErrorKind::Unsupported) | `ENOSYS`, or none | no System V IPC here, or an option this system does not have |
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -50,7 +56,8 @@ impl SegmentOptions {
         self.retry(key, || {
             let id = self.create(key, self.prefault)?;
             match attach(self, id, Origin::Created, any) {
-                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as
+                // if it had never been.
                 Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
                 Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
                 Ok((segment, _)) => Ok(Some(segment)),
@@ -64,14 +71,14 @@ impl SegmentOptions {
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.
     ///
-    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where Linux removes a segment without attaches
-    /// as soon as the thread that created it ends.
+    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where
+    /// Linux removes a segment without attaches as soon as the thread that created it ends.
     ///
     /// **C call:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`.
     ///
     /// # Errors
     ///
-    /// Those of [`create_new`](Self::create_new) that come from `shmget`.
+    /// Those of [`create_new`](Self::create_new) that come from `shmget` or from the options.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -100,7 +107,11 @@ impl SegmentOptions {
     /// | [`LargerThanSegment`](ErrorKind::LargerThanSegment) | `EINVAL` | it is smaller than asked |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode does not let this user read and write |
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | no address space |
-    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL` | the address asked for is occupied or misaligned |
+    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL`, `EPERM`, `ENOMEM` | the address asked for is occupied, misaligned, too low or too high |
+    /// | [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable) | `EFAULT`, `ENOMEM` | a huge page is missing: [`assume_huge_pages_suffice`](Self::assume_huge_pages_suffice) |
+    /// | [`AttachLimit`](ErrorKind::AttachLimit) | `EMFILE` | this process has attached too many; not on Linux |
+    /// | [`Unsupported`](ErrorKind::Unsupported) | `ENOSYS`, or none | no System V IPC here, or an option this system does not have |
+    /// | [`Other`](ErrorKind::Other) | none | others replaced the segment 1000 times meanwhile |
     /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | [`Key::PRIVATE`], which finds nothing: the kernel would create a segment |
     ///
     /// ```
@@ -124,6 +135,20 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`open`](Self::open); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(5).create_new(key)?;
+    /// segment.write_at(0, b"hello")?;
+    /// let reader = SegmentOptions::new().open_read_only(key)?;
+    /// segment.mark_for_removal()?;
+    /// let mut bytes = [0; 5];
+    /// reader.read_exact_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"hello");
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
     pub fn open_read_only(&self, key: Key) -> Result<Segment<ReadOnly>, Error> {
         self.open_as::<ReadOnly>(key)
@@ -131,14 +156,31 @@ impl SegmentOptions {
 
     /// Attaches the segment that has this key, or creates it. [`Segment::was_created`] tells which.
     ///
-    /// Several processes may do this at once: one creates, the others find. A found segment may not have been filled yet.
+    /// Several processes may do this at once: one creates, the others find. A found segment may not have been
+    /// filled yet.
     ///
-    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`; `shmat`, `shmctl(IPC_STAT)`.
+    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`;
+    /// `shmat`, `shmctl(IPC_STAT)`.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open) and [`create_new`](Self::create_new) except that the key may exist or not, and
-    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see [`any_owner`](Self::any_owner).
+    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see
+    /// [`any_owner`](Self::any_owner).
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(8);
+    /// let first = options.open_or_create(key)?;
+    /// let second = options.open_or_create(key)?;
+    /// first.mark_for_removal()?;
+    /// assert_eq!(first.id(), second.id());
+    /// assert!(first.was_created() && !second.was_created());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmget", "IPC_CREAT"))]
     pub fn open_or_create(&self, key: Key) -> Result<Segment, Error> {
         if key.is_private() {
@@ -183,7 +225,19 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SegmentId::attach`], [`LargerThanSegment`](ErrorKind::LargerThanSegment), and
-    /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`).
+    /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`, `EPERM`, `ENOMEM`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(8).create_unattached(Key::PRIVATE)?;
+    /// let error = SegmentOptions::new().size_bytes(9).attach(id).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// let segment = SegmentOptions::new().size_bytes(8).attach(id)?;
+    /// id.mark_for_removal()?;
+    /// segment.write_at(0, b"attached")?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn attach(&self, id: SegmentId) -> Result<Segment, Error> {
         self.check_attach(id)?;
@@ -196,7 +250,17 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`attach`](Self::attach).
+    /// Those of [`attach`](Self::attach); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(8).create_unattached(Key::PRIVATE)?;
+    /// let reader = SegmentOptions::new().prefault(cfg!(target_os = "linux")).attach_read_only(id)?;
+    /// id.mark_for_removal()?;
+    /// assert_eq!(reader.len_bytes(), 8);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(&self, id: SegmentId) -> Result<Segment<ReadOnly>, Error> {
         self.check_attach(id)?;
@@ -239,7 +303,8 @@ impl SegmentOptions {
         Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
     }
 
-    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
+    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in
+    /// between.
     fn retry<T>(
         &self,
         key: Key,
@@ -259,7 +324,8 @@ impl SegmentOptions {
         ))
     }
 
-    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody touches one.
+    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody
+    /// touches one.
     fn create(&self, key: Key, will_prefault: bool) -> Result<SegmentId, Error> {
         self.check_mode(key)?;
         let mode = self.mode.unwrap_or(Mode::OWNER_READ | Mode::OWNER_WRITE);

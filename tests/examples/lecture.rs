@@ -3,9 +3,11 @@
 use crate::common::Running;
 use crate::{address_after, eventually, example, run};
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use sysvshm::{Key, SegmentId};
 
 /// `program`, with a place of its own for temporary files and an empty working directory.
@@ -35,9 +37,44 @@ fn number_after<T: std::str::FromStr>(words: &str, line: &str) -> T {
     number.unwrap_or_else(|_| panic!("no number after {words:?} in {line:?}"))
 }
 
+/// Both parts of it, System V and POSIX.
+#[track_caller]
+fn assert_transcript(text: &str, object: &str) {
+    let (system_v, posix) = text
+        .split_once("# The lecture's POSIX programs")
+        .unwrap_or_else(|| panic!("one part only: {text}"));
+    assert_system_v(system_v);
+    assert_posix(posix, object);
+}
+
+/// The object is listed after the producer and no longer after the consumer.
+#[track_caller]
+fn assert_posix(text: &str, object: &str) {
+    let listings: Vec<&str> = text.split("$ ls /dev/shm\n").skip(1).collect();
+    let [before, between, after] = listings[..] else {
+        panic!("{text}");
+    };
+    let (before, producer) = before.split_once("$ ").unwrap();
+    let (between, consumer) = between.split_once("$ ").unwrap();
+    let listed = |lines: &str| lines.lines().any(|line| line == object);
+    assert_eq!(
+        [before, between, after].map(listed),
+        [false, true, false],
+        "{text}"
+    );
+    let line = producer
+        .strip_prefix(&format!("./posix_producer {object}\n"))
+        .unwrap();
+    address_after("ptr addr: ", line.trim_end());
+    assert_eq!(
+        consumer,
+        format!("./posix_consumer {object}\nRead ptr: Hello, World!\n")
+    );
+}
+
 /// The lecture's own lines, which do not begin with `#`, and ours in between.
 #[track_caller]
-fn assert_transcript(text: &str) {
+fn assert_system_v(text: &str) {
     let lecture: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let [touch, producer, parent, consumer, child, numbers, wait] = lecture[..] else {
         panic!("{text}");
@@ -119,9 +156,10 @@ fn producer_line(text: &str) -> &str {
 fn transcript(program: &Path) {
     let temporary = tempfile::tempdir().unwrap();
     let working = tempfile::tempdir().unwrap();
+    let object = unique_object();
     for seconds in ["0.5", "5", "50"] {
         let mut command = lecture(program, temporary.path(), working.path());
-        let printed = run(command.args(["--seconds", seconds]));
+        let printed = run(command.args(["--seconds", seconds, "--object", &object]));
         assert_empty(temporary.path());
         assert_empty(working.path());
         let too_late = printed.code == Some(1) || printed.stdout.matches("no segment").count() > 2;
@@ -133,9 +171,16 @@ fn transcript(program: &Path) {
             (Some(0), ""),
             "{printed:?}"
         );
-        assert_transcript(&printed.stdout);
+        assert_transcript(&printed.stdout, &object);
         return;
     }
+}
+
+/// The lecture's name is one for the whole machine, and tests run side by side.
+fn unique_object() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("sysvshm-lecture-test-{}-{number}", std::process::id())
 }
 
 #[test]
@@ -213,6 +258,31 @@ fn being_killed_leaves_nothing() {
     assert_empty(working.path());
 }
 
+/// An object that the lecture does not know of yet is not overwritten, and one of another's is not unlinked.
+#[test]
+fn an_object_that_exists_is_left_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let working = tempfile::tempdir().unwrap();
+    let path = Path::new("/dev/shm/SYSUOS");
+    // Whoever has it already, this test or somebody else, wants it back as it was.
+    let ours = File::create_new(path).is_ok();
+    let before = std::fs::metadata(path).unwrap();
+    let printed = run(
+        lecture(&example("lecture"), temporary.path(), working.path()).args(["--seconds", "5"]),
+    );
+    let after = std::fs::metadata(path);
+    if ours {
+        std::fs::remove_file(path).unwrap();
+    }
+    let same = |it: &std::fs::Metadata| (it.ino(), it.len(), it.mtime_nsec());
+    assert_eq!(same(&after.unwrap()), same(&before));
+    assert_eq!((printed.code, &*printed.stderr), (Some(0), ""));
+    let (_, posix) = printed.stdout.split_once("is called ").unwrap();
+    let name = posix.split(' ').next().unwrap();
+    assert!(name.starts_with("SYSUOS-"), "{name}");
+    assert!(!Path::new("/dev/shm").join(name).exists());
+}
+
 /// The producer dies and leaves its segment, as processes do that are killed: the lecture says so and cleans up after it.
 #[test]
 fn a_killed_producer_is_reported_and_cleaned_up_after() {
@@ -267,10 +337,13 @@ fn a_failure_is_one_line_and_leaves_nothing() {
         &["--seconds"][..],
         &["--seconds", "-1"],
         &["--seconds", "1", "2"],
+        &["--object", ""],
+        &["--object", "a/b"],
         &["fast"],
     ] {
         let mut command = lecture(&example("lecture"), temporary.path(), working.path());
-        run(command.args(wrong)).assert_refused(1, &["usage: lecture [--seconds N]"]);
+        run(command.args(wrong))
+            .assert_refused(1, &["usage: lecture [--seconds N] [--object NAME]"]);
     }
     let nowhere = temporary.path().join("nowhere");
     let mut command = lecture(&example("lecture"), &nowhere, working.path());
