@@ -285,6 +285,7 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
             ErrorKind::InvalidInput,
             Hint::Text("the user or group id does not exist in this user namespace"),
         ),
+        #[cfg(target_os = "linux")]
         (ShmctlCommand::SlotStatus | ShmctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSegment, Hint::Text("this slot is empty"))
         }
