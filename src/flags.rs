@@ -68,7 +68,7 @@ impl fmt::Debug for Mode {
 }
 
 bitflags! {
-    /// The flags of [`raw::shmget`](crate::raw::shmget), with the numbers this system gives them.
+    /// The flags of [`raw::shmget`](crate::raw::shmget) and [`raw::semget`](crate::raw::semget), with the numbers this system gives them.
     ///
     /// ```
     /// use sysvshm::raw::GetFlags;

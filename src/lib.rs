@@ -8,10 +8,11 @@
 //! | share an array, as C's `int *arr = shmat(...)` | [`SharedArray`] |
 //! | view other parts of a segment: C structs, buffers, counters | [`memory`]: [`SharedSlice`], [`SharedRef`] and [`field!`] |
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
-//! | see all segments, limits and usage, as `ipcs` does | [`system`] |
+//! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
+//! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
-//! | know who removes a segment and when; why the accesses are sound | the [`guide`] |
+//! | know who removes a segment and when; why the accesses are sound; how a C program is ported | the [`guide`] |
 //!
 //! ```
 //! use sysvshm::{Key, Removal, SegmentOptions, SharedArray};
@@ -72,6 +73,7 @@ mod key;
 pub mod memory;
 pub mod raw;
 pub mod segment;
+pub mod semaphore;
 mod sys;
 pub mod system;
 
@@ -87,6 +89,8 @@ pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
     Status,
 };
+#[doc(inline)]
+pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetOptions};
 
 /// The README's examples, run with the tests.
 #[cfg(doctest)]

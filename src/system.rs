@@ -1,4 +1,4 @@
-//! The whole machine's shared memory: limits, usage, and every segment, as `ipcs -m` shows them.
+//! The whole machine's shared memory and semaphores: limits, usage, every segment and every set, as `ipcs` shows them.
 //!
 //! All of it is per IPC namespace: a container sees its own.
 //!
@@ -22,6 +22,10 @@
 //!
 //! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears
 //! or goes meanwhile may be in it or not.
+
+mod semaphores;
+
+pub use semaphores::*;
 
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};

@@ -20,6 +20,8 @@ pub(crate) enum Task {
 pub(crate) struct Arguments {
     pub(crate) task: Task,
     pub(crate) filter: Filter,
+    /// About semaphore sets rather than segments.
+    pub(crate) semaphores: bool,
     /// For scripts rather than people.
     pub(crate) porcelain: bool,
 }
@@ -32,6 +34,7 @@ impl Arguments {
     ) -> Result<Self, String> {
         let mut filter = Filter::default();
         let (mut porcelain, mut help) = (false, false);
+        let mut semaphores = false;
         let (mut limits, mut usage) = (false, false);
         let (mut remove_stale, mut yes) = (false, false);
 
@@ -67,6 +70,7 @@ impl Arguments {
                     set(&mut filter.older_than, age, option)?;
                 }
                 ("--porcelain", None) => porcelain = true,
+                ("--semaphores", None) => semaphores = true,
                 ("--limits", None) => limits = true,
                 ("--usage", None) => usage = true,
                 ("--remove-stale", None) => remove_stale = true,
@@ -85,12 +89,15 @@ impl Arguments {
             (true, false, false) if filter.is_empty() => Task::Summary { limits, usage },
             (_, false, true) => return Err("--yes goes with --remove-stale".to_owned()),
             (true, _, _) => {
-                return Err("--limits and --usage are about all segments together".to_owned());
+                return Err(
+                    "--limits and --usage are about all segments together, or all sets".to_owned(),
+                );
             }
         };
         Ok(Self {
             task,
             filter,
+            semaphores,
             porcelain,
         })
     }

@@ -1,4 +1,4 @@
-//! Which segments it is about.
+//! Which segments or semaphore sets it is about.
 
 use std::time::{Duration, SystemTime};
 use sysvshm::{Key, Status};
@@ -12,15 +12,13 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    pub(crate) fn accepts(&self, status: &Status) -> bool {
-        self.key.is_none_or(|key| status.key() == key)
-            && self
-                .owner_uid
-                .is_none_or(|uid| status.owner_uid() == uid)
-            // A segment of unknown age is not known to be old.
+    pub(crate) fn accepts(&self, key: Key, owner_uid: u32, age: Option<Duration>) -> bool {
+        self.key.is_none_or(|wanted| key == wanted)
+            && self.owner_uid.is_none_or(|wanted| owner_uid == wanted)
+            // What is of unknown age is not known to be old.
             && self
                 .older_than
-                .is_none_or(|least| age(status).is_some_and(|age| age >= least))
+                .is_none_or(|least| age.is_some_and(|age| age >= least))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -28,12 +26,12 @@ impl Filter {
     }
 }
 
-/// The time since the segment was created or last given another owner or mode; 0 if the clock was set back since.
+/// The time since the segment was created or last given another owner or mode.
 pub(crate) fn age(status: &Status) -> Option<Duration> {
-    let changed = status.change_time()?;
-    Some(
-        SystemTime::now()
-            .duration_since(changed)
-            .unwrap_or_default(),
-    )
+    Some(since(status.change_time()?))
+}
+
+/// 0 if the clock was set back since.
+pub(crate) fn since(time: SystemTime) -> Duration {
+    SystemTime::now().duration_since(time).unwrap_or_default()
 }

@@ -1,13 +1,15 @@
-//! Lists the machine's shared memory and removes what crashed programs left: `cargo run --example ipcs -- --help`.
+//! Lists the machine's shared memory, or its semaphore sets, and removes what crashed programs left: `cargo run --example ipcs -- --help`.
 //!
-//! What `ipcs -m` of util-linux shows, and what an operator asks next: is the creator still there, does the memory really exist, how old is it,
+//! What `ipcs -m` and `ipcs -s` of util-linux show, and what an operator asks next: is the creator still there, does the memory really exist, how old is it,
 //! may it go. Fields for scripts and exit codes are documented in `help.txt`, which `--help` prints.
 //!
 //! All of it comes from [`sysvshm::system`], and removing from [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal): `main.rs` decides
-//! what is to be done, `filter.rs` which segments it is about, `show.rs` how they look, `stale.rs` when one may be removed.
+//! what is to be done, `filter.rs` which segments it is about, `show.rs` how they look, `stale.rs` when one may be removed, `sets.rs` all of
+//! that for semaphore sets.
 
 mod arguments;
 mod filter;
+mod sets;
 mod show;
 mod stale;
 mod users;
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, users: &Users) -> Result<u8, Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     let (code, printed) = match arguments.task {
+        task if arguments.semaphores && !matches!(task, Task::Help) => {
+            sets::run(&mut out, arguments, users)?
+        }
         Task::Help => (DONE, out.write_all(include_bytes!("help.txt"))),
         Task::Summary { limits, usage } => {
             let printed = summary(&mut out, arguments, limits, usage)?;
@@ -115,7 +120,13 @@ fn say(out: &mut impl Write, arguments: &Arguments, note: &str) -> io::Result<()
 
 fn segments(arguments: &Arguments) -> Result<Vec<SegmentEntry>, sysvshm::Error> {
     let mut entries = system::segments()?;
-    entries.retain(|entry| arguments.filter.accepts(&entry.status));
+    entries.retain(|entry| {
+        let status = &entry.status;
+        let age = filter::age(status);
+        arguments
+            .filter
+            .accepts(status.key(), status.owner_uid(), age)
+    });
     Ok(entries)
 }
 

@@ -163,7 +163,7 @@ fn process(pid: Option<u32>, process: ProcessState) -> String {
     }
 }
 
-fn state(state: ProcessState) -> &'static str {
+pub(crate) fn state(state: ProcessState) -> &'static str {
     match state {
         ProcessState::Alive => "alive",
         ProcessState::Dead => "dead",
@@ -172,16 +172,16 @@ fn state(state: ProcessState) -> &'static str {
     }
 }
 
-fn number(value: Option<u64>) -> String {
+pub(crate) fn number(value: Option<u64>) -> String {
     value.map_or_else(unknown, |value| value.to_string())
 }
 
-fn unknown() -> String {
+pub(crate) fn unknown() -> String {
     "-".to_owned()
 }
 
 /// Two units are enough to judge an age by.
-fn readable(age: Duration) -> String {
+pub(crate) fn readable(age: Duration) -> String {
     let seconds = age.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {

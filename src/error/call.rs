@@ -1,5 +1,6 @@
 //! A call and its arguments, in words.
 
+use super::semaphores::{SemctlArguments, SemctlCommand, SemopCall};
 use crate::sys::{RawKey, os};
 use std::ffi::c_int;
 use std::fmt;
@@ -28,6 +29,20 @@ pub(crate) enum Call {
     Shmdt { address: usize },
     /// `shmctl(id, command, ...)`.
     Shmctl { id: c_int, command: ShmctlCommand },
+    /// `semget(key, semaphores, flags)`.
+    Semget {
+        key: RawKey,
+        semaphores: c_int,
+        flags: c_int,
+    },
+    /// `semop(id, operations)` or `semtimedop(id, operations, timeout)`.
+    Semop(SemopCall),
+    /// `semctl(id, semaphore, command, ...)`.
+    Semctl {
+        id: c_int,
+        semaphore: c_int,
+        command: SemctlCommand,
+    },
     /// `madvise(address, len, advice)` on an attached segment.
     Madvise { id: c_int, advice: &'static str },
     /// A copy in or out: no call, but the same kind of answer.
@@ -66,6 +81,14 @@ pub(crate) enum ShmctlCommand {
 }
 
 impl Call {
+    /// Whether the object of the call is a semaphore set rather than a segment.
+    pub(super) fn is_about_semaphores(&self) -> bool {
+        matches!(
+            self,
+            Self::Semget { .. } | Self::Semop(_) | Self::Semctl { .. }
+        )
+    }
+
     /// The function's name in C.
     pub(crate) fn function(&self) -> &'static str {
         match self {
@@ -75,6 +98,9 @@ impl Call {
             Self::Shmat { .. } => "shmat",
             Self::Shmdt { .. } => "shmdt",
             Self::Shmctl { .. } => "shmctl",
+            Self::Semget { .. } => "semget",
+            Self::Semop(call) => call.function(),
+            Self::Semctl { .. } => "semctl",
             Self::Madvise { .. } => "madvise",
             Self::Copy {
                 access: Access::Read,
@@ -95,13 +121,25 @@ impl fmt::Display for Call {
             Self::Ftok { path, id } => write!(f, "{function}({}, id {id})", path.display()),
             Self::Random => write!(f, "{function}()"),
             Self::Shmget { key, size, flags } => {
-                write!(f, "{function}(")?;
-                if *key == libc::IPC_PRIVATE {
-                    write!(f, "IPC_PRIVATE")?;
-                } else {
-                    write!(f, "key {key:#010x}")?;
-                }
-                write!(f, ", {size} bytes, {})", GetFlagNames(*flags))
+                let (key, flags) = (KeyName(*key), GetFlagNames(*flags));
+                write!(f, "{function}({key}, {size} bytes, {flags})")
+            }
+            Self::Semget {
+                key,
+                semaphores,
+                flags,
+            } => {
+                let (key, flags) = (KeyName(*key), GetFlagNames(*flags));
+                write!(f, "{function}({key}, {semaphores} semaphores, {flags})")
+            }
+            Self::Semop(call) => call.fmt(f),
+            Self::Semctl {
+                id,
+                semaphore,
+                command,
+            } => {
+                let arguments = SemctlArguments(*id, *semaphore, *command);
+                write!(f, "{function}{arguments}")
             }
             Self::Shmat { id, address, flags } => {
                 write!(f, "{function}(id {id}, ")?;
@@ -134,6 +172,18 @@ impl fmt::Display for Call {
             Self::Copy { offset, len, .. } => {
                 write!(f, "{function}(offset {offset}, {len} bytes)")
             }
+        }
+    }
+}
+
+/// `IPC_PRIVATE`, or `key 0x0000002a`.
+struct KeyName(RawKey);
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            libc::IPC_PRIVATE => write!(f, "IPC_PRIVATE"),
+            key => write!(f, "key {key:#010x}"),
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::call::{Call, ShmctlCommand};
 use super::hint::{Facts, Hint};
 use super::kind::ErrorKind;
+use super::semaphores;
 use crate::sys::process::{self, Resource};
 use crate::sys::{RawKey, os, shm};
 use std::ffi::c_int;
@@ -42,6 +43,17 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> (ErrorKind, Hint) {
             _ => (ErrorKind::Other, Hint::None),
         },
         Call::Shmctl { id, command } => shmctl(id, command, errno),
+        Call::Semget {
+            key,
+            semaphores,
+            flags,
+        } => semaphores::semget(key, semaphores, flags, errno),
+        Call::Semop(ref call) => semaphores::semop(call, errno),
+        Call::Semctl {
+            id,
+            semaphore,
+            command,
+        } => semaphores::semctl(id, semaphore, command, errno),
         Call::Madvise { .. } => madvise(errno),
         Call::Random | Call::Copy { .. } => (ErrorKind::Other, Hint::None),
     }

@@ -1,5 +1,6 @@
 //! What to do about an error: the numbers as they were when it happened, turned into words only when printed.
 
+use super::semaphores::SetHint;
 use std::fmt;
 
 /// What the kernel said about the segment that stood in the way.
@@ -22,6 +23,8 @@ pub(crate) enum Hint {
     None,
     /// Advice that needs no numbers.
     Text(&'static str),
+    /// About a semaphore set.
+    Set(SetHint),
     /// Somebody else's segment has the key.
     Exists(Facts),
     /// The mode says no; who may do what is visible.
@@ -74,6 +77,7 @@ impl fmt::Display for Hint {
         match self {
             Self::None => Ok(()),
             Self::Text(text) => f.write_str(text),
+            Self::Set(hint) => hint.fmt(f),
             Self::Exists(facts) => write!(
                 f,
                 "segment {} has it: {} bytes, {}, {} attached; open it, choose another key, or remove it with `ipcrm -m {}` if nobody needs it",

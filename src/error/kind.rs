@@ -22,15 +22,15 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// `shmget` `ENOENT`: no segment has this key in this IPC namespace.
+    /// `ENOENT`: no segment, or no semaphore set, has this key in this IPC namespace.
     NotFound,
-    /// `shmget` `EEXIST`: exclusive creation found a segment under the key.
+    /// `EEXIST`: exclusive creation found a segment, or a semaphore set, under the key.
     AlreadyExists,
-    /// `EACCES`: the mode of the segment does not let this user do that.
+    /// `EACCES`: the mode of the segment or the semaphore set does not let this user do that.
     PermissionDenied,
-    /// `shmctl` `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment.
+    /// `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment or a semaphore set.
     NotOwner,
-    /// No call failed: the segment under the key was created by another user, and the caller did not say that this is welcome.
+    /// No call failed: the segment or the semaphore set under the key was created by another user, and the caller did not say that this is welcome.
     ForeignCreator,
     /// `shmget` `EINVAL`, creating: zero bytes, or more than `shmmax`.
     SizeOutOfRange,
@@ -63,14 +63,67 @@ pub enum ErrorKind {
     KeyFile,
     /// A read or write would leave the segment. Nothing was copied.
     OutOfBounds,
+    /// `semget` `EINVAL`, creating: no semaphores, or more than `SEMMSL`.
+    CountOutOfRange,
+    /// `semget` `EINVAL`, opening: the existing set has fewer semaphores than were asked for.
+    LargerThanSet,
+    /// `semget` `ENOSPC`: as many sets exist as `SEMMNI` allows.
+    SetLimit,
+    /// `semget` `ENOSPC`: all sets together would exceed `SEMMNS` semaphores.
+    SemaphoreLimit,
+    /// `semop` or `semctl` `EINVAL`: the id names no semaphore set (any more).
+    NoSuchSet,
+    /// `semop` `EFBIG`, `semctl` `EINVAL`: the set has no semaphore of this number.
+    NoSuchSemaphore,
+    /// `ERANGE`: the value of a semaphore, or what `SEM_UNDO` would give back, would leave 0 to `SEMVMX`. Nothing was changed.
+    ValueOutOfRange,
+    /// `semop` `E2BIG`: more operations in one step than `SEMOPM`.
+    TooManyOperations,
+    /// `semop` `EAGAIN` with `IPC_NOWAIT`: it cannot be done at once. Nothing was changed.
+    WouldBlock,
+    /// `semtimedop` `EAGAIN`: it could not be done in time. Nothing was changed.
+    TimedOut,
+    /// `semop` `EIDRM`: the set was removed while this process waited.
+    Removed,
+    /// No call failed: the creator of a set had not initialised it by the deadline.
+    NotInitialised,
+    /// No call failed: the creator of a set ended before it had initialised it.
+    CreatorDied,
+    /// No call was made: the value was inherited through a fork and belongs to the parent process.
+    Forked,
     /// The arguments contradict each other or mean something the caller cannot want. No call was made.
     InvalidInput,
-    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived.
+    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop` `EINTR`: a handled one did, and the caller asked to be told.
     Interrupted,
     /// `ENOSYS`, or a feature this system does not have.
     Unsupported,
     /// Anything else; see [`raw_os_error`](crate::Error::raw_os_error).
     Other,
+}
+
+impl ErrorKind {
+    /// What it says about a segment, or about a semaphore set.
+    pub(super) fn words(self, about_semaphores: bool) -> Words {
+        Words(self, about_semaphores)
+    }
+}
+
+/// The kind in a message, where the object is known.
+pub(super) struct Words(ErrorKind, bool);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(ErrorKind::NotFound, true) => f.write_str("no semaphore set has this key"),
+            Self(ErrorKind::AlreadyExists, true) => {
+                f.write_str("a semaphore set with this key exists already")
+            }
+            Self(ErrorKind::ForeignCreator, true) => {
+                f.write_str("the semaphore set was created by another user")
+            }
+            Self(kind, _) => kind.fmt(f),
+        }
+    }
 }
 
 impl fmt::Display for ErrorKind {
@@ -96,6 +149,22 @@ impl fmt::Display for ErrorKind {
             Self::NotAttached => "no segment is attached there",
             Self::KeyFile => "the key file cannot be examined",
             Self::OutOfBounds => "outside the segment",
+            Self::CountOutOfRange => "the number of semaphores is out of range",
+            Self::LargerThanSet => "the existing semaphore set has fewer semaphores than that",
+            Self::SetLimit => "the limit on the number of semaphore sets is reached",
+            Self::SemaphoreLimit => "the limit on the number of semaphores is reached",
+            Self::NoSuchSet => "no such semaphore set",
+            Self::NoSuchSemaphore => "the set has no such semaphore",
+            Self::ValueOutOfRange => "the value is out of range",
+            Self::TooManyOperations => "too many operations for one step",
+            Self::WouldBlock => "it cannot be done at once",
+            Self::TimedOut => "it could not be done in time",
+            Self::Removed => "the semaphore set was removed while this process waited",
+            Self::NotInitialised => {
+                "the creator of the semaphore set has not initialised it in time"
+            }
+            Self::CreatorDied => "the creator of the semaphore set ended before it initialised it",
+            Self::Forked => "inherited through a fork; it belongs to the parent process",
             Self::InvalidInput => "invalid arguments",
             Self::Interrupted => "interrupted by a signal",
             Self::Unsupported => "not supported by this system",

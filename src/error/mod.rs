@@ -29,10 +29,12 @@ mod call;
 mod diagnosis;
 mod hint;
 mod kind;
+mod semaphores;
 
 pub(crate) use call::{Access, Call, ShmctlCommand};
 pub(crate) use hint::Hint;
 pub use kind::ErrorKind;
+pub(crate) use semaphores::{SemctlCommand, SemopCall, SetHint};
 
 use crate::sys::Errno;
 use std::io;
@@ -41,7 +43,7 @@ use std::io;
 ///
 /// The message reads `call(arguments): what happened (ERRNO); what to do`. See the [module](self) for an example.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{call}: {kind}{}{hint}", kind::Name(*errno))]
+#[error("{call}: {}{}{hint}", kind.words(call.is_about_semaphores()), kind::Name(*errno))]
 pub struct Error {
     call: Call,
     kind: ErrorKind,
@@ -156,7 +158,9 @@ impl Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::NotFound | ErrorKind::NoSuchSegment => io::ErrorKind::NotFound,
+            ErrorKind::NotFound | ErrorKind::NoSuchSegment | ErrorKind::NoSuchSet => {
+                io::ErrorKind::NotFound
+            }
             ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
             ErrorKind::PermissionDenied
             | ErrorKind::NotOwner
@@ -164,10 +168,17 @@ impl From<Error> for io::Error {
             | ErrorKind::HugePagesNotPermitted => io::ErrorKind::PermissionDenied,
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::Interrupted => io::ErrorKind::Interrupted,
+            ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
+            ErrorKind::TimedOut | ErrorKind::NotInitialised => io::ErrorKind::TimedOut,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::InvalidInput
             | ErrorKind::SizeOutOfRange
             | ErrorKind::LargerThanSegment
+            | ErrorKind::LargerThanSet
+            | ErrorKind::CountOutOfRange
+            | ErrorKind::ValueOutOfRange
+            | ErrorKind::TooManyOperations
+            | ErrorKind::NoSuchSemaphore
             | ErrorKind::InvalidAddress
             | ErrorKind::OutOfBounds => io::ErrorKind::InvalidInput,
             // The rest has no word of its own in std; errno still tells the common ones apart.

@@ -10,3 +10,6 @@ pub mod lifecycle {}
 
 #[doc = include_str!("soundness.md")]
 pub mod soundness {}
+
+#[doc = include_str!("porting.md")]
+pub mod porting {}

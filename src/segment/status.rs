@@ -256,7 +256,7 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
-    fn of(pid: i32) -> Self {
+    pub(crate) fn of(pid: i32) -> Self {
         if pid <= 0 {
             Self::Unknown
         } else if process::exists(pid) {

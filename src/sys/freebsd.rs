@@ -87,7 +87,7 @@ pub(crate) fn ipc_namespace() -> Option<(u64, u64)> {
 }
 
 /// `sysctlbyname(name)` for a number of 8 bytes.
-fn sysctl(name: &CStr) -> Result<u64, Errno> {
+pub(super) fn sysctl(name: &CStr) -> Result<u64, Errno> {
     let mut value = 0_u64;
     let mut len = size_of::<u64>();
     let old = (&raw mut value).cast();

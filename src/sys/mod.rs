@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
+//! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
 //! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
@@ -18,6 +19,7 @@ use std::ffi::c_int;
 pub(crate) mod bytes;
 pub(crate) mod mapping;
 pub(crate) mod process;
+pub(crate) mod sem;
 pub(crate) mod shm;
 
 #[cfg(target_os = "freebsd")]
@@ -52,6 +54,7 @@ impl Errno {
 }
 
 /// Turns the convention "negative means failure, see `errno`" into a `Result`.
+#[inline]
 fn check(returned: c_int) -> Result<c_int, Errno> {
     if returned < 0 {
         Err(Errno::last())

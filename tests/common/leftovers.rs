@@ -1,13 +1,14 @@
-//! A last look, when the test binary ends: has any of its processes left a segment behind?
+//! A last look, when the test binary ends: has any of its processes left a segment or a semaphore set behind?
 
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::{Mutex, Once};
-use sysvshm::{SegmentId, Status, system};
+use sysvshm::{SegmentId, SemaphoreSet, Status, system};
 
 struct Watched {
     /// What existed before the first guard was made.
     before: HashSet<SegmentId>,
+    sets_before: HashSet<i32>,
     /// This process and those it started.
     processes: Vec<u32>,
 }
@@ -25,6 +26,7 @@ pub(crate) fn watch() {
         let before = system::segments().unwrap();
         *WATCHED.lock().unwrap() = Some(Watched {
             before: before.iter().map(|entry| entry.status.id()).collect(),
+            sets_before: set_ids().collect(),
             processes: vec![std::process::id()],
         });
         // SAFETY: the function is of the type atexit expects and lives as long as the program. libtest ends with exit(3).
@@ -54,6 +56,26 @@ fn leftovers(watched: &Watched) -> Vec<Status> {
     found.filter(ours).collect()
 }
 
+fn set_ids() -> impl Iterator<Item = i32> {
+    let sets = system::semaphore_sets().unwrap_or_default();
+    sets.into_iter().map(|status| status.id())
+}
+
+/// Semaphore sets that are new and that a watched process was the last to set or use. The kernel does not know who created a set.
+fn sets_left_behind(watched: &Watched) -> Vec<SemaphoreSet> {
+    let used_by_us = |set: &SemaphoreSet| {
+        let last_pids = (0..set.len()).map(|semaphore| set.semaphore(semaphore).last_pid());
+        last_pids
+            .flatten()
+            .flatten()
+            .any(|pid| watched.processes.contains(&pid))
+    };
+    let new = set_ids().filter(|id| !watched.sets_before.contains(id));
+    new.filter_map(|id| SemaphoreSet::from_raw(id).ok())
+        .filter(used_by_us)
+        .collect()
+}
+
 extern "C" fn fail_on_leftovers() {
     let Ok(watched) = WATCHED.lock() else { return };
     let Some(watched) = watched.as_ref() else {
@@ -68,7 +90,12 @@ extern "C" fn fail_on_leftovers() {
         let _ = writeln!(std::io::stderr(), "left behind: {status:?}");
         let _ = status.id().mark_for_removal();
     }
-    if !left.is_empty() {
+    let sets = sets_left_behind(watched);
+    for set in &sets {
+        let _ = writeln!(std::io::stderr(), "left behind: {:?}", set.status());
+        let _ = set.remove();
+    }
+    if !left.is_empty() || !sets.is_empty() {
         // SAFETY: ends the process at once, with a status that says that the run failed.
         unsafe { libc::_exit(101) };
     }

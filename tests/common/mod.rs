@@ -1,12 +1,13 @@
 //! What every test file shares: guards that clean up even when a test panics, peers in other processes, and a last look for leftovers.
 //!
-//! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process.
+//! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process; [`OwnedSet`] and [`OwnedSetKey`] do
+//!   it for semaphore sets.
 //! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in a private IPC namespace if
 //!   need be.
 //! * [`Forked`] is a forked child of a peer.
 //! * [`death_of`] says which signal a few raw accesses raise.
 //! * [`skipped`] says loudly what this machine cannot show.
-//! * A binary that used any of these looks at exit for segments that its processes left behind, removes them and fails the run.
+//! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind, removes them and fails the run.
 #![allow(dead_code, unused_imports, unused_macros)] // Each test file uses a part of it.
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
@@ -17,12 +18,14 @@ pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
 mod peer;
+mod semaphores;
 
 pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
 pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
+pub(crate) use semaphores::{OwnedSet, OwnedSetKey, until};
 
 use std::io::Write;
 use sysvshm::{Key, SegmentId, SegmentOptions};

@@ -6,13 +6,19 @@
 //! | `lecture.rs` | `lecture` |
 //! | `ipcs.rs` | `ipcs`, what it shows |
 //! | `ipcs_removal.rs` | `ipcs`, what it removes |
+//! | `ipcs_sets.rs` | `ipcs --semaphores` |
+//! | `semaphore_buffer.rs` | `semaphore_buffer_producer` and `semaphore_buffer_consumer` |
+//! | `porting.rs` | the C programs of `examples/porting` and their Rust ports, in all pairings |
 
 #[path = "../common/mod.rs"]
 mod common;
 mod ipcs;
 mod ipcs_removal;
+mod ipcs_sets;
 mod lecture;
+mod porting;
 mod programs;
+mod semaphore_buffer;
 
 use common::OwnedKey;
 use std::ffi::OsStr;

@@ -1,0 +1,187 @@
+//! What semaphore operations cost beside the raw calls, nobody waiting.
+//!
+//! `cargo bench --bench semaphore [-- --passes N]`
+//!
+//! Each pass runs both contenders for a fraction of a millisecond, in alternating order, so that a slow moment of the machine hits both; ratios are formed
+//! within a pass, and the median and the quartiles of those are printed. Every call's result is checked, and after each pass the values are.
+#![allow(unsafe_code)] // The raw calls to compare with.
+
+use std::time::{Duration, Instant};
+use sysvshm::semaphore::Operation;
+use sysvshm::{Key, Semaphore, SemaphoreSet};
+
+/// Iterations of one contender in one pass: some 0.2 ms, less than the time between two disturbances of a busy machine.
+const BATCH: u32 = 200;
+const UNDO: i16 = libc::SEM_UNDO as i16;
+
+fn main() {
+    let passes = passes_from_arguments();
+    println!("median of {passes} passes of {BATCH} iterations, [quartiles]; ns per iteration");
+    let set = Removed(SemaphoreSet::create_new(Key::PRIVATE, &[1, 1]).expect("a set"));
+    let (set, id) = (&set.0, set.0.id());
+    let semaphore = set.semaphore(0);
+    compare(
+        "acquire + release",
+        passes,
+        set,
+        &mut || raw_pair(id, 0),
+        &mut || safe_pair(semaphore),
+    );
+    let undone = semaphore.with_undo();
+    compare(
+        "acquire + release, with undo",
+        passes,
+        set,
+        &mut || raw_pair(id, UNDO),
+        &mut || safe_pair(undone),
+    );
+    compare(
+        "lock + unlock",
+        passes,
+        set,
+        &mut || raw_pair(id, UNDO),
+        &mut || {
+            let guard = semaphore.lock().expect("lock");
+            guard.unlock().expect("unlock");
+        },
+    );
+    compare(
+        "both of two in one step, and back",
+        passes,
+        set,
+        &mut || {
+            raw(id, &mut [step(0, -1, 0), step(1, -1, 0)]);
+            raw(id, &mut [step(0, 1, 0), step(1, 1, 0)]);
+        },
+        &mut || {
+            set.operate(&[Operation::acquire(0, 1), Operation::acquire(1, 1)])
+                .expect("acquire");
+            set.operate(&[Operation::release(0, 1), Operation::release(1, 1)])
+                .expect("release");
+        },
+    );
+    let hour = Duration::from_secs(3600);
+    compare(
+        "acquire within an hour + release (raw: no deadline kept)",
+        passes,
+        set,
+        &mut || {
+            raw_timed(id, &mut [step(0, -1, 0)]);
+            raw(id, &mut [step(0, 1, 0)]);
+        },
+        &mut || {
+            semaphore.acquire_timeout(1, hour).expect("acquire");
+            semaphore.release(1).expect("release");
+        },
+    );
+}
+
+/// Removes the set however the run ends.
+struct Removed(SemaphoreSet);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = self.0.remove();
+    }
+}
+
+fn passes_from_arguments() -> usize {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--passes");
+    arguments.nth(1).map_or(2001, |count| {
+        count.parse().expect("--passes takes a number")
+    })
+}
+
+fn compare(
+    name: &str,
+    passes: usize,
+    set: &SemaphoreSet,
+    raw: &mut dyn FnMut(),
+    safe: &mut dyn FnMut(),
+) {
+    let mut raw_times = Vec::with_capacity(passes);
+    let mut safe_times = Vec::with_capacity(passes);
+    let mut ratios = Vec::with_capacity(passes);
+    for pass in 0..passes {
+        let (raw_time, safe_time) = if pass % 2 == 0 {
+            let raw_time = time(raw);
+            (raw_time, time(safe))
+        } else {
+            let safe_time = time(safe);
+            (time(raw), safe_time)
+        };
+        assert_eq!(set.values().expect("values"), [1, 1]);
+        raw_times.push(raw_time);
+        safe_times.push(safe_time);
+        ratios.push(safe_time / raw_time);
+    }
+    let [_, raw_median, _] = quartiles(&mut raw_times);
+    let [_, safe_median, _] = quartiles(&mut safe_times);
+    let [low, ratio, high] = quartiles(&mut ratios);
+    println!(
+        "  {name:<57} raw {raw_median:6.0}  sysvshm {safe_median:6.0}  ratio {ratio:.3} [{low:.3}, {high:.3}]"
+    );
+}
+
+/// Nanoseconds per iteration of one batch.
+fn time(work: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..BATCH {
+        work();
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH)
+}
+
+fn quartiles(values: &mut [f64]) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+}
+
+fn safe_pair(semaphore: Semaphore) {
+    semaphore.acquire(1).expect("acquire");
+    semaphore.release(1).expect("release");
+}
+
+fn raw_pair(id: i32, flags: i16) {
+    raw(id, &mut [step(0, -1, flags)]);
+    raw(id, &mut [step(0, 1, flags)]);
+}
+
+fn step(sem_num: u16, sem_op: i16, sem_flg: i16) -> libc::sembuf {
+    libc::sembuf {
+        sem_num,
+        sem_op,
+        sem_flg,
+    }
+}
+
+fn raw(id: i32, operations: &mut [libc::sembuf]) {
+    // SAFETY: as many operations as stated.
+    let done = unsafe { libc::semop(id, operations.as_mut_ptr(), operations.len()) };
+    assert_eq!(done, 0);
+}
+
+fn raw_timed(id: i32, operations: &mut [libc::sembuf]) {
+    unsafe extern "C" {
+        fn semtimedop(
+            semid: libc::c_int,
+            sops: *mut libc::sembuf,
+            nsops: libc::size_t,
+            timeout: *const libc::timespec,
+        ) -> libc::c_int;
+    }
+    let hour = libc::timespec {
+        tv_sec: 3600,
+        tv_nsec: 0,
+    };
+    // SAFETY: as many operations as stated, and a timeout that lives across the call.
+    let done = unsafe {
+        semtimedop(
+            id,
+            operations.as_mut_ptr(),
+            operations.len(),
+            &raw const hour,
+        )
+    };
+    assert_eq!(done, 0);
+}

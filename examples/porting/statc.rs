@@ -1,0 +1,117 @@
+//! `statc.c` in Rust: a client of the C server and of the Rust one alike.
+//!
+//! ```text
+//! $ cargo run --example statc -- name count     puts count records
+//! $ cargo run --example statc -- -q             stops the server
+//! ```
+
+mod layout;
+
+use layout::{
+    FREE, MAX_KINDS, MAX_NAMES, NAME_LEN, Record, STOP, Shared, USED, advance, key, position,
+    under_mutex,
+};
+use std::error::Error;
+use std::ffi::{c_int, c_long, c_short};
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::thread::sleep;
+use std::time::Duration;
+use sysvshm::memory::SharedRef;
+use sysvshm::{SegmentOptions, SemaphoreSetOptions, field};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("statc: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    // * C read argv[1] and argv[2] whether they were there or not.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+    let key = key()?;
+    // * The size is checked: a server with an older, smaller struct is refused. Without a server this says so; C went on with -1.
+    let segment = SegmentOptions::new()
+        .size_bytes(size_of::<Shared>())
+        .open(key)?;
+    let shared = segment.reference::<Shared>(0)?;
+    // The program's own flag says when all is set up, the set included, so there is nothing more to wait for.
+    while field!(shared, ready).load(Ordering::Acquire) == 0 {
+        sleep(Duration::from_millis(1));
+    }
+    let set = SemaphoreSetOptions::new().minimum_len(3).open(key)?;
+
+    let put = |client: c_int, kind: c_short, value: c_long| {
+        under_mutex(&set, FREE, USED, || {
+            let position = position(field!(shared, r#in))?;
+            let gap = Default::default();
+            field!(shared, ring[position]).set(Record {
+                client,
+                kind,
+                gap,
+                value,
+            });
+            advance(field!(shared, r#in), position);
+            Ok(())
+        })?;
+        // * One indivisible addition. C's `p->sent++` outside the mutex loses some when two clients do it at once, and a C client still does.
+        field!(shared, sent).fetch_add(1, Ordering::Relaxed);
+        Ok::<(), Box<dyn Error>>(())
+    };
+
+    match arguments[..] {
+        ["-q"] => put(0, STOP, 0),
+        [name, count] => {
+            let count: c_long = count.parse().map_err(|_| USAGE)?;
+            let me = enter(shared, name)?;
+            for i in 0..count {
+                let kind = 1 + i % (MAX_KINDS as c_long - 1);
+                put(me, kind as c_short, i)?;
+            }
+            writeln!(stdout(), "{name}: {count} records put")?;
+            Ok(())
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+const USAGE: &str = "usage: statc name count, or statc -q";
+
+/// Enters a name into the table; its index.
+///
+/// `namelock` is a lock made of an `int`. C looks, then sets: two clients may both look before either sets. Rust does both in one step, so two Rust
+/// clients exclude each other, and a Rust and a C client as well as two C clients did. That is all one side can do; the last C client's port closes
+/// the gap, or a fourth semaphore.
+fn enter(shared: SharedRef<'_, Shared>, name: &str) -> Result<c_int, Box<dyn Error>> {
+    // * strcpy wrote as much as there was. The NUL behind the name needs room too.
+    let mut padded = [0; NAME_LEN];
+    match padded[..NAME_LEN - 1].get_mut(..name.len()) {
+        Some(room) => room.copy_from_slice(name.as_bytes()),
+        None => return Err(format!("a name has up to {} bytes", NAME_LEN - 1).into()),
+    }
+    let lock = field!(shared, namelock);
+    while lock
+        .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+        .is_err()
+    {
+        sleep(Duration::from_millis(1));
+    }
+    let me = field!(shared, nnames).get();
+    let index = usize::try_from(me).ok().filter(|&index| index < MAX_NAMES);
+    if let Some(index) = index {
+        field!(shared, names[index]).set(padded);
+        field!(shared, nnames).set(me + 1);
+    }
+    lock.store(0, Ordering::Release);
+    // * C wrote the ninth name over the counters.
+    index
+        .map(|_| me)
+        .ok_or_else(|| "the table of names is full".into())
+}
