@@ -9,7 +9,7 @@ mod common;
 use common::{Forked, OwnedKey, peer, root_or_skip, set_sysctl, sysctl};
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use sysvshm::{ErrorKind, Key, Segment, SegmentId, SegmentOptions, system};
+use sysvshm::{ErrorKind, Key, Removal, Segment, SegmentId, SegmentOptions, system};
 
 fn unattached(key: Key) -> SegmentId {
     SegmentOptions::new()
@@ -183,6 +183,56 @@ fn an_attach_survives_leaving_the_namespace_though_its_identifier_does_not() {
         .read_exact_at(0, &mut bytes)
         .unwrap();
     assert_eq!(&bytes, b"before and after");
+}
+
+/// Hides `/proc` from the calling thread, as a chroot does from a process.
+#[allow(clippy::multiple_unsafe_ops_per_block)] // Three calls, one reason.
+fn lose_proc() {
+    // SAFETY: plain numbers and C strings; only the mounts of the calling thread change.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(
+                std::ptr::null(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ) == 0
+            && libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) == 0
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
+    assert!(!std::path::Path::new("/proc/thread-self").exists());
+}
+
+#[test]
+fn without_proc_removal_on_drop_tells_twins_of_two_namespaces_apart() {
+    let peer = peer!(|_| {
+        lose_proc();
+        let make = |removal| {
+            let mut options = SegmentOptions::new();
+            options.size_bytes(100).removal(removal);
+            options.create_new(Key::PRIVATE).unwrap()
+        };
+        drop(make(Removal::OnDrop));
+        assert_eq!(
+            system::usage().unwrap().segments,
+            0,
+            "removed where it was made"
+        );
+        // Identifier, creator and size agree; the time of creation does unless a second ended in between, so more than once.
+        for _ in 0..3 {
+            leave_namespace();
+            let ours = make(Removal::OnDrop);
+            leave_namespace();
+            let twin = make(Removal::Never);
+            assert_eq!(ours.id(), twin.id());
+            drop(ours);
+            assert!(!twin.status().unwrap().is_marked_for_removal());
+        }
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
 }
 
 #[test]

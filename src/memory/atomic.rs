@@ -36,7 +36,8 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     ///
     /// # Panics
     ///
-    /// If `order` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `order` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -81,7 +82,8 @@ macro_rules! read_modify_write {
             ///
             /// # Panics
             ///
-            /// If the integer is a misaligned member of a packed struct.
+            /// If the address is no multiple of the integer's size, which happens in packed structs and, for
+            /// 64-bit integers, on 32-bit x86.
             ///
             /// # Examples
             ///
@@ -163,7 +165,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `order` is `Acquire` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `order` is `Acquire` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -195,7 +198,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `failure` is `Release` or `AcqRel`. If the integer is a misaligned member of a packed struct.
+    /// If `failure` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
+    /// 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///

@@ -32,7 +32,7 @@ pub enum LayoutError {
         available: usize,
     },
     /// More elements than the segment holds, by the size the kernel reports.
-    #[error("{elements} elements of {element_bytes} bytes do not fit into a segment of {available} bytes, which holds {}", available / element_bytes)]
+    #[error("{elements} elements of {element_bytes} bytes do not fit into a segment of {available} bytes, which holds {}", available.checked_div(*element_bytes).unwrap_or(0))]
     TooManyElements {
         /// How many were asked for.
         elements: usize,
@@ -109,5 +109,21 @@ impl From<ArrayError> for std::io::Error {
             ArrayError::Kernel(error) => error.into(),
             ArrayError::Layout(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_values_can_be_written() {
+        // The fields are public, so anybody can make one.
+        let error = LayoutError::TooManyElements {
+            elements: 1,
+            element_bytes: 0,
+            available: 20,
+        };
+        assert!(error.to_string().ends_with("holds 0"));
     }
 }

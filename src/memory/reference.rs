@@ -15,7 +15,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// copies one in, and [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
 ///
 /// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed
-/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic.
+/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic (as on
+/// 32-bit x86 for a 64-bit integer, whose type divides by 4, at an address that 8 does not).
 ///
 /// ```
 /// use sysvshm::bytemuck::AnyBitPattern;
@@ -216,6 +217,12 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     #[track_caller]
     #[must_use]
     pub fn project<F: Viewable>(self, member: impl FnOnce(&T) -> *const F) -> SharedRef<'a, F, A> {
+        const {
+            assert!(
+                size_of::<F>() != 0,
+                "a member without bytes has nothing to share"
+            );
+        }
         let offset = offset_of_member(member);
         let inside = offset
             .checked_add(size_of::<F>())
@@ -420,6 +427,8 @@ impl<A: Access> Segment<A> {
 ///
 /// If an index is out of range, or the path leaves the struct by a `Deref` of a user's type.
 ///
+/// A member without bytes, such as an array of length 0, does not compile.
+///
 /// # Examples
 ///
 /// ```
@@ -453,6 +462,28 @@ impl<A: Access> Segment<A> {
 /// }
 /// assert_eq!(field!(shared, ring[7].value).get(), 7);
 /// # Ok::<(), sysvshm::Error>(())
+/// ```
+///
+/// What follows a C struct, in its "flexible array member", is reached by its offset with
+/// [`Segment::slice`](crate::Segment::slice), not through the member:
+///
+/// ```compile_fail,E0080
+/// use sysvshm::bytemuck::{Pod, Zeroable};
+/// use sysvshm::{Key, SegmentOptions, field};
+///
+/// // struct message { long type; char text[]; };
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
+/// #[repr(C)]
+/// struct Message {
+///     r#type: i64,
+///     text: [u8; 0],
+/// }
+///
+/// let segment = SegmentOptions::new().size_bytes(64).create_new(Key::PRIVATE).unwrap();
+/// segment.mark_for_removal().unwrap();
+/// let message = segment.reference::<Message>(0).unwrap();
+/// field!(message, text);
 /// ```
 #[macro_export]
 macro_rules! field {

@@ -87,18 +87,23 @@ fn map<A: Access>(
     // its length.
     let status = id.status_regardless()?;
     segment.len_bytes = status.size_bytes();
-    if isize::try_from(segment.len_bytes).is_err() {
-        // Possible on 32-bit machines only; pointer arithmetic in Rust ends at isize::MAX.
-        return Err(Error::refused(
-            shmat_call(id, address, flags),
-            ErrorKind::Unsupported,
-            Hint::Text("a view of more than half the address space cannot be offered"),
-        ));
-    }
+    check_addressable(segment.len_bytes, shmat_call(id, address, flags))?;
     if options.transparent_huge_pages && options.address.is_none() {
         segment = align(segment, flags)?;
     }
     Ok((segment, status))
+}
+
+/// Refuses what is possible on 32-bit machines only: pointer arithmetic in Rust ends at `isize::MAX`.
+pub(super) fn check_addressable(len_bytes: usize, call: Call) -> Result<(), Error> {
+    if isize::try_from(len_bytes).is_ok() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        call,
+        ErrorKind::Unsupported,
+        Hint::Text("a view of more than half the address space cannot be offered"),
+    ))
 }
 
 /// Attaches once more where transparent huge pages can be mapped, and gives the first attach up.
@@ -186,5 +191,19 @@ fn shmat_call(id: SegmentId, address: usize, flags: i32) -> Call {
         id: id.as_raw(),
         address,
         flags,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_beyond_pointer_arithmetic_is_refused() {
+        // No machine that runs this has such a segment, except a 32-bit one.
+        let call = || shmat_call(SegmentId::from_raw(0), 0, 0);
+        assert!(check_addressable(isize::MAX as usize, call()).is_ok());
+        let error = check_addressable(isize::MAX as usize + 1, call()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

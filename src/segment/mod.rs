@@ -247,6 +247,9 @@ impl<A: Access> Segment<A> {
 
     /// Marks the segment for removal: it goes when the last process has detached. See [`SegmentId::mark_for_removal`].
     ///
+    /// By identifier, which after `setns(2)` or `unshare(2)` of the calling thread names another IPC namespace's
+    /// segment, or none. Only removal on drop looks first.
+    ///
     /// **C call:** `shmctl(id, IPC_RMID)`.
     ///
     /// # Errors
@@ -339,11 +342,11 @@ impl<A: Access> Segment<A> {
 
     /// Detaches the segment and says what went wrong, which dropping does not.
     ///
-    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone
-    /// either way.
+    /// With [`Removal::OnDrop`] the segment is marked for removal, as it would be on drop. The value is gone either way.
     ///
     /// **C calls:** `shmdt(address)`; with `OnDrop`, before it, `shmctl(id, IPC_STAT)`, a look at
-    /// `/proc/thread-self/ns/ipc` (Linux) and `shmctl(id, IPC_RMID)`.
+    /// `/proc/thread-self/ns/ipc` (Linux) and `shmctl(id, IPC_RMID)`. Where `/proc` is missing, a second
+    /// `shmctl(id, IPC_STAT)` and the `IPC_RMID` follow the `shmdt`.
     ///
     /// # Errors
     ///
@@ -407,7 +410,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`]. The segment is then still attached, and still the caller's to detach.
+    /// Those of [`SegmentId::status`], and [`Unsupported`](ErrorKind::Unsupported) for more than half of a 32-bit
+    /// address space. The segment is then still attached, and still the caller's to detach.
     ///
     /// # Safety
     ///
@@ -436,6 +440,12 @@ impl<A: Access> Segment<A> {
     #[allow(unsafe_code)]
     pub unsafe fn from_raw(id: SegmentId, address: NonNull<u8>) -> Result<Self, Error> {
         let status = id.status_regardless()?;
+        let call = Call::Shmat {
+            id: id.as_raw(),
+            address: address.addr().get(),
+            flags: 0,
+        };
+        attach::check_addressable(status.size_bytes(), call)?;
         Ok(Self {
             id,
             base: address,
@@ -522,17 +532,20 @@ impl<A: Access> Segment<A> {
 
     /// What both `detach` and `Drop` do. Must run once.
     fn close(&self) -> Result<(), Error> {
-        // While it is attached, the id cannot have been given to another segment of the same namespace.
-        let removed = match &self.remove_on_drop {
-            Some((fingerprint, epoch)) if epoch.is_current() => fingerprint.remove(self.id),
-            _ => Ok(()),
+        let detach = || {
+            let address = self.base.as_ptr();
+            #[allow(unsafe_code)]
+            // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none
+            // is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
+            unsafe { shm::shmdt(address.cast()) }.map_err(|errno| {
+                let address = address.addr();
+                Error::from_call(Call::Shmdt { address }, errno)
+            })
         };
-        #[allow(unsafe_code)]
-        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none
-        // is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
-        let detached = unsafe { shm::shmdt(self.base.as_ptr().cast()) };
-        let address = self.base.as_ptr().addr();
-        removed.and(detached.map_err(|errno| Error::from_call(Call::Shmdt { address }, errno)))
+        match &self.remove_on_drop {
+            Some((fingerprint, epoch)) if epoch.is_current() => fingerprint.remove(self.id, detach),
+            _ => detach(),
+        }
     }
 }
 

@@ -162,7 +162,9 @@ impl SegmentOptions {
     /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what
     /// nearly everybody wants.
     ///
-    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced.
+    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced. But free is also what
+    /// the main thread's stack has not reached yet: attached there, a segment ends the stack's growth, and the process
+    /// dies of SIGSEGV where it would have grown.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -249,11 +251,12 @@ impl SegmentOptions {
     /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve)
     /// says otherwise.
     ///
-    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb
-    /// limit is lower refuses pages when they are touched, set aside or not (the kernel's
-    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which [`prefault`](Self::prefault) turns into an error
-    /// beforehand; and a process that may write the segment can free its pages (`MADV_REMOVE`, madvise(2)) and use
-    /// them up. Share huge pages with those you trust.
+    /// With three exceptions that nothing here can rule out, and that end in SIGBUS. A control group whose hugetlb limit
+    /// is lower refuses pages when they are touched, set aside or not (the kernel's
+    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`). Pages are set aside anywhere in the machine, although a cpuset
+    /// or a memory policy may let the toucher have only those of some nodes (`Documentation/mm/hugetlbfs_reserv.rst`).
+    /// [`prefault`](Self::prefault) turns both into an error beforehand. And a process that may write the segment can
+    /// free its pages (`MADV_REMOVE`, madvise(2)) and use them up. Share huge pages with those you trust.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};

@@ -32,28 +32,64 @@ impl Fingerprint {
         }
     }
 
-    /// Whether `self`, taken when the segment was attached, and `now` are about the same segment.
-    fn still(&self, now: &Self) -> bool {
-        let same_place = match (self.namespace, now.namespace) {
+    /// Whether `self`, taken when the segment was attached, and `now` are about the same segment; `None` if only a detach can tell.
+    fn still(&self, now: &Self) -> Option<bool> {
+        if self.creator != now.creator || self.size_bytes != now.size_bytes {
+            return Some(false);
+        }
+        match (self.namespace, now.namespace) {
             // Within one namespace an attached id cannot change hands; a legitimate IPC_SET moves the change time.
-            (Some(then), Some(now)) => then == now,
+            (Some(then), Some(now)) => Some(then == now),
             // Blind: insist on the time of the last change too, and rather leak than remove somebody else's.
-            _ => self.change_time == now.change_time,
-        };
-        same_place && self.creator == now.creator && self.size_bytes == now.size_bytes
+            _ if self.change_time != now.change_time => Some(false),
+            // Only Linux has namespaces to be lost in.
+            _ => (!cfg!(target_os = "linux")).then_some(true),
+        }
     }
 
-    /// Marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now, is no error.
-    pub(super) fn remove(&self, id: SegmentId) -> Result<(), Error> {
-        let gone = |error: &Error| error.kind() == ErrorKind::NoSuchSegment;
-        match id.status_regardless() {
-            Ok(status) if self.still(&Self::new(&status)) => match id.mark_for_removal() {
-                Err(error) if !gone(&error) => Err(error),
-                _ => Ok(()),
+    /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now, is no error.
+    pub(super) fn remove(
+        &self,
+        id: SegmentId,
+        detach: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match look(id) {
+            Ok(Some(status)) => match self.still(&Self::new(&status)) {
+                Some(true) => mark(id).and(detach()),
+                Some(false) => detach(),
+                None => {
+                    detach()?;
+                    // A process may make two segments of one size in two namespaces within a second, with one identifier. What
+                    // was just detached from counts an attach less; if others attached meanwhile that cannot be seen, and it stays.
+                    match look(id)? {
+                        Some(now) if now.attached() < status.attached() => mark(id),
+                        _ => Ok(()),
+                    }
+                }
             },
-            Err(error) if !gone(&error) => Err(error),
-            _ => Ok(()),
+            Ok(None) => detach(),
+            Err(error) => {
+                let _ = detach();
+                Err(error)
+            }
         }
+    }
+}
+
+/// The status, or `None` if there is no such segment.
+fn look(id: SegmentId) -> Result<Option<Status>, Error> {
+    match id.status_regardless() {
+        Ok(status) => Ok(Some(status)),
+        Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Marks for removal what may be gone already.
+fn mark(id: SegmentId) -> Result<(), Error> {
+    match id.mark_for_removal() {
+        Err(error) if error.kind() != ErrorKind::NoSuchSegment => Err(error),
+        _ => Ok(()),
     }
 }
 

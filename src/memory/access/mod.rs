@@ -26,11 +26,22 @@ mod primitive;
 #[cfg(test)]
 mod tests;
 
-#[cfg(all(target_arch = "x86_64", not(miri), not(sysvshm_portable)))]
+// Not for x32, which is x86-64 with 32-bit pointers: the upper half of a register that holds one is undefined in assembly.
+#[cfg(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(miri),
+    not(sysvshm_portable)
+))]
 #[path = "x86_64/mod.rs"]
 mod target;
 
-#[cfg(not(all(target_arch = "x86_64", not(miri), not(sysvshm_portable))))]
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(miri),
+    not(sysvshm_portable)
+)))]
 #[path = "portable.rs"]
 mod target;
 
