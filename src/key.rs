@@ -222,6 +222,8 @@ impl FromStr for Key {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            // The numbers' own parser takes a sign; `0x-5` is no way to write one.
+            Some(signed) if signed.starts_with(['+', '-']) => "0x".parse().map(Self),
             Some(hex) => u32::from_str_radix(hex, 16)
                 .map(|bits| Self(bits as i32 as RawKey))
                 // Wider keys, where there are any: parsing as key_t fails on systems that have none.
@@ -239,6 +241,18 @@ mod tests {
     fn ftok_keeps_the_bits_that_c_keeps() {
         assert_eq!(ftok_value(0xabcd, 0x1234_5678, 42), 0x2acd_5678);
         assert_eq!(ftok_value(0, 0, 0), 0);
+    }
+
+    #[test]
+    fn no_sign_follows_the_prefix() {
+        for text in ["0x-5", "0x+5", "0X-5", "0x", "0xg", "0x100000000", ""] {
+            // Keys of 64 bits take nine digits.
+            if text.len() < 11 || size_of::<RawKey>() == 4 {
+                assert!(text.parse::<Key>().is_err(), "{text}");
+            }
+        }
+        assert_eq!("-5".parse(), Ok(Key(-5)));
+        assert_eq!("0xfffffffb".parse(), Ok(Key(-5)));
     }
 
     #[test]

@@ -306,9 +306,9 @@ fn a_fresh_segment_is_described_as_it_was_asked_for() {
         (euid(), egid())
     );
     assert_eq!(status.creator_pid(), Some(std::process::id()));
-    assert_eq!(status.creator(), ProcessState::Alive);
+    assert_eq!(status.creator_state(), ProcessState::Alive);
     assert_eq!((status.last_pid(), status.attached()), (None, 0));
-    assert_eq!(status.last(), ProcessState::Unknown);
+    assert_eq!(status.last_state(), ProcessState::Unknown);
     assert_eq!((status.attach_time(), status.detach_time()), (None, None));
     let changed = status.change_time().unwrap();
     assert!(before <= changed && changed <= after);

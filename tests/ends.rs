@@ -99,7 +99,7 @@ fn what_is_left_after_each_end_is_what_the_guide_says() {
             // Left behind: nobody attached, creator dead. Recognisable, and replaceable by who asks for it.
             let status = id.status().unwrap();
             assert_eq!(
-                (status.attached(), status.creator()),
+                (status.attached(), status.creator_state()),
                 (0, ProcessState::Dead)
             );
             let mut options = SegmentOptions::new();

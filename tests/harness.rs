@@ -38,7 +38,7 @@ fn a_segment_left_behind_fails_the_run_and_is_removed() {
     // Its number may be another test's by now, but not that of one made by that process.
     let left = system::segments().unwrap().into_iter();
     let mut left = left.filter(|entry| entry.status.id() == SegmentId::from_raw(id));
-    assert!(left.all(|entry| entry.status.creator() == ProcessState::Alive));
+    assert!(left.all(|entry| entry.status.creator_state() == ProcessState::Alive));
 
     let output = copy_of_this_binary(test).output().unwrap();
     assert!(output.status.success());

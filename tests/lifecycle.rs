@@ -247,7 +247,10 @@ fn a_segment_that_nobody_marks_outlives_all_its_processes() {
     creator.arg(key.key()).run();
     let segment = SegmentOptions::new().open(key.key()).unwrap();
     assert_eq!(&read(&segment, 0), b"still here");
-    assert_eq!(segment.status().unwrap().creator(), ProcessState::Dead);
+    assert_eq!(
+        segment.status().unwrap().creator_state(),
+        ProcessState::Dead
+    );
 }
 
 #[test]

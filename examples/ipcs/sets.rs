@@ -67,7 +67,7 @@ impl UsersOfSet {
         for index in 0..set.len() {
             let semaphore = set.semaphore(index);
             users.last_pids.push(semaphore.last_pid()?);
-            users.last = match (semaphore.last()?, users.last) {
+            users.last = match (semaphore.last_state()?, users.last) {
                 (ProcessState::Alive, _) | (_, ProcessState::Alive) => ProcessState::Alive,
                 (ProcessState::Dead, ProcessState::Dead) => ProcessState::Dead,
                 _ => ProcessState::Unknown,

@@ -4,7 +4,7 @@ use sysvshm::{ErrorKind, ProcessState, Status, system};
 
 /// Whether the creator is known to be dead and nobody is attached. Doubt counts as life.
 pub(crate) fn is_stale(status: &Status) -> bool {
-    status.attached() == 0 && status.creator() == ProcessState::Dead
+    status.attached() == 0 && status.creator_state() == ProcessState::Dead
 }
 
 /// Marks the segment for removal if nothing has happened to it since `seen` was taken. Says whether it did.

@@ -20,8 +20,8 @@ pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
     ))?;
     Ok(shell::addition(format_args!(
         "        created by {}, last attached or detached by {}",
-        process(status.creator_pid(), status.creator()),
-        process(status.last_pid(), status.last()),
+        process(status.creator_pid(), status.creator_state()),
+        process(status.last_pid(), status.last_state()),
     ))?)
 }
 

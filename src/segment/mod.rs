@@ -42,7 +42,9 @@
 //! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes
 //!   when](crate::guide::lifecycle).
 
+mod access;
 mod attach;
+mod bytes;
 mod id;
 mod open;
 mod options;
@@ -50,89 +52,20 @@ mod pages;
 mod reclaim;
 mod status;
 
+pub use access::{Access, ReadOnly, ReadWrite};
 pub use id::SegmentId;
 pub use options::{Removal, SegmentOptions};
 pub use pages::HugePages;
 pub use status::{ProcessState, Status};
 
-use crate::error::{self, Call, Error, ErrorKind, Hint};
+use crate::error::{Call, Error};
 use crate::fork::Epoch;
-use crate::memory::access;
 use crate::sys::shm;
 use reclaim::Fingerprint;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-
-/// What an attached segment may be used for: [`ReadWrite`] or [`ReadOnly`]. Sealed.
-///
-/// ```
-/// use sysvshm::segment::Access;
-/// use sysvshm::{Key, Segment, SegmentOptions};
-///
-/// fn first_byte<A: Access>(segment: &Segment<A>) -> Result<u8, sysvshm::Error> {
-///     let mut byte = [0];
-///     segment.read_exact_at(0, &mut byte)?;
-///     Ok(byte[0])
-/// }
-///
-/// let writer = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
-/// let reader = writer.id().attach_read_only()?;
-/// writer.mark_for_removal()?;
-/// writer.write_at(0, b"x")?;
-/// assert_eq!((first_byte(&writer)?, first_byte(&reader)?), (b'x', b'x'));
-/// # Ok::<(), sysvshm::Error>(())
-/// ```
-pub trait Access: sealed::Sealed + Send + Sync + 'static {
-    /// Whether the kernel lets this process only read.
-    const READ_ONLY: bool;
-}
-
-/// An [`Access`] that lets this process write. Sealed.
-pub trait Writable: Access {}
-
-/// Reading and writing: what `shmat` gives without flags.
-///
-/// ```
-/// use sysvshm::{Key, ReadWrite, Segment, SegmentOptions};
-///
-/// let segment: Segment<ReadWrite> = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?; // a plain `Segment`
-/// segment.mark_for_removal()?;
-/// segment.write_at(0, b"x")?;
-/// # Ok::<(), sysvshm::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub enum ReadWrite {}
-
-/// Reading alone: `SHM_RDONLY`. Writing does not compile, so it cannot raise SIGSEGV.
-///
-/// ```
-/// use sysvshm::{Key, ReadOnly, Segment, SegmentOptions};
-///
-/// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
-/// let reader: Segment<ReadOnly> = segment.id().attach_read_only()?;
-/// segment.mark_for_removal()?;
-/// assert_eq!(reader.read_at(0, &mut [1; 8])?, 1);
-/// # Ok::<(), sysvshm::Error>(())
-/// ```
-#[doc(alias = "SHM_RDONLY")]
-#[derive(Debug, Clone, Copy)]
-pub enum ReadOnly {}
-
-impl Access for ReadWrite {
-    const READ_ONLY: bool = false;
-}
-impl Writable for ReadWrite {}
-impl Access for ReadOnly {
-    const READ_ONLY: bool = true;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::ReadWrite {}
-    impl Sealed for super::ReadOnly {}
-}
 
 /// An attached segment. Detaches when dropped; removes only if asked to.
 ///
@@ -268,76 +201,6 @@ impl<A: Access> Segment<A> {
     #[doc(alias("IPC_RMID", "shmctl"))]
     pub fn mark_for_removal(&self) -> Result<(), Error> {
         self.id.mark_for_removal()
-    }
-
-    /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the
-    /// segment ends.
-    ///
-    /// Bytes that another process changes meanwhile may come out old, new or mixed. **C call:** none.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfBounds`](ErrorKind::OutOfBounds) if `offset` is not inside the segment. Nothing was copied.
-    ///
-    /// ```
-    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
-    ///
-    /// let segment = SegmentOptions::new().size_bytes(10).create_new(Key::PRIVATE)?;
-    /// segment.mark_for_removal()?;
-    /// let mut buffer = [1; 8];
-    /// assert_eq!(segment.read_at(6, &mut buffer)?, 4);
-    /// assert_eq!(buffer, [0, 0, 0, 0, 1, 1, 1, 1]);
-    /// assert_eq!(segment.read_at(10, &mut buffer).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias("shmread", "memcpy"))]
-    pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<usize, Error> {
-        if offset >= self.len_bytes {
-            return Err(self.out_of_bounds(error::Access::Read, offset, buffer.len()));
-        }
-        let len = buffer.len().min(self.len_bytes - offset);
-        #[allow(unsafe_code)]
-        // SAFETY: `offset` lies inside the segment (checked above), which stays attached while `self` lives.
-        let source = unsafe { self.base.as_ptr().add(offset) };
-        #[allow(unsafe_code)]
-        // SAFETY: `source` has `len` bytes of attached memory left and `buffer` has `len` bytes of its own.
-        unsafe {
-            access::copy_out(source, buffer.as_mut_ptr(), len);
-        }
-        Ok(len)
-    }
-
-    /// Copies exactly as many bytes out as the buffer holds.
-    ///
-    /// **C call:** none.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfBounds`](ErrorKind::OutOfBounds) if the segment has not that many from `offset` on. Nothing was copied.
-    ///
-    /// ```
-    /// # use sysvshm::{Key, SegmentOptions};
-    /// let segment = SegmentOptions::new().size_bytes(10).create_new(Key::PRIVATE)?;
-    /// segment.mark_for_removal()?;
-    /// segment.write_at(0, &42_u32.to_ne_bytes())?;
-    /// let mut number = [0; 4];
-    /// segment.read_exact_at(0, &mut number)?;
-    /// assert_eq!(u32::from_ne_bytes(number), 42);
-    /// assert!(segment.read_exact_at(7, &mut number).is_err());
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    pub fn read_exact_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Error> {
-        let fits = self
-            .len_bytes
-            .checked_sub(offset)
-            .is_some_and(|left| buffer.len() <= left);
-        if !fits {
-            return Err(self.out_of_bounds(error::Access::Read, offset, buffer.len()));
-        }
-        if !buffer.is_empty() {
-            self.read_at(offset, buffer)?;
-        }
-        Ok(())
     }
 
     /// Detaches the segment and says what went wrong, which dropping does not.
@@ -518,18 +381,6 @@ impl<A: Access> Segment<A> {
         self.base
     }
 
-    fn out_of_bounds(&self, access: error::Access, offset: usize, len: usize) -> Error {
-        let call = Call::Copy {
-            access,
-            offset,
-            len,
-        };
-        let hint = Hint::Bounds {
-            segment_bytes: self.len_bytes,
-        };
-        Error::refused(call, ErrorKind::OutOfBounds, hint)
-    }
-
     /// What both `detach` and `Drop` do. Must run once.
     fn close(&self) -> Result<(), Error> {
         let detach = || {
@@ -570,45 +421,6 @@ impl Segment<ReadWrite> {
     #[doc(alias = "shmat")]
     pub fn as_ptr(&self) -> *mut u8 {
         self.base.as_ptr()
-    }
-
-    /// Copies bytes in, starting `offset` bytes into the segment: all of them or, if they do not fit, none.
-    ///
-    /// Another process that reads meanwhile may see old, new or mixed bytes. **C call:** none.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfBounds`](ErrorKind::OutOfBounds): they do not fit. Nothing was copied.
-    ///
-    /// ```
-    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
-    /// let segment = SegmentOptions::new().size_bytes(10).create_new(Key::PRIVATE)?;
-    /// segment.mark_for_removal()?;
-    /// segment.write_at(5, b"world")?;
-    /// assert_eq!(segment.write_at(6, b"world").unwrap_err().kind(), ErrorKind::OutOfBounds);
-    /// let mut all = [0; 10];
-    /// segment.read_exact_at(0, &mut all)?;
-    /// assert_eq!(&all, b"\0\0\0\0\0world");
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias("shmwrite", "memcpy"))]
-    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let fits = self
-            .len_bytes
-            .checked_sub(offset)
-            .is_some_and(|left| bytes.len() <= left);
-        if !fits {
-            return Err(self.out_of_bounds(error::Access::Write, offset, bytes.len()));
-        }
-        #[allow(unsafe_code)]
-        // SAFETY: `offset` is at most the length of the segment, which stays attached while `self` lives.
-        let target = unsafe { self.base.as_ptr().add(offset) };
-        #[allow(unsafe_code)]
-        // SAFETY: `target` has room for all of `bytes`, and the type says that it was attached for writing.
-        unsafe {
-            access::copy_in(target, bytes.as_ptr(), bytes.len());
-        }
-        Ok(())
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
 /// `meanwhile` stands for whatever other processes do between the two looks.
 fn remove_if_still_stale(id: SegmentId, meanwhile: impl FnOnce()) -> Result<bool, Error> {
     let is_stale =
-        |status: &Status| status.attached() == 0 && status.creator() == ProcessState::Dead;
+        |status: &Status| status.attached() == 0 && status.creator_state() == ProcessState::Dead;
     let Ok(first) = id.status() else {
         // Not to be looked at, or gone: the next step of the caller will say which.
         return Ok(false);

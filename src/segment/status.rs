@@ -35,15 +35,15 @@ use std::time::{Duration, SystemTime};
 /// let status = id.status()?;
 /// assert_eq!((status.id(), status.key()), (id, key));
 /// assert_eq!((status.owner_uid(), status.owner_gid()), (status.creator_uid(), status.creator_gid()));
-/// assert_eq!(status.creator(), ProcessState::Alive);
-/// assert_eq!((status.last_pid(), status.last()), (None, ProcessState::Unknown));
+/// assert_eq!(status.creator_state(), ProcessState::Alive);
+/// assert_eq!((status.last_pid(), status.last_state()), (None, ProcessState::Unknown));
 /// assert_eq!((status.attach_time(), status.detach_time()), (None, None));
 /// assert!(status.change_time().is_some());
 /// assert!(!status.is_marked_for_removal() && !status.is_locked_in_memory());
 ///
 /// drop(id.attach()?);
 /// let status = id.status()?;
-/// assert_eq!((status.last_pid(), status.last()), (Some(std::process::id()), ProcessState::Alive));
+/// assert_eq!((status.last_pid(), status.last_state()), (Some(std::process::id()), ProcessState::Alive));
 /// assert!(status.attach_time().is_some() && status.detach_time() >= status.attach_time());
 /// id.mark_for_removal()?;
 /// # Ok::<(), sysvshm::Error>(())
@@ -173,7 +173,7 @@ impl Status {
     ///
     /// **C call:** `kill(pid, 0)`.
     #[must_use]
-    pub fn creator(&self) -> ProcessState {
+    pub fn creator_state(&self) -> ProcessState {
         ProcessState::of(self.creator_pid)
     }
 
@@ -181,7 +181,7 @@ impl Status {
     ///
     /// **C call:** `kill(pid, 0)`.
     #[must_use]
-    pub fn last(&self) -> ProcessState {
+    pub fn last_state(&self) -> ProcessState {
         ProcessState::of(self.last_pid)
     }
 
@@ -238,8 +238,8 @@ fn time(seconds: i64) -> Option<SystemTime> {
 ///
 /// let id = SegmentOptions::new().size_bytes(1).create_unattached(Key::PRIVATE)?;
 /// let status = id.status()?;
-/// assert_eq!(status.creator(), ProcessState::Alive); // this process
-/// assert_eq!(status.last(), ProcessState::Unknown); // nobody has attached it yet
+/// assert_eq!(status.creator_state(), ProcessState::Alive); // this process
+/// assert_eq!(status.last_state(), ProcessState::Unknown); // nobody has attached it yet
 /// id.mark_for_removal()?;
 /// # Ok::<(), sysvshm::Error>(())
 /// ```

@@ -475,12 +475,12 @@ impl Semaphore {
     /// ```
     /// # use sysvshm::{Key, ProcessState, SemaphoreSet};
     /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
-    /// assert_eq!(set.semaphore(0).last()?, ProcessState::Alive); // this one
+    /// assert_eq!(set.semaphore(0).last_state()?, ProcessState::Alive); // this one
     /// set.remove()?;
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[doc(alias("semctl", "GETPID"))]
-    pub fn last(self) -> Result<ProcessState, Error> {
+    pub fn last_state(self) -> Result<ProcessState, Error> {
         let pid = self.ask(Question::LastPid, SemctlCommand::LastPid)?;
         Ok(ProcessState::of(pid))
     }

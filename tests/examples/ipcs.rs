@@ -47,7 +47,7 @@ pub(crate) fn orphan() -> (Place, SegmentId, u32) {
     let status = id.status().unwrap();
     // Evidence that what follows is about a stale segment.
     assert_eq!(
-        (status.creator(), status.attached()),
+        (status.creator_state(), status.attached()),
         (ProcessState::Dead, 0)
     );
     (place, id, pid)

@@ -119,7 +119,7 @@ fn meet(producer: &Program, consumer: &Program) {
             assert_eq!(rest, format!("{NUMBERS}\n"));
         }
         assert_eq!((after.id(), after.attached()), (before.id(), 1));
-        assert_eq!(after.creator(), ProcessState::Alive);
+        assert_eq!(after.creator_state(), ProcessState::Alive);
         assert!(!after.is_marked_for_removal());
         // Both consumers attached and are gone.
         assert_ne!(after.last_pid(), Some(producing.pid()));
