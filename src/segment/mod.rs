@@ -213,7 +213,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`NotAttached`](ErrorKind::NotAttached) (`EINVAL`): other code has unmapped it. Those of
+    /// [`NotAttached`](crate::ErrorKind::NotAttached) (`EINVAL`): other code has unmapped it. Those of
     /// [`mark_for_removal`](Self::mark_for_removal), except that a segment that is gone already is none.
     ///
     /// ```
@@ -273,7 +273,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`], and [`Unsupported`](ErrorKind::Unsupported) for more than half of a 32-bit
+    /// Those of [`SegmentId::status`], and [`Unsupported`](crate::ErrorKind::Unsupported) for more than half of a 32-bit
     /// address space. The segment is then still attached, and still the caller's to detach.
     ///
     /// # Safety
@@ -328,8 +328,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had.
-    /// [`Unsupported`](ErrorKind::Unsupported): an older kernel, or another system.
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): an older kernel, or another system.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -356,8 +356,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): the system has them switched off for shared
-    /// memory. `madvise` would succeed and do nothing. [`Unsupported`](ErrorKind::Unsupported): a kernel without
+    /// [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable): the system has them switched off for shared
+    /// memory. `madvise` would succeed and do nothing. [`Unsupported`](crate::ErrorKind::Unsupported): a kernel without
     /// them, or another system.
     ///
     /// ```
