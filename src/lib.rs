@@ -1,5 +1,6 @@
 //! System V shared memory for Rust.
 
+pub mod bounded_buffer;
 pub mod error;
 mod flags;
 mod fork;

@@ -1,0 +1,2 @@
+//! The producer/consumer problem.
+pub mod lecture;
