@@ -60,6 +60,36 @@ impl Epoch {
     }
 }
 
+/// An [`Epoch`] and the page it was read from: for checks on paths that a function call would slow down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here {
+    page: &'static AtomicU64,
+    epoch: u64,
+}
+
+/// What [`Here`] looks at where no page can be wiped: never equal to an epoch, so that every check takes the slow way.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
+
+impl Here {
+    /// The running process; fails as [`Epoch::current`].
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let Epoch(epoch) = Epoch::current()?;
+        let page = PAGE.get().copied().flatten().unwrap_or(&NO_PAGE);
+        Ok(Self { page, epoch })
+    }
+
+    /// Whether the running process is the one that made this. One load, where the system can wipe a page.
+    #[inline(always)]
+    pub(crate) fn is_current(self) -> bool {
+        self.page.load(Ordering::Relaxed) == self.epoch || self.is_current_slow()
+    }
+
+    #[cold]
+    fn is_current_slow(self) -> bool {
+        Epoch(self.epoch).is_current()
+    }
+}
+
 fn map_page() -> Result<Option<&'static AtomicU64>, Errno> {
     let Some(advice) = os::MADV_WIPEONFORK else {
         return Ok(None);
@@ -90,5 +120,6 @@ mod tests {
         let there = std::thread::spawn(Epoch::current).join().unwrap().unwrap();
         assert_eq!(here, there);
         assert!(here.is_current());
+        assert!(Here::new().unwrap().is_current());
     }
 }

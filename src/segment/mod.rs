@@ -55,7 +55,7 @@ use crate::error::{self, Call, Error, ErrorKind, Hint};
 use crate::fork::Epoch;
 use crate::memory::access;
 use crate::sys::shm;
-use reclaim::Fingerprint;
+pub(crate) use reclaim::Fingerprint;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
