@@ -125,7 +125,7 @@ impl Habit {
     const SURE: u8 = 12;
     const LAST_LEVEL: u8 = 3;
 
-    fn is_stream(self) -> bool {
+    pub(crate) fn is_stream(self) -> bool {
         self.evidence >= Self::LIKELY
     }
 
@@ -315,9 +315,13 @@ fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
 mod spins {
     pub(super) const TOTAL: u32 = 320;
 
-    /// One pause between the first looks, which answers soonest; then more, which leaves the cache line to the other side.
+    /// None between the first looks, which answers soonest; then more, which leaves the cache line to the other side.
     pub(super) fn pauses(looks: u32) -> u32 {
-        if looks < 256 { 1 } else { 16 }
+        match looks {
+            0..64 => 0,
+            64..256 => 1,
+            _ => 16,
+        }
     }
 }
 

@@ -444,7 +444,7 @@ impl<T: Pod> Consumer<T> {
         self.waited_at = position;
         self.habit = habit;
         match result {
-            Ok(end) => self.side.set_end(end),
+            Ok(end) => self.side.set_end(end, habit.is_stream()),
             Err(stop) => return Err(PopError::of_wait(stop)),
         }
         Ok(())

@@ -86,11 +86,11 @@ pub(crate) struct Geometry {
     /// Where the first word is, and from one to the next.
     pub(crate) words: usize,
     pub(crate) word_stride: usize,
-    /// One stride behind the last word.
-    pub(crate) words_end: usize,
     /// Where the first item is, and from one to the next.
     pub(crate) items: usize,
     pub(crate) item_stride: usize,
+    /// How many pops may pass before a producer that polls or sleeps is told: a quarter of the buffer.
+    pub(crate) tell_every: u64,
     /// Everything, header included.
     pub(crate) total_bytes: usize,
 }
@@ -130,7 +130,7 @@ impl Geometry {
             capacity,
             words,
             word_stride,
-            words_end: words + word_stride * count,
+            tell_every: (capacity / 4).max(1),
             items,
             item_stride,
             total_bytes: total,
@@ -157,12 +157,6 @@ impl Geometry {
     #[inline(always)]
     pub(crate) fn item_at(&self, slot: usize) -> usize {
         self.items + slot * self.item_stride
-    }
-
-    /// How many pops may pass before a polling producer is told: a quarter of the buffer.
-    #[inline(always)]
-    pub(crate) fn lazy_step(&self) -> u64 {
-        (self.capacity / 4).max(1)
     }
 }
 

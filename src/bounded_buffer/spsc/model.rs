@@ -206,7 +206,7 @@ fn pop_asleep(side: &mut Consuming<Model>) -> u64 {
         let waiter = Waiter::new(CONSUMER_SLEEPS, Waiting::Sleep, false);
         let look = |_| look_for_items(model, &model.0.g, position);
         let (end, _) = waiter.wait(model, None, Habit::default(), 0, look, || Peer::WaitForIt);
-        side.set_end(end.unwrap());
+        side.set_end(end.unwrap(), true);
     }
 }
 

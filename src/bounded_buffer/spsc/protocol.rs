@@ -36,53 +36,51 @@ pub(crate) enum Refusal {
 }
 
 /// A side's place in the ring: private, and always within the geometry.
+///
+/// Two numbers, of which one changes at each step and the other once per lap. On the fast path every store counts, private ones too: the
+/// processor keeps only so many on their way, and those to the shared line wait for it to arrive.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     position: u64,
-    /// Offsets of the word and the item of the position's slot.
-    word: usize,
-    item: usize,
+    /// The position that lies in slot 0 in this lap: `position - lap` is the slot, below the capacity.
+    lap: u64,
 }
 
 impl Cursor {
     fn at(g: &Geometry, position: u64) -> Self {
-        let slot = g.slot(position);
         Self {
             position,
-            word: g.word_at(slot),
-            item: g.item_at(slot),
+            lap: position.wrapping_sub(g.slot(position) as u64),
         }
     }
 
-    /// One further. Cheaper than a multiplication, and needs no power of two.
     #[inline(always)]
-    fn step(&mut self, g: &Geometry) {
-        self.position = self.position.wrapping_add(1);
-        self.word += g.word_stride;
-        self.item += g.item_stride;
-        if self.word == g.words_end {
-            self.word = g.words;
-            self.item = g.items;
-        }
-    }
-
-    fn slot(&self, g: &Geometry) -> usize {
-        (self.word - g.words) / g.word_stride
+    fn slot(self) -> usize {
+        self.position.wrapping_sub(self.lap) as usize
     }
 
     /// `count` further, at most the capacity.
     #[inline(always)]
-    fn jump(&mut self, g: &Geometry, count: usize) {
+    fn advance(&mut self, g: &Geometry, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
-        let slot = self.slot(g) + count;
-        let capacity = g.capacity as usize;
-        let slot = if slot >= capacity {
-            slot - capacity
-        } else {
-            slot
-        };
-        self.word = g.word_at(slot);
-        self.item = g.item_at(slot);
+        self.wrap(g);
+    }
+
+    /// Begins the next lap when the last slot is behind. Needs no power of two.
+    #[inline(always)]
+    fn wrap(&mut self, g: &Geometry) {
+        if self.position.wrapping_sub(self.lap) >= g.capacity {
+            self.lap = self.lap.wrapping_add(g.capacity);
+        }
+    }
+
+    /// `end`, which is ahead by at most the capacity, or the end of this lap if that comes first.
+    #[inline(always)]
+    fn run_end(self, g: &Geometry, end: u64) -> u64 {
+        let lap_end = self.lap.wrapping_add(g.capacity);
+        let ahead = end.wrapping_sub(self.position);
+        let left = lap_end.wrapping_sub(self.position);
+        if ahead < left { end } else { lap_end }
     }
 }
 
@@ -141,6 +139,8 @@ pub(crate) struct Producing<M> {
     cursor: Cursor,
     /// The position up to which there is known to be room.
     limit: u64,
+    /// As `limit`, but not beyond this lap: one comparison per push instead of two.
+    run_end: u64,
     registered: bool,
 }
 
@@ -153,6 +153,7 @@ impl<M: Shared> Producing<M> {
             g,
             cursor: Cursor::at(&g, position),
             limit: position,
+            run_end: position,
             registered,
         }
     }
@@ -170,7 +171,7 @@ impl<M: Shared> Producing<M> {
     }
 
     pub(crate) fn slot(&self) -> usize {
-        self.cursor.slot(&self.g)
+        self.cursor.slot()
     }
 
     /// Room that is known of without a look.
@@ -183,13 +184,20 @@ impl<M: Shared> Producing<M> {
     #[inline(always)]
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
+        self.begin_run();
+    }
+
+    #[inline(always)]
+    fn begin_run(&mut self) {
+        self.run_end = self.cursor.run_end(&self.g, self.limit);
     }
 
     /// Looks for room for `wanted` items, or at least for one.
     #[inline(always)]
     pub(crate) fn find_room(&mut self, wanted: usize) -> Result<usize, Refusal> {
         if self.known_room() < wanted {
-            self.limit = find_room(self.memory, self.g.capacity, self.cursor.position, wanted)?;
+            let limit = find_room(self.memory, self.g.capacity, self.cursor.position, wanted)?;
+            self.set_limit(limit);
         }
         Ok(self.known_room())
     }
@@ -198,12 +206,13 @@ impl<M: Shared> Producing<M> {
     #[inline(always)]
     pub(crate) fn publish(&mut self, count: usize) {
         let end = self.cursor.position.wrapping_add(count as u64);
+        let word = self.g.word_at(self.cursor.slot());
         // SAFETY: the cursor is within the geometry.
-        unsafe { self.memory.store(self.cursor.word, end, Ordering::Release) };
-        if count == 1 {
-            self.cursor.step(&self.g);
-        } else {
-            self.cursor.jump(&self.g, count);
+        unsafe { self.memory.store(word, end, Ordering::Release) };
+        self.cursor.position = end;
+        if end.wrapping_sub(self.run_end) as i64 >= 0 {
+            self.cursor.wrap(&self.g);
+            self.begin_run();
         }
         wake_if_asleep(self.memory, CONSUMER_SLEEPS, self.registered);
     }
@@ -214,11 +223,13 @@ impl<M: Shared> Producing<M> {
     where
         M: SharedItems<T>,
     {
-        if self.limit == self.cursor.position {
+        // Either there is no room that is known of, or the next run begins.
+        if self.run_end == self.cursor.position {
             return false;
         }
+        let at = self.g.item_at(self.cursor.slot());
         // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        unsafe { self.memory.write_item(self.cursor.item, item) };
+        unsafe { self.memory.write_item(at, item) };
         self.publish(1);
         true
     }
@@ -280,12 +291,24 @@ pub(crate) struct Consuming<M> {
     memory: M,
     g: Geometry,
     cursor: Cursor,
-    /// The position up to which items are known to have been pushed.
+    /// A position up to which items are known to have been pushed. May have fallen behind, and then says nothing.
     end: u64,
+    /// Where the next item comes that is not known to be there, or that begins a lap, or behind which a producer is to be told: one comparison per
+    /// pop instead of three.
+    run_end: u64,
     /// What the lazy word holds.
     told: u64,
     registered: bool,
+    /// Whether items come in streams, so that looking further ahead than at the next one pays.
+    in_stream: bool,
 }
+
+/// How far ahead to look in a stream, furthest first.
+#[cfg(not(loom))]
+const AHEAD: [u64; 2] = [63, 15];
+/// For the model's small rings.
+#[cfg(loom)]
+const AHEAD: [u64; 2] = [2, 1];
 
 impl<M: Shared> Consuming<M> {
     /// Where the last consumer stopped.
@@ -296,11 +319,14 @@ impl<M: Shared> Consuming<M> {
             g,
             cursor: Cursor::at(&g, position),
             end: find_in(memory, &g, position),
+            run_end: position,
             told: position,
             registered,
+            in_stream: false,
         };
         // The predecessor may have died without telling.
         this.tell();
+        this.begin_run();
         this
     }
 
@@ -317,55 +343,69 @@ impl<M: Shared> Consuming<M> {
     }
 
     pub(crate) fn slot(&self) -> usize {
-        self.cursor.slot(&self.g)
+        self.cursor.slot()
     }
 
     #[inline(always)]
     pub(crate) fn known_items(&self) -> usize {
-        self.end.wrapping_sub(self.cursor.position) as usize
+        let ahead = self.end.wrapping_sub(self.cursor.position);
+        if ahead as i64 > 0 { ahead as usize } else { 0 }
+    }
+
+    /// Takes note of what a wait found.
+    #[inline(always)]
+    pub(crate) fn set_end(&mut self, end: u64, in_stream: bool) {
+        self.end = end;
+        self.in_stream = in_stream;
+        self.begin_run();
     }
 
     #[inline(always)]
-    pub(crate) fn set_end(&mut self, end: u64) {
-        self.end = end;
+    fn begin_run(&mut self) {
+        let known = self.cursor.position.wrapping_add(self.known_items() as u64);
+        let run_end = self.cursor.run_end(&self.g, known);
+        let due = self.told.wrapping_add(self.g.tell_every);
+        let is_sooner =
+            due.wrapping_sub(self.cursor.position) < run_end.wrapping_sub(self.cursor.position);
+        self.run_end = if is_sooner { due } else { run_end };
     }
 
     /// Looks for `wanted` items, or at least for one.
     #[inline(always)]
     pub(crate) fn find_items(&mut self, wanted: usize) -> Result<usize, Refusal> {
         if self.known_items() < wanted {
-            self.end = find_items(self.memory, &self.g, self.cursor.position, self.end, wanted)?;
+            let known = self.cursor.position.wrapping_add(self.known_items() as u64);
+            self.end = find_items(self.memory, &self.g, self.cursor.position, known, wanted)?;
+            self.begin_run();
         }
         Ok(self.known_items())
-    }
-
-    /// Looks at the slot of the cursor, with everything before it taken.
-    #[inline(always)]
-    pub(crate) fn glance(&mut self) -> Result<(), Refusal> {
-        // Acquire pairs with the release of the push.
-        // SAFETY: the cursor is within the geometry.
-        let word = unsafe { self.memory.load(self.cursor.word, Ordering::Acquire) };
-        self.end = judge(word, self.cursor.position, self.g.capacity)?;
-        Ok(())
     }
 
     /// Gives the slots of `count` items back, which the caller has copied: `count <= known_items()`, and not 0.
     #[inline(always)]
     pub(crate) fn release(&mut self, count: usize) {
-        if count == 1 {
-            self.cursor.step(&self.g);
-        } else {
-            self.cursor.jump(&self.g, count);
-        }
+        self.cursor.position = self.cursor.position.wrapping_add(count as u64);
         // Release pairs with the producer's acquire: the items were copied before the slots are free.
         // SAFETY: a constant of the layout.
         unsafe {
             self.memory
                 .store(OUT, self.cursor.position, Ordering::Release)
         };
-        if self.cursor.position.wrapping_sub(self.told) >= self.g.lazy_step() {
-            self.told = self.cursor.position;
-            tell(self.memory, self.told, self.registered);
+        if self.cursor.position.wrapping_sub(self.run_end) as i64 >= 0 {
+            self.finish_run();
+        }
+    }
+
+    #[inline(always)]
+    fn finish_run(&mut self) {
+        self.cursor.wrap(&self.g);
+        if self.cursor.position.wrapping_sub(self.told) >= self.g.tell_every {
+            self.tell();
+        }
+        if self.known_items() > 0 {
+            self.begin_run();
+        } else {
+            self.run_end = self.cursor.position;
         }
     }
 
@@ -375,21 +415,41 @@ impl<M: Shared> Consuming<M> {
     where
         M: SharedItems<T>,
     {
-        if self.end == self.cursor.position {
-            self.glance()?;
+        if self.run_end == self.cursor.position {
+            if self.in_stream {
+                self.end = look_ahead(self.memory, &self.g, self.cursor.position)?;
+                self.begin_run();
+            } else {
+                let end = self.look()?;
+                if end != self.cursor.position.wrapping_add(1) {
+                    self.end = end;
+                    self.begin_run();
+                }
+            }
         }
+        let at = self.g.item_at(self.cursor.slot());
         // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        let item = unsafe { self.memory.read_item(self.cursor.item) };
+        let item = unsafe { self.memory.read_item(at) };
         self.release(1);
         Ok(item)
+    }
+
+    /// Looks at the slot of the cursor, with everything before it taken.
+    #[inline(always)]
+    fn look(&self) -> Result<u64, Refusal> {
+        let word = self.g.word_at(self.cursor.slot());
+        // Acquire pairs with the release of the push.
+        // SAFETY: the cursor is within the geometry.
+        let word = unsafe { self.memory.load(word, Ordering::Acquire) };
+        judge(word, self.cursor.position, self.g.capacity)
     }
 
     /// Tells a producer that may be waiting how far this side is. Before waiting, and when there is nothing else to do.
     #[inline(always)]
     pub(crate) fn tell_if_due(&mut self) {
         if self.told != self.cursor.position {
-            self.told = self.cursor.position;
-            tell(self.memory, self.told, self.registered);
+            self.tell();
+            self.begin_run();
         }
     }
 
@@ -408,6 +468,30 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
     wake_if_asleep(memory, PRODUCER_SLEEPS, registered);
 }
 
+/// Looks for items at `position`, where nothing is known to be, in a stream of them: further ahead first.
+///
+/// A word that publishes something publishes everything before it. So one load can tell of many items, and then their cache lines are on their way
+/// together, where one look after the other would wait for each.
+#[inline(never)]
+fn look_ahead<M: Shared>(memory: M, g: &Geometry, position: u64) -> Result<u64, Refusal> {
+    for ahead in AHEAD {
+        if ahead < g.capacity {
+            let there = position.wrapping_add(ahead);
+            // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from nonsense.
+            if let Look::Ready(end) = look_for_items(memory, g, there) {
+                if end.wrapping_sub(position) <= g.capacity {
+                    return Ok(end);
+                }
+            }
+        }
+    }
+    match look_for_items(memory, g, position) {
+        Look::Ready(end) => Ok(end),
+        Look::NotYet => Err(Refusal::NotNow),
+        Look::Corrupted => Err(Refusal::Corrupted),
+    }
+}
+
 /// Follows the words from `end` on until `wanted` items are found or there are no more.
 #[inline(never)]
 fn find_items<M: Shared>(
@@ -418,15 +502,19 @@ fn find_items<M: Shared>(
     wanted: usize,
 ) -> Result<u64, Refusal> {
     let wanted = (wanted as u64).min(g.capacity);
-    let mut end = end;
+    let mut cursor = Cursor::at(g, end);
     // Each turn finds at least one item more, and there cannot be more than the capacity.
-    while end.wrapping_sub(position) < wanted {
-        match look_for_items(memory, g, end) {
-            Look::Ready(found) => end = found,
-            Look::NotYet => break,
-            Look::Corrupted => return Err(Refusal::Corrupted),
+    while cursor.position.wrapping_sub(position) < wanted {
+        // Acquire pairs with the release of the push.
+        // SAFETY: the cursor is within the geometry.
+        let word = unsafe { memory.load(g.word_at(cursor.slot()), Ordering::Acquire) };
+        match judge(word, cursor.position, g.capacity) {
+            Ok(found) => cursor.advance(g, found.wrapping_sub(cursor.position) as usize),
+            Err(Refusal::NotNow) => break,
+            Err(Refusal::Corrupted) => return Err(Refusal::Corrupted),
         }
     }
+    let end = cursor.position;
     match end.wrapping_sub(position) {
         0 => Err(Refusal::NotNow),
         items if items <= g.capacity => Ok(end),
