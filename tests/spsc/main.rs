@@ -13,7 +13,7 @@
 mod behaviour;
 mod hostile;
 mod instructions;
-//mod interop;
+mod interop;
 mod liveness;
 mod storm;
 mod support;
