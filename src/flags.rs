@@ -1,6 +1,5 @@
 //! [`Mode`], and the flags that the raw calls take.
 
-use crate::sys::os;
 use bitflags::bitflags;
 use std::ffi::c_int;
 use std::fmt;
@@ -8,9 +7,10 @@ use std::fmt;
 bitflags! {
     /// Who may read and write a segment or a semaphore set: the nine permission bits of a file, with the same meaning.
     ///
-    /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the creator, else the group's
-    /// bits if it is in the owner's or creator's group, else the others'. An owner whose own bits are missing is refused although others
-    /// might be let in. The umask plays no part, and the execute bits matter only to `SHM_EXEC` (shmop(2)).
+    /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the
+    /// creator, else the group's bits if it is in the owner's or creator's group, else the others'. An owner whose
+    /// own bits are missing is refused although others might be let in. `CAP_IPC_OWNER` passes every check. The
+    /// umask plays no part. The execute bits matter only to `SHM_EXEC` (shmop(2)) and to lookups that ask for them.
     ///
     /// ```
     /// use sysvshm::Mode;
@@ -46,7 +46,8 @@ bitflags! {
 
 /// From the octal number C programs write, such as `0o666`.
 ///
-/// Bits beyond 0777 are kept, so that the call that takes the mode can refuse them and show them: in C they silently turn into flags.
+/// Bits beyond 0777 are kept, so that the call that takes the mode can refuse them and show them: in C they
+/// silently turn into flags.
 impl From<u32> for Mode {
     fn from(bits: u32) -> Self {
         Self::from_bits_retain(bits)
@@ -86,10 +87,10 @@ bitflags! {
         const SHM_HUGETLB = libc::SHM_HUGETLB;
         /// With `SHM_HUGETLB`: pages of 2 MiB.
         #[cfg(target_os = "linux")]
-        const SHM_HUGE_2MB = 21 << os::SHM_HUGE_SHIFT;
+        const SHM_HUGE_2MB = 21 << crate::sys::os::SHM_HUGE_SHIFT;
         /// With `SHM_HUGETLB`: pages of 1 GiB.
         #[cfg(target_os = "linux")]
-        const SHM_HUGE_1GB = 30 << os::SHM_HUGE_SHIFT;
+        const SHM_HUGE_1GB = 30 << crate::sys::os::SHM_HUGE_SHIFT;
         /// Do not set memory aside. Linux.
         #[cfg(target_os = "linux")]
         const SHM_NORESERVE = libc::SHM_NORESERVE;
@@ -100,17 +101,29 @@ bitflags! {
 
 impl GetFlags {
     /// The permission bits, which C passes among the flags. Other bits of `mode` are dropped.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::mode(0o7666), GetFlags::mode(0o666));
+    /// ```
     #[must_use]
     pub const fn mode(mode: u32) -> Self {
         Self::from_bits_retain((mode & 0o777) as c_int)
     }
 
-    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux.
+    /// The code for huge pages of 2^`log2` bytes: `SHM_HUGE_64KB` is `huge_page_size_log2(16)`. Linux; see
+    /// `<linux/shm.h>`.
+    ///
+    /// ```
+    /// # use sysvshm::raw::GetFlags;
+    /// assert_eq!(GetFlags::huge_page_size_log2(21), GetFlags::SHM_HUGE_2MB);
+    /// ```
     #[cfg(target_os = "linux")]
     #[doc(alias("SHM_HUGE_SHIFT", "SHM_HUGE_MASK"))]
     #[must_use]
     pub const fn huge_page_size_log2(log2: u32) -> Self {
-        Self::from_bits_retain(((log2 & os::SHM_HUGE_MASK) << os::SHM_HUGE_SHIFT) as c_int)
+        use crate::sys::os::{SHM_HUGE_MASK, SHM_HUGE_SHIFT};
+        Self::from_bits_retain(((log2 & SHM_HUGE_MASK) << SHM_HUGE_SHIFT) as c_int)
     }
 }
 
@@ -133,7 +146,7 @@ bitflags! {
         /// Replace what is mapped at the address. Linux and FreeBSD.
         #[cfg(any(target_os = "linux", target_os = "freebsd"))]
         #[doc(alias = "SHM_REMAP")]
-        const REMAP = match os::SHM_REMAP { Some(bit) => bit, None => 0 };
+        const REMAP = match crate::sys::os::SHM_REMAP { Some(bit) => bit, None => 0 };
         /// Allow execution; needs the execute bit of the mode. Linux.
         #[cfg(target_os = "linux")]
         #[doc(alias = "SHM_EXEC")]

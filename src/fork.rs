@@ -10,17 +10,23 @@
 
 use crate::sys::mapping::{self, Protection};
 use crate::sys::{Errno, os, process};
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceRef;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Which process a handle was made in, as far as forks go. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
-/// The page that a fork wipes, or `None` where the system cannot do that. It stays mapped as long as the process lives.
+/// The page that a fork wipes, or [`NO_PAGE`] where the system cannot do that. It stays mapped as long as the process lives.
+///
+/// Set without a lock: a child forked while another thread holds one would wait for it for ever. Threads that are first together each
+/// map a page, and all but one page are never used.
 ///
 /// Running out of memory is not remembered: the next handle tries again, and no handle exists whose epoch would change by that.
-static PAGE: OnceCell<Option<&'static AtomicU64>> = OnceCell::new();
+static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
+/// Says that process ids stand in for epochs. Stays 0, which no epoch is.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 /// The last epoch drawn. A fork copies it, so a child draws one that no inherited handle has.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -29,19 +35,19 @@ impl Epoch {
     ///
     /// Fails with the errno of `mmap` when the first handle of a process finds no memory for the page.
     pub(crate) fn current() -> Result<Self, Errno> {
-        Ok(Self::read(*PAGE.get_or_try_init(map_page)?))
+        Ok(Self::read(PAGE.get_or_try_init(map_page)?))
     }
 
     /// Whether the running process is the one this epoch was drawn in.
     pub(crate) fn is_current(self) -> bool {
         // Whoever holds an epoch has initialised the cell, in this process or in the one it was forked from.
-        self == Self::read(PAGE.get().copied().flatten())
+        self == Self::read(PAGE.get().unwrap_or(&NO_PAGE))
     }
 
-    fn read(page: Option<&AtomicU64>) -> Self {
-        let Some(page) = page else {
+    fn read(page: &AtomicU64) -> Self {
+        if ptr::eq(page, &raw const NO_PAGE) {
             return Self(u64::from(process::pid().unsigned_abs()));
-        };
+        }
         // Relaxed: the value is only compared, it publishes nothing.
         match page.load(Ordering::Relaxed) {
             0 => Self::draw(page),
@@ -67,20 +73,18 @@ pub(crate) struct Here {
     epoch: u64,
 }
 
-/// What [`Here`] looks at where no page can be wiped: never equal to an epoch, so that every check takes the slow way.
-static NO_PAGE: AtomicU64 = AtomicU64::new(0);
-
 impl Here {
     /// The running process; fails as [`Epoch::current`].
     pub(crate) fn new() -> Result<Self, Errno> {
         let Epoch(epoch) = Epoch::current()?;
-        let page = PAGE.get().copied().flatten().unwrap_or(&NO_PAGE);
+        let page = PAGE.get().unwrap_or(&NO_PAGE);
         Ok(Self { page, epoch })
     }
 
     /// Whether the running process is the one that made this. One load, where the system can wipe a page.
     #[inline(always)]
     pub(crate) fn is_current(self) -> bool {
+        // `NO_PAGE` holds 0, which no epoch is: there every check takes the slow way.
         self.page.load(Ordering::Relaxed) == self.epoch || self.is_current_slow()
     }
 
@@ -90,9 +94,9 @@ impl Here {
     }
 }
 
-fn map_page() -> Result<Option<&'static AtomicU64>, Errno> {
+fn map_page() -> Result<&'static AtomicU64, Errno> {
     let Some(advice) = os::MADV_WIPEONFORK else {
-        return Ok(None);
+        return Ok(&NO_PAGE);
     };
     let len = process::page_size();
     let page = mapping::map_anonymous(len, Protection::ReadWrite)?;
@@ -102,12 +106,12 @@ fn map_page() -> Result<Option<&'static AtomicU64>, Errno> {
         let _ = unsafe { mapping::unmap(page, len) };
         return match errno.0 {
             // A kernel before 4.14 does not know the advice and never will.
-            libc::EINVAL => Ok(None),
+            libc::EINVAL => Ok(&NO_PAGE),
             _ => Err(errno),
         };
     }
     // SAFETY: the page is zeroed, aligned, private to this process and never unmapped from here on.
-    Ok(Some(unsafe { page.cast::<AtomicU64>().as_ref() }))
+    Ok(unsafe { page.cast::<AtomicU64>().as_ref() })
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use std::str::FromStr;
 
 /// A System V IPC key: C's `key_t`.
 ///
-/// A key is a plain number, chosen by convention. Programs usually derive it from a file both know ([`from_path`](Self::from_path)), agree
-/// on a constant ([`from_raw`](Self::from_raw)), or need none at all and hand over the identifier ([`PRIVATE`](Self::PRIVATE)).
+/// A key is a plain number, chosen by convention. Programs usually derive it from a file both know
+/// ([`from_path`](Self::from_path)), agree on a constant ([`from_raw`](Self::from_raw)), or need none at all and
+/// hand over the identifier ([`PRIVATE`](Self::PRIVATE)).
 ///
-/// Any value is a key: negative ones are ordinary (`ftok` makes them from ids of 128 and more), and -1, which C cannot tell from a
-/// failure of `ftok`, is one too. The number 0 alone is special.
+/// Any value is a key: negative ones are ordinary (`ftok` makes them from ids of 128 and more), and -1, which C
+/// cannot tell from a failure of `ftok`, is one too. The number 0 alone is special.
 ///
 /// ```
 /// use sysvshm::Key;
@@ -27,9 +28,9 @@ use std::str::FromStr;
 ///
 /// # What this does not protect you from
 ///
-/// A key proves nothing: whoever comes first creates the segment and decides what is in it. `ftok` keys of different files collide (only
-/// 16 bits of the inode number go in), and the key changes when the file is deleted and made anew, as editors, package upgrades and log
-/// rotation do. Any 32-bit number is also easily guessed.
+/// A key proves nothing: whoever comes first creates the segment and decides what is in it. `ftok` keys of
+/// different files collide (only 16 bits of the inode number go in), and the key changes when the file is deleted
+/// and made anew, as editors, package upgrades and log rotation do. Any 32-bit number is also easily guessed.
 #[doc(alias = "key_t")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(RawKey);
@@ -44,16 +45,17 @@ impl Key {
 
     /// The key of an existing file and a number, as all programs that name the same file and number get it.
     ///
-    /// The same value as C's `ftok(path, id)`: 8 bits of `id`, 8 bits of the device number and 16 bits of the inode number. Symbolic
-    /// links are followed; hard links and a directory work. The file's contents do not matter.
+    /// The same value as C's `ftok(path, id)`: 8 bits of `id`, 8 bits of the device number and 16 bits of the inode
+    /// number. Symbolic links are followed; hard links and a directory work. The file's contents do not matter.
     ///
-    /// **C call:** `stat(2)`, once. `ftok` itself is not called: its result -1 may be a key or a failure, and `stat` knows which.
+    /// **C call:** `stat(2)`, once. `ftok` itself is not called: its result -1 may be a key or a failure, and
+    /// `stat` knows which.
     ///
     /// # Errors
     ///
-    /// [`KeyFile`](ErrorKind::KeyFile) with the errno of `stat`: `ENOENT` no such file, `EACCES` a directory on the way is closed, `ENOTDIR`,
-    /// `ELOOP`, `ENAMETOOLONG`, and so on. [`InvalidInput`](ErrorKind::InvalidInput) for `id` 0, whose behaviour POSIX leaves undefined
-    /// (ftok(3)); [`ftok`](Self::ftok) takes it.
+    /// [`KeyFile`](ErrorKind::KeyFile) with the errno of `stat`: `ENOENT` no such file, `EACCES` a directory on the
+    /// way is closed, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, and so on. [`InvalidInput`](ErrorKind::InvalidInput) for
+    /// `id` 0, whose behaviour POSIX leaves undefined (ftok(3)); [`ftok`](Self::ftok) takes it.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key};
@@ -87,7 +89,8 @@ impl Key {
 
     /// What C's `ftok` returns, for any `id`, without the doubt about -1.
     ///
-    /// Only the low 8 bits of `id` count. With id 0 the key's top byte is 0, and the key may even be [`PRIVATE`](Self::PRIVATE).
+    /// Only the low 8 bits of `id` count. With id 0 the key's top byte is 0, and the key may even be
+    /// [`PRIVATE`](Self::PRIVATE).
     ///
     /// **C call:** `stat(2)`, once.
     ///
@@ -116,7 +119,8 @@ impl Key {
         Ok(Self(ftok_value(metadata.dev(), metadata.ino(), id)))
     }
 
-    /// A key that no other process is likely to use, from the kernel's random numbers. Never [`PRIVATE`](Self::PRIVATE).
+    /// A key that no other process is likely to use, from the kernel's random numbers. Never
+    /// [`PRIVATE`](Self::PRIVATE).
     ///
     /// One of 2^32 - 1 values: fine for tests and for handing to a child process; create with
     /// [`create_new`](crate::SegmentOptions::create_new), which tells when it is taken after all.
@@ -158,19 +162,29 @@ impl Key {
     }
 
     /// The value as C has it: an `i32` on Linux and macOS, an `i64` on FreeBSD.
+    ///
+    /// ```
+    /// assert_eq!(sysvshm::Key::from_raw(42).as_raw(), 42);
+    /// ```
     #[must_use]
     pub const fn as_raw(self) -> RawKey {
         self.0
     }
 
     /// Whether this is [`PRIVATE`](Self::PRIVATE).
+    ///
+    /// ```
+    /// # use sysvshm::Key;
+    /// assert!(Key::PRIVATE.is_private() && !Key::from_raw(1).is_private());
+    /// ```
     #[must_use]
     pub const fn is_private(self) -> bool {
         self.0 == libc::IPC_PRIVATE
     }
 }
 
-/// The arithmetic of `ftok`, the same in glibc (sysvipc/ftok.c), musl (src/ipc/ftok.c), FreeBSD (lib/libc/gen/ftok.c) and macOS.
+/// The arithmetic of `ftok`, the same in glibc (sysvipc/ftok.c), musl (src/ipc/ftok.c), FreeBSD
+/// (lib/libc/gen/ftok.c) and macOS.
 ///
 /// All compute 32 bits; where `key_t` is wider, the BSD sources extend the sign, as the conversion here does.
 fn ftok_value(device: u64, inode: u64, id: i32) -> RawKey {
@@ -201,8 +215,8 @@ impl fmt::LowerHex for Key {
     }
 }
 
-/// Reads what [`Display`](fmt::Display) writes, and signed decimal numbers as `/proc/sysvipc/shm` has them, so that keys travel through
-/// arguments, files and the environment.
+/// Reads what [`Display`](fmt::Display) writes, and signed decimal numbers as `/proc/sysvipc/shm` has them, so that
+/// keys travel through arguments, files and the environment.
 impl FromStr for Key {
     type Err = ParseIntError;
 

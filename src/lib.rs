@@ -1,4 +1,68 @@
-//! System V shared memory for Rust.
+//! System V shared memory, safe: `ftok`, `shmget`, `shmat`, `shmdt` and `shmctl` behind values that clean up after
+//! themselves, and typed views of the bytes that stay sound whatever other processes write there.
+//!
+//! | to | look at |
+//! |---|---|
+//! | name a segment | [`Key`]: `ftok`, a number, or none at all |
+//! | create, find or attach one | [`SegmentOptions`], which give a [`Segment`]: attached, and detached when dropped |
+//! | share an array, as C's `int *arr = shmat(...)` | [`SharedArray`] |
+//! | view other parts of a segment: C structs, buffers, counters | [`memory`]: [`SharedSlice`], [`SharedRef`] and [`field!`] |
+//! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
+//! | see all segments, limits and usage, as `ipcs` does | [`system`] |
+//! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
+//! | carry a C program over line by line | [`raw`]: the calls under their C names |
+//! | know who removes a segment and when; why the accesses are sound | the [`guide`] |
+//!
+//! ```
+//! use sysvshm::{Key, Removal, SegmentOptions, SharedArray};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("SYSUOS");
+//! # std::fs::File::create(&path)?;
+//! let key = Key::from_path(&path, 42)?;                          // ftok
+//! let numbers = SegmentOptions::new()
+//!     .mode(0o666)
+//!     .removal(Removal::OnDrop)                                  // not the default, which is C's: it stays
+//!     .create_new_array::<i32>(key, 5)?;                         // shmget, shmat
+//! numbers.write_from(&[1, 2, 3, 4, 5]);
+//!
+//! let reader = SharedArray::<i32, _>::open_read_only(key, 5)?;   // in any other process, in Rust or in C
+//! assert_eq!(reader.to_vec(), [1, 2, 3, 4, 5]);
+//! reader.into_segment().detach()?;                               // shmdt, with its error
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Words
+//!
+//! A *segment* is memory that the kernel keeps, with an *identifier* and perhaps a *key* to find it by. A process
+//! *attaches* it to see the bytes and *detaches* it again; the kernel counts the attaches (`nattch`). The *mode*
+//! says who may do what, as for a file. A segment outlives its processes until it is *marked for removal* and the
+//! last of them has detached. [`segment`] draws that.
+//!
+//! # The contract
+//!
+//! * Safe calls neither crash nor corrupt memory, whatever other processes write into the segment.
+//! * The kernel is asked, callers are not believed: a segment's length comes from `IPC_STAT` after attaching.
+//! * Nothing is removed that this process did not create, and nothing in a forked child, unless a call says so by name.
+//! * A call that fails leaves nothing behind: what was created for it is removed, what was attached is detached.
+//! * Bytes in the segment are never trusted.
+//!
+//! # What this does not protect you from
+//!
+//! * Values that make no sense: whoever may write the segment may write anything. Copy out, check, then use the
+//!   copy.
+//! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which
+//!   [`Removal`] survives that.
+//! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a
+//!   process; [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an
+//!   administrator or of a process that may write the segment, are named at [`SegmentOptions::huge_pages`] and
+//!   [`SegmentOptions::no_reserve`].
+//! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
+//!
+//! # Systems
+//!
+//! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD
+//! are type-checked and have never been run; what they lack answers [`ErrorKind::Unsupported`].
 
 pub mod bounded_buffer;
 pub mod error;
@@ -13,11 +77,18 @@ mod sys;
 pub mod system;
 
 pub use bytemuck;
+#[doc(inline)]
 pub use error::{Error, ErrorKind};
 pub use flags::{AttachFlags, Mode};
 pub use key::Key;
 pub use memory::{SharedArray, SharedRef, SharedSlice};
+#[doc(inline)]
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
     Status,
 };
+
+/// The README's examples, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

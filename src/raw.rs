@@ -39,7 +39,9 @@
 use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
 pub use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;
-use crate::sys::{self, os, shm};
+#[cfg(target_os = "linux")]
+use crate::sys::Errno;
+use crate::sys::{os, shm};
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -89,7 +91,8 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 
 /// `shmat(id, address, flags)`: where the segment is attached now.
 ///
-/// C's `(void *) -1` becomes an error, and so does an address on page 0, which Linux maps for root with `SHM_RND` and an address below one page.
+/// C's `(void *) -1` becomes an error, and so does an address on page 0, which Linux maps for root with `SHM_RND`
+/// and an address below one page.
 ///
 /// # Errors
 ///
@@ -97,7 +100,29 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 ///
 /// # Safety
 ///
-/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address` for the length of the segment.
+/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address`, for the length of the segment in whole
+/// pages (whole huge pages if it uses explicit ones), except through the new attach.
+///
+/// # Examples
+///
+/// ```
+/// use sysvshm::raw::{self, Command, GetFlags};
+/// use sysvshm::{AttachFlags, ErrorKind, Key};
+/// use std::ptr;
+///
+/// let id = raw::shmget(Key::PRIVATE, 100, GetFlags::mode(0o600))?;
+/// // SAFETY: without SHM_REMAP nothing is replaced.
+/// let address = unsafe { raw::shmat(id, ptr::null(), AttachFlags::READ_ONLY) }?;
+/// raw::shmctl(id, Command::IpcRmid)?;
+/// // SAFETY: 100 bytes are attached there, and nobody writes them.
+/// assert_eq!(unsafe { address.cast::<u8>().read_volatile() }, 0);
+/// // SAFETY: the address is not used any more.
+/// unsafe { raw::shmdt(address.as_ptr()) }?;
+/// // SAFETY: as above.
+/// let gone = unsafe { raw::shmat(id, ptr::null(), AttachFlags::empty()) };
+/// assert_eq!(gone.unwrap_err().kind(), ErrorKind::NoSuchSegment); // C has (void *) -1 here
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[allow(unsafe_code)]
 pub unsafe fn shmat(
     id: i32,
@@ -128,6 +153,16 @@ pub unsafe fn shmat(
 /// # Safety
 ///
 /// Nothing may use the memory afterwards, and no [`Segment`](crate::Segment) may own the attach.
+///
+/// # Examples
+///
+/// ```
+/// use sysvshm::{ErrorKind, raw};
+///
+/// // SAFETY: nothing is attached at the address, so nothing is detached.
+/// let error = unsafe { raw::shmdt(std::ptr::null()) }.unwrap_err();
+/// assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::NotAttached, Some(22))); // EINVAL
+/// ```
 #[allow(unsafe_code)]
 pub unsafe fn shmdt(address: *const c_void) -> Result<(), Error> {
     let call = Call::Shmdt {
@@ -138,6 +173,21 @@ pub unsafe fn shmdt(address: *const c_void) -> Result<(), Error> {
 }
 
 /// What [`shmctl`] shall do, with the buffer that C passes as a pointer to whatever the command takes.
+///
+/// ```
+/// use sysvshm::raw::{self, Command, GetFlags};
+/// use sysvshm::Key;
+///
+/// let id = raw::shmget(Key::PRIVATE, 100, GetFlags::mode(0o600))?;
+/// let mut ds = raw::empty_shmid_ds();
+/// raw::shmctl(id, Command::IpcStat(&mut ds))?;
+/// ds.shm_perm.mode = 0o640;
+/// raw::shmctl(id, Command::IpcSet(&ds))?;
+/// raw::shmctl(id, Command::IpcStat(&mut ds))?;
+/// assert_eq!(ds.shm_perm.mode & 0o777, 0o640); // the word has flags of the kernel's too
+/// raw::shmctl(id, Command::IpcRmid)?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias = "cmd")]
 #[derive(Debug)]
 #[non_exhaustive]
@@ -180,7 +230,8 @@ pub enum Command<'a> {
 /// # Errors
 ///
 /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`), [`NotOwner`](ErrorKind::NotOwner) (`EPERM`),
-/// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`), and as the methods of [`SegmentId`](crate::SegmentId) say.
+/// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`), and as the methods of
+/// [`SegmentId`](crate::SegmentId) say.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -223,13 +274,18 @@ pub fn shmctl(id: i32, command: Command<'_>) -> Result<i32, Error> {
     result.map_err(|errno| Error::from_call(Call::Shmctl { id, command: name }, errno))
 }
 
-/// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out.
+/// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out. **C
+/// call:** none.
+///
+/// ```
+/// assert_eq!(sysvshm::raw::empty_shmid_ds().shm_segsz, 0);
+/// ```
 #[must_use]
 pub fn empty_shmid_ds() -> shmid_ds {
     shm::empty_status()
 }
 
-/// `SHMLBA`: attach addresses are multiples of it, in bytes. A call, because glibc's macro is one too.
+/// `SHMLBA`: attach addresses are multiples of it, in bytes. A function, because glibc's macro is a call too.
 ///
 /// ```
 /// assert!(sysvshm::raw::shmlba().is_power_of_two());
@@ -241,7 +297,7 @@ pub fn shmlba() -> usize {
 }
 
 #[cfg(target_os = "linux")]
-fn fill<T>(buffer: &mut T, answer: Result<(T, i32), sys::Errno>) -> Result<i32, sys::Errno> {
+fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno> {
     answer.map(|(value, returned)| {
         *buffer = value;
         returned

@@ -20,15 +20,22 @@
 //!
 //! # What this does not protect you from
 //!
-//! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears or goes meanwhile may be
-//! in it or not.
+//! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears
+//! or goes meanwhile may be in it or not.
 
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};
 use crate::sys::{Errno, os, process};
 use std::collections::HashMap;
 
-/// What the system allows.
+/// What the system allows; see shmctl(2), `proc_sys_kernel(5)` and, elsewhere, sysctl(8). Made by [`limits`].
+///
+/// ```
+/// let limits = sysvshm::system::limits()?;
+/// assert!(limits.max_segments > 0 && limits.max_segment_bytes > 0 && limits.max_pages > 0);
+/// assert!(limits.page_bytes.is_power_of_two());
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias("shminfo", "IPC_INFO", "shmmni", "shmmax", "shmall"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,14 +50,14 @@ pub struct Limits {
     pub page_bytes: u64,
 }
 
-/// What is in use.
+/// What is in use; see `SHM_INFO` in shmctl(2). Made by [`usage`].
 #[doc(alias("shm_info", "SHM_INFO"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// How many segments exist.
     pub segments: u64,
-    /// How much all of them have together, in pages, touched or not.
+    /// How much all of them have together, in pages of [`Limits::page_bytes`], touched or not.
     pub pages: u64,
     /// How many of those pages are in memory.
     pub resident_pages: u64,
@@ -58,7 +65,23 @@ pub struct Usage {
     pub swapped_pages: u64,
 }
 
-/// A segment in the list of all.
+/// A segment in the list of all. Made by [`segments`].
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::{Key, SegmentOptions, system};
+///
+/// let segment = SegmentOptions::new().size_bytes(1 << 20).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// segment.write_at(0, b"a page comes with its first touch")?;
+/// let entries = system::segments()?;
+/// let entry = entries.iter().find(|entry| entry.status.id() == segment.id()).unwrap();
+/// if let (Some(resident), Some(swapped)) = (entry.resident_bytes, entry.swapped_bytes) {
+///     assert!((1..1 << 20).contains(&(resident + swapped)));
+/// }
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentEntry {
@@ -102,6 +125,18 @@ pub fn limits() -> Result<Limits, Error> {
 /// # Errors
 ///
 /// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems, or with `ENOSYS`.
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::{Key, SegmentOptions, system};
+///
+/// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+/// segment.mark_for_removal()?;
+/// let usage = system::usage()?;
+/// assert!(usage.segments >= 1 && usage.pages >= 1);
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias = "SHM_INFO")]
 pub fn usage() -> Result<Usage, Error> {
     let info = os::usage().map_err(failed(0, ShmctlCommand::Usage))?;
@@ -115,12 +150,27 @@ pub fn usage() -> Result<Usage, Error> {
 
 /// Every segment of this IPC namespace, whoever owns it, in the order of the kernel's table.
 ///
-/// **C calls:** `shmctl(0, SHM_INFO)` once, `shmctl(slot, SHM_STAT_ANY)` per slot up to the highest used one; before Linux 4.17
-/// `SHM_STAT`, which leaves out what this user may not read. Resident and swapped bytes come from `/proc/sysvipc/shm`.
+/// Before Linux 4.17, which has no `SHM_STAT_ANY`, segments that this user may not read are left out.
+///
+/// **C calls:** `shmctl(0, SHM_INFO)` once; `shmctl(slot, SHM_STAT_ANY)` for each slot up to the highest used one,
+/// and where that finds nothing `shmctl(slot, SHM_STAT)`. Resident and swapped bytes come from one look at
+/// `/proc/sysvipc/shm`.
 ///
 /// # Errors
 ///
 /// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS`.
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::{Key, SegmentOptions, system};
+///
+/// let id = SegmentOptions::new().size_bytes(100).mode(0).create_unattached(Key::PRIVATE)?;
+/// let listed = system::segments()?.into_iter().any(|entry| entry.status.id() == id);
+/// assert!(listed); // although nobody may read it
+/// id.mark_for_removal()?;
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias("ipcs", "SHM_STAT", "SHM_STAT_ANY"))]
 pub fn segments() -> Result<Vec<SegmentEntry>, Error> {
     let highest = os::highest_slot().map_err(failed(0, ShmctlCommand::Usage))?;

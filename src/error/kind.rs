@@ -5,6 +5,20 @@ use std::fmt;
 /// What went wrong, told apart per call.
 ///
 /// The same `errno` has different kinds where it has different causes, and several values share a kind where they have one.
+///
+/// ```
+/// use sysvshm::{ErrorKind, Key, SegmentOptions};
+///
+/// let key = Key::random()?;
+/// let segment = SegmentOptions::new().size_bytes(1).create_new(key)?;
+/// let too_large = SegmentOptions::new().size_bytes(2).open(key).unwrap_err();
+/// let too_small = SegmentOptions::new().size_bytes(0).create_new(Key::PRIVATE).unwrap_err();
+/// segment.mark_for_removal()?;
+/// assert_eq!((too_large.raw_os_error(), too_small.raw_os_error()), (Some(22), Some(22))); // EINVAL
+/// assert_eq!(too_large.kind(), ErrorKind::LargerThanSegment);
+/// assert_eq!(too_small.kind(), ErrorKind::SizeOutOfRange);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -40,7 +54,8 @@ pub enum ErrorKind {
     LockLimit,
     /// `EINVAL` or `EIDRM`: the id names no segment (any more).
     NoSuchSegment,
-    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0.
+    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0. `EPERM`: it is below `vm.mmap_min_addr`.
+    /// `ENOMEM`: it is beyond the address space.
     InvalidAddress,
     /// `shmdt` `EINVAL`: no segment is attached at this address.
     NotAttached,
@@ -81,7 +96,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAttached => "no segment is attached there",
             Self::KeyFile => "the key file cannot be examined",
             Self::OutOfBounds => "outside the segment",
-            Self::InvalidInput => "refused before the call",
+            Self::InvalidInput => "invalid arguments",
             Self::Interrupted => "interrupted by a signal",
             Self::Unsupported => "not supported by this system",
             Self::Other => "failed",

@@ -19,6 +19,11 @@
 //!
 //! An `Error` is a plain value: building and dropping one allocates nothing (an error of `ftok` holds its path, the one exception),
 //! so the calls that may run in a signal handler stay allowed there when they fail.
+//!
+//! # What this does not protect you from
+//!
+//! The kernel is asked after the call has failed. If others created, removed or changed something in between, the numbers are those of
+//! a moment later, and the kind may be the likeliest instead of the true one. `errno` is always that of the call.
 
 mod call;
 mod diagnosis;
@@ -77,24 +82,59 @@ impl Error {
     }
 
     /// What went wrong, in a form to match on.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let segment = match SegmentOptions::new().open(Key::random()?) {
+    ///     Ok(segment) => Some(segment),
+    ///     Err(error) if error.kind() == ErrorKind::NotFound => None, // the server is not there yet
+    ///     Err(error) => return Err(error),
+    /// };
+    /// assert!(segment.is_none());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The value of `errno`, or `None` if the crate refused before making a call.
+    /// The value of `errno`, or `None` if no call failed: the crate refused by itself.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentId};
+    ///
+    /// assert_eq!(SegmentId::find(Key::random()?).unwrap_err().raw_os_error(), Some(2)); // ENOENT
+    /// assert_eq!(SegmentId::find(Key::PRIVATE).unwrap_err().raw_os_error(), None);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "errno")]
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         (self.errno != 0).then_some(self.errno)
     }
 
-    /// The C function that failed or that would have been called, such as `"shmget"`.
+    /// The C function that failed or that would have been called, such as `"shmget"`; `"read_at"` and `"write_at"` for copies that
+    /// would leave the segment.
+    ///
+    /// ```
+    /// use sysvshm::SegmentId;
+    ///
+    /// assert_eq!(SegmentId::from_raw(-1).attach().unwrap_err().call(), "shmat");
+    /// ```
     #[must_use]
     pub fn call(&self) -> &'static str {
         self.call.function()
     }
 
     /// What to do about it, with the numbers that matter; `None` where nothing useful is known.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let error = SegmentOptions::new().create_new(Key::PRIVATE).unwrap_err();
+    /// assert_eq!(error.hint().unwrap(), "a new segment has at least 1 byte; say how many with size_bytes");
+    /// ```
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = self.hint.to_string();

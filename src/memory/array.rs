@@ -14,8 +14,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOpt
 
 /// A segment that is an array of `T` and nothing else: C's `int *arr = shmat(...)`.
 ///
-/// Byte 0 of the segment is byte 0 of element 0; there is no header, so a C program needs to know nothing but type and length.
-/// All that a [`SharedSlice`] can do, the array can; [`view`](Self::view) lends one.
+/// Byte 0 of the segment is byte 0 of element 0; there is no header, so a C program needs to know nothing but type
+/// and length. All that a [`SharedSlice`] can do, the array can; [`view`](Self::view) lends one.
 ///
 /// ```
 /// use sysvshm::{Key, SharedArray};
@@ -46,6 +46,39 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOpt
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Reading, writing and atomic operations are those of [`SharedSlice`], under the same names:
+///
+/// ```
+/// use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+/// use sysvshm::{Key, SharedArray};
+///
+/// let array = SharedArray::<u32>::create_new(Key::PRIVATE, 4)?;
+/// array.segment().mark_for_removal()?;
+/// // Elements: copied out, copied in.
+/// array.set(0, 7);
+/// array.update(0, |old| old + 1);
+/// assert_eq!((array.get(0), array.at(0).get(), array.len(), array.is_empty()), (8, 8, 4, false));
+/// assert!(array.try_at(4).is_none() && array.try_slice(2..5).is_none());
+/// // In bulk.
+/// array.slice(1..).fill(1);
+/// array.copy_within(..2, 2);
+/// assert_eq!(array.to_vec(), [8, 1, 8, 1]);
+/// array.write_from(&[1, 2, 3, 4]);
+/// let mut copy = [0; 4];
+/// array.read_into(&mut copy);
+/// assert_eq!((copy, array.iter().sum::<u32>(), array.chunks(3).count()), ([1, 2, 3, 4], 10, 2));
+/// // Atomically.
+/// array.store(0, 5, Release);
+/// assert_eq!((array.load(0, Acquire), array.swap(0, 6, AcqRel)), (5, 5));
+/// assert_eq!(array.compare_exchange(0, 6, 8, AcqRel, Relaxed), Ok(6));
+/// assert_eq!(array.compare_exchange_weak(0, 7, 9, AcqRel, Relaxed), Err(8));
+/// assert_eq!((array.fetch_add(0, 4, AcqRel), array.fetch_sub(0, 2, AcqRel)), (8, 12));
+/// assert_eq!((array.fetch_and(0, 6, AcqRel), array.fetch_or(0, 5, AcqRel), array.fetch_xor(0, 1, AcqRel)), (10, 2, 7));
+/// assert_eq!((array.fetch_max(0, 9, AcqRel), array.fetch_min(0, 3, AcqRel), array.fetch_nand(0, 1, AcqRel)), (6, 9, 3));
+/// assert_eq!(array.get(0), !1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// `T` is plain data without padding ([`bytemuck::Pod`]): both sides may write any bytes, and write whole elements.
 ///
 /// ```compile_fail,E0277
@@ -67,8 +100,18 @@ impl<T: Pod> SharedArray<T> {
     ///
     /// # Errors
     ///
-    /// [`ArrayError::Layout`] before any call: a zero-sized `T`, a length beyond the address space, a `T` aligned to more than a page.
+    /// [`ArrayError::Layout`] before any call: a zero-sized `T`, a length beyond the address space, a `T` aligned
+    /// to more than a page.
     /// [`ArrayError::Kernel`]: those of [`SegmentOptions::create_new`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, SharedArray};
+    ///
+    /// let array = SharedArray::<u16>::create_new(Key::PRIVATE, 3)?;
+    /// array.segment().mark_for_removal()?;
+    /// assert_eq!(array.to_vec(), [0; 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias("shmget", "shmat"))]
     pub fn create_new(key: Key, len: usize) -> Result<Self, ArrayError> {
         SegmentOptions::new().create_new_array(key, len)
@@ -80,8 +123,8 @@ impl<T: Pod> SharedArray<T> {
     ///
     /// # Errors
     ///
-    /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; more elements than the segment holds is
-    /// [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
+    /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; more elements than the
+    /// segment holds is [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SharedArray, memory::ArrayError};
@@ -211,16 +254,49 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
     }
 
     /// The segment, to ask for its status, mark it for removal, and so on.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SharedArray};
+    ///
+    /// let array = SharedArray::<u64>::create_new(Key::PRIVATE, 5)?;
+    /// array.segment().mark_for_removal()?;
+    /// assert_eq!(array.segment().len_bytes(), 40);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn segment(&self) -> &Segment<A> {
         &self.segment
     }
 
-    /// The segment, still attached.
+    /// The segment, still attached: to detach it with an error, for instance, where dropping has none.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SharedArray};
+    ///
+    /// let array = SharedArray::<u64>::create_new(Key::PRIVATE, 5)?;
+    /// array.segment().mark_for_removal()?;
+    /// array.into_segment().detach()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "shmdt")]
     pub fn into_segment(self) -> Segment<A> {
         self.segment
     }
 
     /// The whole array as a slice, which can be copied, cut and handed around as long as the array lives.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SharedArray, SharedSlice};
+    ///
+    /// fn sum(numbers: SharedSlice<'_, u64>) -> u64 {
+    ///     numbers.iter().sum()
+    /// }
+    ///
+    /// let array = SharedArray::<u64>::create_new(Key::PRIVATE, 5)?;
+    /// array.segment().mark_for_removal()?;
+    /// array.fill(2);
+    /// assert_eq!(sum(array.view()), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn view(&self) -> SharedSlice<'_, T, A> {
@@ -267,7 +343,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
         fn is_empty(&self) -> bool;
         fn at(&self, index: usize) -> SharedRef<'_, T, A>;
         fn try_at(&self, index: usize) -> Option<SharedRef<'_, T, A>>;
-        fn slice(&self, range: impl RangeBounds<usize> + fmt::Debug) -> SharedSlice<'_, T, A>;
+        fn slice(&self, range: impl RangeBounds<usize>) -> SharedSlice<'_, T, A>;
         fn try_slice(&self, range: impl RangeBounds<usize>) -> Option<SharedSlice<'_, T, A>>;
         fn chunks(&self, len: usize) -> Chunks<'_, T, A>;
         fn get(&self, index: usize) -> T;
@@ -283,7 +359,7 @@ impl<T: Pod> SharedArray<T> {
         fn update(&self, index: usize, change: impl FnOnce(T) -> T);
         fn write_from(&self, from: &[T]);
         fn fill(&self, value: T);
-        fn copy_within(&self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize);
+        fn copy_within(&self, range: impl RangeBounds<usize>, dest: usize);
     }
 }
 
@@ -319,7 +395,8 @@ fn size_of_array<T: Pod>(len: usize) -> Result<usize, LayoutError> {
     Ok(bytes)
 }
 
-/// Arrays: each method as its namesake, with the size given by type and length instead of [`size_bytes`](Self::size_bytes).
+/// Arrays: each method as its namesake, with the size given by type and length instead of
+/// [`size_bytes`](Self::size_bytes).
 impl SegmentOptions {
     fn sized_for<T: Pod>(&self, len: usize) -> Result<Self, LayoutError> {
         let mut options = self.clone();
@@ -332,6 +409,15 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SharedArray::create_new`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, Removal, SegmentOptions};
+    ///
+    /// let array = SegmentOptions::new().removal(Removal::OnDrop).create_new_array::<i32>(Key::random()?, 5)?;
+    /// assert_eq!(array.segment().len_bytes(), 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("shmget", "shmat"))]
     pub fn create_new_array<T: Pod>(
         &self,
         key: Key,
@@ -346,6 +432,18 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SharedArray::open`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, Removal, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let array = SegmentOptions::new().removal(Removal::OnDrop).create_new_array::<i32>(key, 5)?;
+    /// let start = SegmentOptions::new().open_array::<i32>(key, 2)?; // fewer will do
+    /// start.set(1, 6);
+    /// assert_eq!((start.len(), array.get(1)), (2, 6));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("shmget", "shmat"))]
     pub fn open_array<T: Pod>(&self, key: Key, len: usize) -> Result<SharedArray<T>, ArrayError> {
         let segment = self.sized_for::<T>(len)?.open(key)?;
         Ok(SharedArray::from_segment_with_len(segment, len)?)
@@ -356,6 +454,18 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SharedArray::open_read_only`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, Removal, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let array = SegmentOptions::new().removal(Removal::OnDrop).create_new_array::<i32>(key, 5)?;
+    /// let reader = SegmentOptions::new().open_read_only_array::<i32>(key, 5)?;
+    /// array.set(4, 1);
+    /// assert_eq!(reader.get(4), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
     pub fn open_read_only_array<T: Pod>(
         &self,
         key: Key,
@@ -370,6 +480,19 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SharedArray::open_or_create`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, Removal, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// options.removal(Removal::OnDrop);
+    /// let first = options.open_or_create_array::<i32>(key, 5)?;
+    /// let second = options.open_or_create_array::<i32>(key, 5)?;
+    /// assert!(first.segment().was_created() && !second.segment().was_created());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("shmget", "shmat"))]
     pub fn open_or_create_array<T: Pod>(
         &self,
         key: Key,
@@ -383,8 +506,8 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach). [`ArrayError::Layout`]: the segment holds fewer, and those of
-    /// [`SharedArray::create_new`].
+    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach), with [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment) if the
+    /// segment holds fewer. [`ArrayError::Layout`]: those of [`SharedArray::create_new`].
     ///
     /// ```
     /// use sysvshm::{Key, SegmentOptions, SharedArray};

@@ -1,7 +1,8 @@
 //! Atomic operations on integers in shared memory, by [`SharedRef`] or by index of a [`SharedSlice`].
 //!
-//! Operations instead of references to std's atomics: the same bytes may at any time be seen through another view, or written by a
-//! process that knows nothing of Rust. Between processes they order what std's operations order between threads.
+//! Operations instead of references to std's atomics: the same bytes may at any time be seen through another view,
+//! or written by a process that knows nothing of Rust. Between processes they order what std's operations order
+//! between threads.
 
 use std::sync::atomic::Ordering;
 
@@ -28,7 +29,8 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
         address
     }
 
-    /// Reads the integer atomically; with `Acquire` or `SeqCst`, what was written before the store it reads is seen after it.
+    /// Reads the integer atomically; with `Acquire` or `SeqCst`, what was written before the store it reads is seen
+    /// after it.
     ///
     /// On a read-only view no integer wider than a pointer (a compile-time error): elsewhere such a load could write.
     ///
@@ -60,8 +62,8 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
         }
         let address = self.atomic_address();
         if !A::READ_ONLY {
-            // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
-            // alignment was just checked.
+            // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps
+            // them mapped; the alignment was just checked.
             unsafe { access::atomic_load(address, order) }
         } else {
             // SAFETY: as above, but for writing; the width was checked at compile time.
@@ -70,7 +72,8 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     }
 }
 
-/// One method on each of the two views for every read-modify-write operation that takes a value and returns what was there.
+/// One method on each of the two views for every read-modify-write operation that takes a value and returns what
+/// was there.
 macro_rules! read_modify_write {
     ($($name:ident, $c:literal, $what:literal, $example:literal, |$p:ident, $value:ident, $order:ident| $operation:expr;)*) => {
         impl<T: Primitive> SharedRef<'_, T, ReadWrite> {$(
@@ -98,8 +101,8 @@ macro_rules! read_modify_write {
             #[doc(alias = $c)]
             pub fn $name(self, $value: T, $order: Ordering) -> T {
                 let $p = self.atomic_address();
-                // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped;
-                // the alignment was just checked.
+                // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a`
+                // keeps them mapped; the alignment was just checked.
                 unsafe { $operation }
             }
         )*}
@@ -155,7 +158,8 @@ read_modify_write! {
 }
 
 impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
-    /// Writes the integer atomically; with `Release` or `SeqCst`, who reads it with `Acquire` sees what was written before.
+    /// Writes the integer atomically; with `Release` or `SeqCst`, who reads it with `Acquire` sees what was written
+    /// before.
     ///
     /// # Panics
     ///
@@ -178,8 +182,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     #[doc(alias = "atomic_store_explicit")]
     pub fn store(self, value: T, order: Ordering) {
         let address = self.atomic_address();
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
-        // alignment was just checked.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped; the alignment was just checked.
         unsafe { access::atomic_store(address, value, order) }
     }
 
@@ -216,12 +220,13 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
         failure: Ordering,
     ) -> Result<T, T> {
         let address = self.atomic_address();
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
-        // alignment was just checked.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped; the alignment was just checked.
         unsafe { access::atomic_compare_exchange(address, current, new, success, failure) }
     }
 
-    /// As [`compare_exchange`](Self::compare_exchange), but may fail although the integer is `current`: for loops that try again.
+    /// As [`compare_exchange`](Self::compare_exchange), but may fail although the integer is `current`: for loops
+    /// that try again.
     ///
     /// # Errors
     ///
@@ -257,8 +262,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
         failure: Ordering,
     ) -> Result<T, T> {
         let address = self.atomic_address();
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; the
-        // alignment was just checked.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped; the alignment was just checked.
         unsafe { access::atomic_compare_exchange_weak(address, current, new, success, failure) }
     }
 }

@@ -1,7 +1,8 @@
 //! Real references and std's atomics over shared bytes: for whoever can promise what the compiler then assumes.
 //!
-//! Nothing safe in this crate makes one. With a reference the bytes become ordinary memory of this program as long as the reference
-//! lives, and every rule of ordinary memory applies to everybody who shares them, other processes included.
+//! Nothing safe in this crate makes one. With a reference the bytes become ordinary memory of this program as long
+//! as the reference lives, and every rule of ordinary memory applies to everybody who shares them, other processes
+//! included.
 #![allow(
     unsafe_code,
     reason = "every function here is unsafe and says what it needs"
@@ -23,8 +24,8 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     ///
     /// # Safety
     ///
-    /// As long as the slice lives, nobody writes these bytes: no thread of this process through any view, no other process that has
-    /// the segment attached, no kernel call on anybody's behalf. Not even the same value.
+    /// As long as the slice lives, nobody writes these bytes: no thread of this process through any view, no other
+    /// process that has the segment attached, no kernel call on anybody's behalf. Not even the same value.
     ///
     /// # Examples
     ///
@@ -44,7 +45,8 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         T: Readable,
     {
         check_alignment::<T>(self.address())?;
-        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; that nobody writes is the caller's promise.
+        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; that nobody writes is the
+        // caller's promise.
         Ok(unsafe { slice::from_raw_parts(self.as_ptr(), self.len()) })
     }
 }
@@ -58,8 +60,9 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     ///
     /// # Safety
     ///
-    /// As long as the slice lives, nobody else reads or writes these bytes: no thread of this process through any view, no other
-    /// process that has the segment attached, no kernel call on anybody's behalf. A lock that all of them honour is such a promise.
+    /// As long as the slice lives, nobody else reads or writes these bytes: no thread of this process through any
+    /// view, no other process that has the segment attached, no kernel call on anybody's behalf. A lock that all of
+    /// them honour is such a promise.
     ///
     /// # Examples
     ///
@@ -79,8 +82,8 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
         T: Readable + Storable,
     {
         check_alignment::<T>(self.address())?;
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; that nobody else
-        // uses it is the caller's promise.
+        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; that
+        // nobody else uses it is the caller's promise.
         Ok(unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) })
     }
 
@@ -88,14 +91,15 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Misaligned`] where the atomic needs more alignment than the integer (`u64` on 32-bit x86) and does not have it.
+    /// [`LayoutError::Misaligned`] where the atomic needs more alignment than the integer (`u64` on 32-bit x86) and
+    /// does not have it.
     ///
     /// # Safety
     ///
     /// As long as the slice lives, the program that holds it must stay within [std's rules for
-    /// atomics](std::sync::atomic#memory-model-for-atomic-accesses): no thread of this process accesses these bytes otherwise than by
-    /// atomics of this very size, no view of another element type included, unless synchronised; and what other processes do to them
-    /// is such accesses too.
+    /// atomics](std::sync::atomic#memory-model-for-atomic-accesses): no thread of this process accesses these bytes
+    /// otherwise than by atomics of this very size, no view of another element type included, unless synchronised;
+    /// and what other processes do to them is such accesses too.
     ///
     /// # Examples
     ///
@@ -115,8 +119,9 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
         T: Primitive,
     {
         check_alignment::<T::Atomic>(self.address())?;
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; an atomic has the
-        // size and bits of its integer, and its alignment was just checked; the rest is the caller's promise.
+        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; an
+        // atomic has the size and bits of its integer, and its alignment was just checked; the rest is the caller's
+        // promise.
         Ok(unsafe { slice::from_raw_parts(self.as_ptr().cast(), self.len()) })
     }
 }
@@ -147,8 +152,8 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
         T: Readable,
     {
         check_alignment::<T>(self.address())?;
-        // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped; that nobody writes is the
-        // caller's promise.
+        // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped; that nobody
+        // writes is the caller's promise.
         Ok(unsafe { &*self.as_ptr() })
     }
 }
@@ -180,8 +185,8 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
         T: Readable + Storable,
     {
         check_alignment::<T>(self.address())?;
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; that
-        // nobody else uses them is the caller's promise.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped; that nobody else uses them is the caller's promise.
         Ok(unsafe { &mut *self.as_mut_ptr() })
     }
 
@@ -189,7 +194,8 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Misaligned`] where the atomic needs more alignment than the integer (`u64` on 32-bit x86) and does not have it.
+    /// [`LayoutError::Misaligned`] where the atomic needs more alignment than the integer (`u64` on 32-bit x86) and
+    /// does not have it.
     ///
     /// # Safety
     ///
@@ -212,8 +218,9 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
         T: Primitive,
     {
         check_alignment::<T::Atomic>(self.address())?;
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped; an
-        // atomic has the size and bits of its integer, and its alignment was just checked; the rest is the caller's promise.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped; an atomic has the size and bits of its integer, and its alignment was just checked; the rest is
+        // the caller's promise.
         Ok(unsafe { &*self.as_ptr().cast() })
     }
 }

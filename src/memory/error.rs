@@ -4,7 +4,8 @@ use crate::error::Error;
 
 /// Why bytes cannot be viewed as what was asked for.
 ///
-/// No call to the kernel is involved: these are questions of size, offset and alignment, answered before anything is touched.
+/// No call to the kernel is involved: these are questions of size, offset and alignment, answered before anything
+/// is touched.
 ///
 /// ```
 /// use sysvshm::memory::LayoutError;

@@ -7,6 +7,17 @@ use super::{Readable, SharedSlice, Viewable};
 use crate::segment::{Access, ReadWrite};
 
 /// Copies of the elements of a [`SharedSlice`], each read when the iterator comes to it. Made by [`SharedSlice::iter`].
+///
+/// ```
+/// # let segment = sysvshm::SegmentOptions::new().size_bytes(4).create_new(sysvshm::Key::PRIVATE)?;
+/// # segment.mark_for_removal()?;
+/// let bytes = segment.slice::<u8>(0, 4).unwrap();
+/// let mut iter = bytes.iter();
+/// assert_eq!(iter.next(), Some(0));
+/// bytes.fill(9); // somebody writes meanwhile
+/// assert_eq!((iter.len(), iter.next(), iter.next_back()), (3, Some(9), Some(9)));
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Iter<'a, T, A: Access = ReadWrite> {
     rest: SharedSlice<'a, T, A>,
@@ -76,6 +87,15 @@ impl<'a, T: Readable, A: Access> IntoIterator for SharedSlice<'a, T, A> {
 }
 
 /// Pieces of a [`SharedSlice`]. Made by [`SharedSlice::chunks`].
+///
+/// ```
+/// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+/// # segment.mark_for_removal()?;
+/// let chunks = segment.slice::<u8>(0, 8).unwrap().chunks(3);
+/// assert_eq!(chunks.len(), 3);
+/// assert_eq!(chunks.map(|chunk| chunk.len()).collect::<Vec<_>>(), [3, 3, 2]);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Chunks<'a, T, A: Access = ReadWrite> {
     rest: SharedSlice<'a, T, A>,

@@ -11,11 +11,11 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// One `T` in shared memory: what a `T *` into a segment is in C.
 ///
-/// A small `Copy` handle of an address, never a `&T`: [`get`](Self::get) copies the value out, [`set`](Self::set) copies one in, and
-/// [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
+/// A small `Copy` handle of an address, never a `&T`: [`get`](Self::get) copies the value out, [`set`](Self::set)
+/// copies one in, and [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
 ///
-/// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed struct can lie
-/// at an address its type does not divide: `get` and `set` work there, atomic operations panic.
+/// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed
+/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic.
 ///
 /// ```
 /// use sysvshm::bytemuck::AnyBitPattern;
@@ -23,6 +23,7 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 ///
 /// // struct shared { int magic; int owner; char name[32]; double rates[16]; int in, out; };
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Shared {
 ///     magic: i32,
@@ -45,16 +46,17 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 ///
 /// # What this does not protect you from
 ///
-/// Values that another process changes between two calls, and values that make no sense: check what you read. A value larger than
-/// 8 bytes may be read half old, half new; [the module](crate::memory) says what tears and how to guard it.
+/// Values that another process changes between two calls, and values that make no sense: check what you read. A
+/// value larger than 8 bytes may be read half old, half new; [the module](crate::memory) says what tears and how to
+/// guard it.
 pub struct SharedRef<'a, T, A: Access = ReadWrite> {
     /// `size_of::<T>()` bytes from here on stay mapped for `'a`, readable, and writable unless `A` is read-only.
     address: NonNull<T>,
     mapping: PhantomData<(&'a (), A)>,
 }
 
-// SAFETY: a handle is an address; what goes through it is copied bytes, by accesses that may race. A value can thus appear in
-// another thread, hence `T: Send`.
+// SAFETY: a handle is an address; what goes through it is copied bytes, by accesses that may race. A value can thus
+// appear in another thread, hence `T: Send`.
 #[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
 unsafe impl<T: Send, A: Access> Send for SharedRef<'_, T, A> {}
 
@@ -92,8 +94,9 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// # Safety
     ///
     /// For all of `'a`, `size_of::<T>()` bytes from `address` on stay mapped, readable, and writable unless `A` is
-    /// [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through these views, through
-    /// foreign code, or through a borrow taken under the promises of [`as_ref`](Self::as_ref) and its siblings.
+    /// [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through these
+    /// views, through foreign code, or through a borrow taken under the promises of [`as_ref`](Self::as_ref) and
+    /// its siblings.
     ///
     /// # Examples
     ///
@@ -120,8 +123,8 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
 
     /// Copies the value out.
     ///
-    /// One load, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones in pieces. No
-    /// ordering with anything else: that is what [`load`](Self::load) is for.
+    /// One load, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones
+    /// in pieces. No ordering with anything else: that is what [`load`](Self::load) is for.
     ///
     /// # Examples
     ///
@@ -145,8 +148,16 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
 
     /// The address in this process, for C.
     ///
-    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
-    /// what [`as_ref`](Self::as_ref) asks for.
+    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of
+    /// it promises what [`as_ref`](Self::as_ref) asks for.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.reference::<u16>(2).unwrap();
+    /// assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr() + 2);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(self) -> *const T {
         self.address.as_ptr()
@@ -198,8 +209,8 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
         }
     }
 
-    /// What [`field!`](crate::field) expands to; not for direct use, but harmless: whatever the closure points to must lie inside
-    /// a `T`, and whether those bytes may be read or written is decided by the type `F`.
+    /// What [`field!`](crate::field) expands to; not for direct use, but harmless: whatever the closure points to
+    /// must lie inside a `T`, and whether those bytes may be read or written is decided by the type `F`.
     #[doc(hidden)]
     #[inline(always)]
     #[track_caller]
@@ -224,8 +235,9 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     }
 }
 
-/// Where in a `T` the closure points, found on a private zeroed one: a `Deref` on the way then runs on real memory of ours, never on
-/// shared bytes, and shows up as an offset outside. Optimised builds fold all of this into a constant.
+/// Where in a `T` the closure points, found on a private zeroed one: a `Deref` on the way then runs on real memory
+/// of ours, never on shared bytes, and shows up as an offset outside. Optimised builds fold all of this into a
+/// constant.
 #[inline(always)]
 fn offset_of_member<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usize {
     #[inline]
@@ -253,8 +265,8 @@ fn offset_of_member<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usiz
 impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// Copies a value in.
     ///
-    /// One store, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones in pieces. No
-    /// ordering with anything else: that is what [`store`](Self::store) is for.
+    /// One store, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones
+    /// in pieces. No ordering with anything else: that is what [`store`](Self::store) is for.
     ///
     /// # Examples
     ///
@@ -272,14 +284,15 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     where
         T: Storable,
     {
-        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them mapped.
+        // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
+        // mapped.
         unsafe { access::set(self.address.as_ptr(), value) }
     }
 
     /// Copies the value out, changes it, and copies it back.
     ///
-    /// **Not atomic**: what another process writes in between is lost. For integers there are [`fetch_add`](Self::fetch_add) and
-    /// its siblings; for the rest, a lock.
+    /// **Not atomic**: what another process writes in between is lost. For integers there are
+    /// [`fetch_add`](Self::fetch_add) and its siblings; for the rest, a lock.
     ///
     /// # Examples
     ///
@@ -302,6 +315,16 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// The address in this process, for C.
     ///
     /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.reference::<u16>(2).unwrap();
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { view.as_mut_ptr().write_volatile(7) };
+    /// assert_eq!(view.get(), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(self) -> *mut T {
         self.address.as_ptr()
@@ -387,11 +410,11 @@ impl<A: Access> Segment<A> {
     }
 }
 
-/// Narrows a [`SharedRef`](crate::memory::SharedRef) of a struct to one member: C's `&p->member`.
+/// Narrows a [`SharedRef`] of a struct to one member: C's `&p->member`.
 ///
-/// Nested members, raw identifiers, tuple fields, members of packed structs and constant or variable indexes into array members all
-/// work; nothing is read or written, and no reference to shared memory exists at any time. The result is a `SharedRef` of the
-/// member's type with the same lifetime and access.
+/// Nested members, raw identifiers, tuple fields, members of packed structs and constant or variable indexes into
+/// array members all work; nothing is read or written, and no reference to shared memory exists at any time. The
+/// result is a `SharedRef` of the member's type with the same lifetime and access.
 ///
 /// # Panics
 ///
@@ -400,10 +423,12 @@ impl<A: Access> Segment<A> {
 /// # Examples
 ///
 /// ```
+/// #![forbid(unsafe_code)] // needs none of the caller's
 /// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
 /// use sysvshm::{Key, SegmentOptions, field};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Record {
 ///     kind: u8,
@@ -411,6 +436,7 @@ impl<A: Access> Segment<A> {
 /// }
 ///
 /// #[derive(Clone, Copy, Zeroable)] // not AnyBitPattern: bytemuck has it for arrays of types without padding only
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Shared {
 ///     r#type: i32,

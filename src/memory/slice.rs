@@ -5,15 +5,15 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::ptr::NonNull;
 
-use super::access;
 use super::bounds::{check_run, resolve};
 use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
 use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// A run of `T` in shared memory: what a `T *` and a length are in C.
 ///
-/// A small `Copy` handle, never a `&[T]`: elements are copied in and out, one by one or in bulk. `A` says whether it may write.
-/// The length is fixed when the view is made, checked against the mapping, and kept privately; `'a` keeps the segment attached.
+/// A small `Copy` handle, never a `&[T]`: elements are copied in and out, one by one or in bulk. `A` says whether
+/// it may write. The length is fixed when the view is made, checked against the mapping, and kept privately; `'a`
+/// keeps the segment attached.
 ///
 /// ```
 /// use sysvshm::{Key, SegmentOptions};
@@ -37,7 +37,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// | [`load`](Self::load), [`store`](Self::store), [`swap`](Self::swap), ... | one integer, in the order asked for | never |
 /// | [`read_into`](Self::read_into), [`write_from`](Self::write_from), [`to_vec`](Self::to_vec), [`fill`](Self::fill), [`copy_within`](Self::copy_within) | bytes, at memcpy's speed | elements may be |
 ///
-/// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how to guard them.
+/// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how
+/// to guard them.
 ///
 /// # What this does not protect you from
 ///
@@ -49,8 +50,8 @@ pub struct SharedSlice<'a, T, A: Access = ReadWrite> {
     mapping: PhantomData<(&'a (), A)>,
 }
 
-// SAFETY: a handle is an address and a length; what goes through it is copied bytes, by accesses that may race. Values can thus
-// appear in another thread, hence `T: Send`.
+// SAFETY: a handle is an address and a length; what goes through it is copied bytes, by accesses that may race.
+// Values can thus appear in another thread, hence `T: Send`.
 #[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
 unsafe impl<T: Send, A: Access> Send for SharedSlice<'_, T, A> {}
 
@@ -88,9 +89,10 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     ///
     /// # Safety
     ///
-    /// For all of `'a`, `len * size_of::<T>()` bytes from `start` on stay mapped, readable, and writable unless `A` is
-    /// [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through these views, through
-    /// foreign code, or through a borrow taken under the promises of [`as_slice`](Self::as_slice) and its siblings.
+    /// For all of `'a`, `len * size_of::<T>()` bytes from `start` on stay mapped, readable, and writable unless `A`
+    /// is [`ReadOnly`]; and nobody in this process holds a Rust reference to them or accesses them but through
+    /// these views, through foreign code, or through a borrow taken under the promises of
+    /// [`as_slice`](Self::as_slice) and its siblings.
     ///
     /// # Examples
     ///
@@ -127,6 +129,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     }
 
     /// How many elements there are.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!((numbers.len(), numbers.len_bytes(), numbers.is_empty()), (4, 8, false));
+    /// assert!(numbers.slice(4..).is_empty());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn len(self) -> usize {
@@ -149,8 +160,16 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 
     /// The address of the first element in this process, for C.
     ///
-    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of it promises
-    /// what [`as_slice`](Self::as_slice) asks for.
+    /// Reading through it in Rust is a plain access, a data race as soon as anybody writes; making a reference of
+    /// it promises what [`as_slice`](Self::as_slice) asks for.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(self) -> *const T {
         self.start.as_ptr()
@@ -252,16 +271,13 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert_eq!(bytes.to_vec(), [0, 0, 1, 1, 1, 0, 0, 0]);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     #[must_use]
-    pub fn slice(self, range: impl RangeBounds<usize> + fmt::Debug) -> Self {
-        match resolve((range.start_bound(), range.end_bound()), self.len) {
-            Some((start, end)) => self.part(start, end),
-            None => panic!(
-                "range {range:?} out of range for a shared slice of length {}",
-                self.len
-            ),
+    pub fn slice(self, range: impl RangeBounds<usize>) -> Self {
+        match resolve(range, self.len) {
+            Ok((start, end)) => self.part(start, end),
+            Err((start, end)) => range_out_of_range(start, end, self.len),
         }
     }
 
@@ -277,15 +293,17 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert!(bytes.try_slice(6..9).is_none());
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn try_slice(self, range: impl RangeBounds<usize>) -> Option<Self> {
-        resolve(range, self.len).map(|(start, end)| self.part(start, end))
+        resolve(range, self.len)
+            .ok()
+            .map(|(start, end)| self.part(start, end))
     }
 
     /// Elements `start..end`, which the caller has checked: `start <= end <= self.len`.
     #[inline(always)]
-    fn part(self, start: usize, end: usize) -> Self {
+    pub(super) fn part(self, start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= self.len);
         #[allow(unsafe_code, reason = "pointer arithmetic")]
         // SAFETY: `start <= self.len`, so the result is inside the run or one past its end.
@@ -308,7 +326,7 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert_eq!((left.len(), right.len()), (3, 5));
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     #[must_use]
     pub fn split_at(self, mid: usize) -> (Self, Self) {
@@ -363,68 +381,6 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         self.at(index).get()
     }
 
-    /// Copies all elements out. The bytes are moved at memcpy's speed, in any order and in pieces of any size.
-    ///
-    /// # Panics
-    ///
-    /// If the lengths differ, as `copy_from_slice` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let mut copy = [1u16; 3];
-    /// segment.slice::<u16>(0, 4).unwrap().slice(1..).read_into(&mut copy);
-    /// assert_eq!(copy, [0, 0, 0]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "reads shared bytes")]
-    pub fn read_into(self, into: &mut [T])
-    where
-        T: Readable,
-    {
-        if into.len() != self.len {
-            lengths_differ(into.len(), self.len);
-        }
-        let into = into.as_mut_ptr().cast::<u8>();
-        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; `into` is private and as long; every byte
-        // pattern is a `T`.
-        unsafe { access::copy_out(self.start.as_ptr().cast(), into, self.len_bytes()) }
-    }
-
-    /// Copies all elements out into a new vector, as [`read_into`](Self::read_into) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// assert_eq!(segment.slice::<u16>(0, 4).unwrap().to_vec(), [0; 4]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[allow(unsafe_code, reason = "reads shared bytes")]
-    #[must_use]
-    pub fn to_vec(self) -> Vec<T>
-    where
-        T: Readable,
-    {
-        let mut into = Vec::<T>::with_capacity(self.len);
-        // SAFETY: as in `read_into`; the capacity is at least `len`.
-        unsafe {
-            access::copy_out(
-                self.start.as_ptr().cast(),
-                into.as_mut_ptr().cast(),
-                self.len_bytes(),
-            );
-        };
-        // SAFETY: all of them were just written.
-        unsafe { into.set_len(self.len) };
-        into
-    }
-
     /// Copies of the elements, one after the other, each read when the iterator comes to it.
     ///
     /// # Examples
@@ -449,15 +405,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn out_of_range(index: usize, len: usize) -> ! {
+pub(super) fn out_of_range(index: usize, len: usize) -> ! {
     panic!("index {index} out of range for a shared slice of length {len}")
 }
 
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn lengths_differ(private: usize, shared: usize) -> ! {
-    panic!("a slice of length {private} does not match a shared slice of length {shared}")
+pub(super) fn range_out_of_range(start: usize, end: usize, len: usize) -> ! {
+    panic!("range {start}..{end} out of range for a shared slice of length {len}")
 }
 
 impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
@@ -488,8 +444,8 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
 
     /// Copies one element out, changes it, and copies it back.
     ///
-    /// **Not atomic**: what another process writes in between is lost. For integers there are [`fetch_add`](Self::fetch_add) and
-    /// its siblings; for the rest, a lock.
+    /// **Not atomic**: what another process writes in between is lost. For integers there are
+    /// [`fetch_add`](Self::fetch_add) and its siblings; for the rest, a lock.
     ///
     /// # Panics
     ///
@@ -505,7 +461,7 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// assert_eq!(numbers.to_vec(), [0.0, 0.5]);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn update(self, index: usize, change: impl FnOnce(T) -> T)
     where
@@ -514,101 +470,19 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
         self.at(index).update(change);
     }
 
-    /// Copies all elements in. The bytes are moved at memcpy's speed, in any order and in pieces of any size.
-    ///
-    /// # Panics
-    ///
-    /// If the lengths differ, as `copy_from_slice` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let bytes = segment.slice::<u8>(0, 8).unwrap();
-    /// bytes.slice(..5).write_from(b"hello");
-    /// assert_eq!(bytes.to_vec(), b"hello\0\0\0");
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "writes shared bytes")]
-    pub fn write_from(self, from: &[T])
-    where
-        T: Storable,
-    {
-        if from.len() != self.len {
-            lengths_differ(from.len(), self.len);
-        }
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; `from` is
-        // private, as long, and without uninitialised bytes.
-        unsafe {
-            access::copy_in(
-                self.start.as_ptr().cast(),
-                from.as_ptr().cast(),
-                self.len_bytes(),
-            );
-        }
-    }
-
-    /// Writes `value` into every element, at memset's speed where all its bytes are equal.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.fill(0x1234);
-    /// assert_eq!(numbers.to_vec(), [0x1234; 4]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline]
-    #[allow(unsafe_code, reason = "writes shared bytes")]
-    pub fn fill(self, value: T)
-    where
-        T: Storable,
-    {
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped.
-        unsafe { access::fill(self.start.as_ptr(), value, self.len) }
-    }
-
-    /// Copies the elements of `range` to where `dest` is the first, as C's `memmove`: the two may overlap.
-    ///
-    /// # Panics
-    ///
-    /// If either run ends beyond the length.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.write_from(&[1, 2, 3, 4]);
-    /// numbers.copy_within(..3, 1);
-    /// assert_eq!(numbers.to_vec(), [1, 1, 2, 3]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "reads and writes shared bytes")]
-    pub fn copy_within(self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize) {
-        let from = self.slice(range);
-        let to = self.slice(dest..).slice(..from.len);
-        // SAFETY: both runs are parts of this one, of one length; overlap is allowed.
-        unsafe {
-            access::copy_within(
-                from.start.as_ptr().cast(),
-                to.start.as_ptr().cast(),
-                from.len_bytes(),
-            );
-        }
-    }
-
     /// The address of the first element in this process, for C.
     ///
     /// As with [`as_ptr`](Self::as_ptr), reading or writing through it in Rust is a plain access.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let view = segment.slice::<u16>(0, 4).unwrap();
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { view.as_mut_ptr().write_volatile(7) };
+    /// assert_eq!(view.get(0), 7);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(self) -> *mut T {
         self.start.as_ptr()
@@ -620,7 +494,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::OutOfBounds`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`], [`LayoutError::TooLarge`].
+    /// [`LayoutError::OutOfBounds`], [`LayoutError::Misaligned`], [`LayoutError::ZeroSized`],
+    /// [`LayoutError::TooLarge`].
     ///
     /// # Examples
     ///

@@ -9,12 +9,13 @@ use std::fmt;
 
 /// The kernel's identifier of a segment: C's `shmid`.
 ///
-/// Unlike a [`Key`], which is a name, an identifier is the segment itself: it stays valid until the segment is gone, and works even for
-/// segments without a key and, on Linux, for those marked for removal. It means something only inside one IPC namespace. Any number
-/// from 0 up may be one; 0 is ordinary in containers.
+/// Unlike a [`Key`], which is a name, an identifier is the segment itself: it stays valid until the segment is
+/// gone, and works even for segments without a key and, on Linux, for those marked for removal. It means something
+/// only inside one IPC namespace. Any number from 0 up may be one; 0 is ordinary in containers.
 ///
-/// Identifiers are plain numbers, so one can be handed to another process in any way, and be kept too long: the kernel gives a number
-/// again only after many others, but nothing forbids it. While a segment is attached its identifier cannot be reused.
+/// Identifiers are plain numbers, so one can be handed to another process in any way, and be kept too long: the
+/// kernel gives a number again only after many others, but nothing forbids it. While a segment is attached its
+/// identifier cannot be reused.
 ///
 /// ```
 /// use sysvshm::{Key, SegmentId, SegmentOptions};
@@ -38,8 +39,8 @@ impl SegmentId {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) (`ENOENT`): none has it. [`InvalidInput`](ErrorKind::InvalidInput) for [`Key::PRIVATE`], with which
-    /// the kernel would create a segment.
+    /// [`NotFound`](ErrorKind::NotFound) (`ENOENT`): none has it. [`InvalidInput`](ErrorKind::InvalidInput) for
+    /// [`Key::PRIVATE`], with which the kernel would create a segment.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentId, SegmentOptions};
@@ -77,13 +78,24 @@ impl SegmentId {
         }
     }
 
-    /// The identifier with this number, whether or not a segment has it.
+    /// The identifier with this number, whether or not a segment has it. **C call:** none.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, SegmentId};
+    ///
+    /// assert_eq!(SegmentId::from_raw(5).as_raw(), 5);
+    /// assert_eq!(SegmentId::from_raw(-1).status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// ```
     #[must_use]
     pub const fn from_raw(raw: i32) -> Self {
         Self(raw)
     }
 
     /// The number as C has it.
+    ///
+    /// ```
+    /// assert_eq!(sysvshm::SegmentId::from_raw(32_768).as_raw(), 32_768);
+    /// ```
     #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
@@ -98,9 +110,23 @@ impl SegmentId {
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): the mode lacks read or write for this user.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`): no address space.
-    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory)
+    /// (`ENOMEM`): no address space. [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
     /// [`assume_huge_pages_suffice`](SegmentOptions::assume_huge_pages_suffice).
+    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported)
+    /// (`ENOSYS`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).create_unattached(Key::PRIVATE)?;
+    /// let segment = id.attach()?;
+    /// id.mark_for_removal()?;
+    /// assert_eq!(segment.len_bytes(), 5);
+    /// drop(segment);
+    /// assert_eq!(id.attach().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn attach(self) -> Result<Segment, Error> {
         SegmentOptions::new().attach(self)
@@ -113,6 +139,16 @@ impl SegmentId {
     /// # Errors
     ///
     /// Those of [`attach`](Self::attach); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).mode(0o400).create_unattached(Key::PRIVATE)?;
+    /// let reader = id.attach_read_only()?; // 0400: reading and writing would be EACCES for anybody but root
+    /// id.mark_for_removal()?;
+    /// assert_eq!(reader.read_at(0, &mut [1; 8])?, 5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(self) -> Result<Segment<ReadOnly>, Error> {
         SegmentOptions::new().attach_read_only(self)
@@ -124,8 +160,19 @@ impl SegmentId {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the owner;
-    /// [`system::segments`](crate::system::segments) does without. [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the
+    /// owner; [`system::segments`](crate::system::segments) does without.
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(100).create_unattached(Key::PRIVATE)?;
+    /// assert_eq!((id.status()?.size_bytes(), id.status()?.attached()), (100, 0));
+    /// id.mark_for_removal()?;
+    /// assert_eq!(id.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmctl", "IPC_STAT"))]
     pub fn status(self) -> Result<Status, Error> {
         match shm::shmctl_stat(self.0) {
@@ -149,13 +196,14 @@ impl SegmentId {
 
     /// Changes owner, group and mode in one step.
     ///
-    /// **C call:** `shmctl(id, IPC_SET)`, once. It needs no read permission, so it works even where [`status`](Self::status) does not.
+    /// **C call:** `shmctl(id, IPC_SET)`, once. It needs no read permission, so it works even where
+    /// [`status`](Self::status) does not.
     ///
     /// # Errors
     ///
     /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`): only the owner, the creator or a process with `CAP_SYS_ADMIN`.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput): an id of -1 (`EINVAL`),
-    /// or a mode beyond 0777, which the kernel would cut silently.
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput):
+    /// an id of -1 (`EINVAL`), or a mode beyond 0777, which the kernel would cut silently.
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -188,14 +236,15 @@ impl SegmentId {
 
     /// Changes the mode and leaves owner and group.
     ///
-    /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read permission away, where
-    /// the system tells the owner without it (Linux 4.17).
+    /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read
+    /// permission away, where the system tells the owner without it (Linux 4.17).
     ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`, `shmctl(id, IPC_SET)`.
+    /// **C calls:** `shmctl(id, IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading; `shmctl(id, IPC_SET)`.
     ///
     /// # Errors
     ///
-    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of [`status`](Self::status).
+    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of
+    /// [`status`](Self::status).
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -215,7 +264,7 @@ impl SegmentId {
 
     /// Gives the segment to another user and group and leaves the mode. The creator keeps every right over it.
     ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`, `shmctl(id, IPC_SET)`.
+    /// **C calls:** those of [`set_mode`](Self::set_mode).
     ///
     /// # Errors
     ///
@@ -238,8 +287,8 @@ impl SegmentId {
 
     /// Keeps the segment's pages from being swapped out. This is no mutex: it excludes nobody from the memory.
     ///
-    /// Pages come in when they are touched, not by this call. The whole size counts against `RLIMIT_MEMLOCK`. Repeating it changes
-    /// nothing. Without effect on explicit huge pages, which are never swapped.
+    /// Pages come in when they are touched, not by this call. The whole size counts against `RLIMIT_MEMLOCK`.
+    /// Repeating it changes nothing. Without effect on explicit huge pages, which are never swapped.
     ///
     /// **C call:** `shmctl(id, SHM_LOCK)`. Linux.
     ///
@@ -275,18 +324,30 @@ impl SegmentId {
     ///
     /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`), [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`),
     /// [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD.
-    #[doc(alias = "SHM_UNLOCK")]
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size_bytes(4096).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// segment.id().unlock_from_memory()?; // never locked: no error
+    /// assert!(!segment.status()?.is_locked_in_memory());
+    /// # }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("SHM_UNLOCK", "munlock"))]
     pub fn unlock_from_memory(self) -> Result<(), Error> {
         shm::shmctl_lock(self.0, false).map_err(|errno| self.failed(ShmctlCommand::Unlock, errno))
     }
 
     /// Marks the segment for removal: it lives on until its last detach, and goes at once if nobody is attached.
     ///
-    /// On Linux its key is free from this moment, its identifier still attaches, and marking it again does nothing. Elsewhere no new attach
-    /// is possible (on FreeBSD `kern.ipc.shm_allow_removed` decides). No way leads back.
+    /// Its key is free from this moment. On Linux its identifier still attaches, and marking it again does nothing.
+    /// On macOS no new attach is possible, on FreeBSD `kern.ipc.shm_allow_removed` decides. No way leads back.
     ///
-    /// This may be called in a signal handler: it makes one system call, on failure a few more to find out why, takes no lock and
-    /// allocates nothing. Like `shmctl` itself it may change `errno`.
+    /// This may be called in a signal handler: it makes one system call, on failure a few more to find out why,
+    /// takes no lock and allocates nothing. Like `shmctl` itself it may change `errno`.
     ///
     /// **C call:** `shmctl(id, IPC_RMID)`.
     ///

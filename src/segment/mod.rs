@@ -1,8 +1,9 @@
 //! A piece of shared memory: [`Segment`] while it is attached, [`SegmentId`] while it merely exists.
 //!
-//! The kernel keeps a *segment*: a number of zeroed pages with an *identifier*, perhaps a *key* to find it by, an owner and a mode. A process
-//! *attaches* it, which maps the pages into its address space, and *detaches* it. The kernel counts the attaches (`nattch`).
-//! A segment outlives every process until somebody *marks it for removal*; then it goes at the last detach.
+//! The kernel keeps a *segment*: a number of zeroed pages with an *identifier*, perhaps a *key* to find it by, an
+//! owner and a mode. A process *attaches* it, which maps the pages into its address space, and *detaches* it. The
+//! kernel counts the attaches (`nattch`). A segment outlives every process until somebody *marks it for removal*;
+//! then it goes at the last detach.
 //!
 //! ```text
 //!   create_new            mark_for_removal
@@ -10,7 +11,7 @@
 //!       v                        v
 //!   [ exists, key K, 0600 ]--->[ marked, no key ]---> gone at the last detach
 //!       |    ^                   |    ^
-//!  attach    detach         attach    detach          (attaching a marked segment: Linux only)
+//!  attach    detach         attach    detach          (attaching a marked segment: Linux; FreeBSD if so set)
 //! ```
 //!
 //! ```
@@ -32,11 +33,14 @@
 //!
 //! # What this does not protect you from
 //!
-//! * Anybody whom the mode lets in may change any byte at any moment. The accesses here are sound nevertheless; whether the bytes make
-//!   sense is for the reader to check.
-//! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the
-//!   atomics of the typed views, a semaphore, or a ring buffer.
-//! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes when](crate::guide::lifecycle).
+//! * Anybody whom the mode lets in may change any byte at any moment. The accesses here are sound nevertheless;
+//!   whether the bytes make sense is for the reader to check.
+//! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the atomics of
+//!   the typed views, a semaphore, or a ring buffer.
+//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a
+//!   process; with [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
+//! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes
+//!   when](crate::guide::lifecycle).
 
 mod attach;
 mod id;
@@ -62,6 +66,24 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// What an attached segment may be used for: [`ReadWrite`] or [`ReadOnly`]. Sealed.
+///
+/// ```
+/// use sysvshm::segment::Access;
+/// use sysvshm::{Key, Segment, SegmentOptions};
+///
+/// fn first_byte<A: Access>(segment: &Segment<A>) -> Result<u8, sysvshm::Error> {
+///     let mut byte = [0];
+///     segment.read_exact_at(0, &mut byte)?;
+///     Ok(byte[0])
+/// }
+///
+/// let writer = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+/// let reader = writer.id().attach_read_only()?;
+/// writer.mark_for_removal()?;
+/// writer.write_at(0, b"x")?;
+/// assert_eq!((first_byte(&writer)?, first_byte(&reader)?), (b'x', b'x'));
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 pub trait Access: sealed::Sealed + Send + Sync + 'static {
     /// Whether the kernel lets this process only read.
     const READ_ONLY: bool;
@@ -71,10 +93,29 @@ pub trait Access: sealed::Sealed + Send + Sync + 'static {
 pub trait Writable: Access {}
 
 /// Reading and writing: what `shmat` gives without flags.
+///
+/// ```
+/// use sysvshm::{Key, ReadWrite, Segment, SegmentOptions};
+///
+/// let segment: Segment<ReadWrite> = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?; // a plain `Segment`
+/// segment.mark_for_removal()?;
+/// segment.write_at(0, b"x")?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum ReadWrite {}
 
 /// Reading alone: `SHM_RDONLY`. Writing does not compile, so it cannot raise SIGSEGV.
+///
+/// ```
+/// use sysvshm::{Key, ReadOnly, Segment, SegmentOptions};
+///
+/// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+/// let reader: Segment<ReadOnly> = segment.id().attach_read_only()?;
+/// segment.mark_for_removal()?;
+/// assert_eq!(reader.read_at(0, &mut [1; 8])?, 1);
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias = "SHM_RDONLY")]
 #[derive(Debug, Clone, Copy)]
 pub enum ReadOnly {}
@@ -95,8 +136,8 @@ mod sealed {
 
 /// An attached segment. Detaches when dropped; removes only if asked to.
 ///
-/// Made by [`SegmentOptions`] or [`SegmentId::attach`]. Several threads may use one at once, as several processes may use the memory; hence
-/// every method takes `&self`. Attach again for a second handle: there is no `Clone`.
+/// Made by [`SegmentOptions`] or [`SegmentId::attach`]. Several threads may use one at once, as several processes
+/// may use the memory; hence every method takes `&self`. Attach again for a second handle: there is no `Clone`.
 ///
 /// Writing needs `Segment<ReadWrite>`, the default; through `Segment<ReadOnly>` it does not compile:
 ///
@@ -110,9 +151,9 @@ mod sealed {
 ///
 /// # Dropping
 ///
-/// Dropping detaches (`shmdt`), once, and never panics; [`detach`](Self::detach) does the same and says what went wrong. Whether the segment is
-/// also marked for removal depends on [`Removal`]. In a forked child, dropping what was inherited detaches the child's own mapping and
-/// removes nothing.
+/// Dropping detaches (`shmdt`), once, and never panics; [`detach`](Self::detach) does the same and says what went
+/// wrong. Whether the segment is also marked for removal depends on [`Removal`]. In a forked child, dropping what
+/// was inherited detaches the child's own mapping and removes nothing.
 #[doc(alias("shmat", "shmdt"))]
 #[must_use = "dropping it detaches the segment at once"]
 pub struct Segment<A: Access = ReadWrite> {
@@ -130,19 +171,38 @@ pub struct Segment<A: Access = ReadWrite> {
 // SAFETY: an attach belongs to the whole process (shmop(2)); any thread may use and detach it.
 unsafe impl<A: Access> Send for Segment<A> {}
 #[allow(unsafe_code)]
-// SAFETY: all methods but the consuming ones take &self and reach the bytes through `memory::access`, which allows any thread and
-// any process to do so at the same time; the fields are never changed after construction.
+// SAFETY: all methods but the consuming ones take &self and reach the bytes through `memory::access`, which allows
+// any thread and any process to do so at the same time; the fields are never changed after construction.
 unsafe impl<A: Access> Sync for Segment<A> {}
 
 impl<A: Access> Segment<A> {
-    /// The segment's identifier. While this value lives, no other segment can get the same one.
+    /// The segment's identifier. While this value lives, no other segment of its IPC namespace can get the same one.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// assert_eq!(segment.id().status()?.id(), segment.id());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "shmid")]
     pub fn id(&self) -> SegmentId {
         self.id
     }
 
-    /// The size in bytes, exactly as the creator asked: what the kernel said after attaching, never what this process hoped for.
+    /// The size in bytes, exactly as the creator asked: what the kernel said after attaching, never what this
+    /// process hoped for.
     ///
-    /// The memory is mapped in whole pages, so the bytes from here to the end of the last page exist too; no safe call reaches them.
+    /// The memory is mapped in whole pages, so the bytes from here to the end of the last page exist too; no safe
+    /// call reaches them.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(100).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// assert_eq!(segment.id().attach()?.len_bytes(), 100); // no page's worth, and no size was passed here
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shm_segsz")]
     pub fn len_bytes(&self) -> usize {
         self.len_bytes
@@ -170,7 +230,16 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`]. The id names another IPC namespace's segment, or none, after `setns(2)` or `unshare(2)`.
+    /// Those of [`SegmentId::status`]. The id names another IPC namespace's segment, or none, after `setns(2)` or
+    /// `unshare(2)`.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// assert_eq!(segment.status()?.attached(), 1);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "IPC_STAT")]
     pub fn status(&self) -> Result<Status, Error> {
         self.id.status()
@@ -182,13 +251,24 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::mark_for_removal`]; marking twice is none on Linux.
+    /// Those of [`SegmentId::mark_for_removal`]; on Linux, marking twice is no error.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert!(segment.status()?.is_marked_for_removal());
+    /// segment.write_at(0, b"!")?; // still here
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("IPC_RMID", "shmctl"))]
     pub fn mark_for_removal(&self) -> Result<(), Error> {
         self.id.mark_for_removal()
     }
 
-    /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the segment ends.
+    /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the
+    /// segment ends.
     ///
     /// Bytes that another process changes meanwhile may come out old, new or mixed. **C call:** none.
     ///
@@ -259,9 +339,11 @@ impl<A: Access> Segment<A> {
 
     /// Detaches the segment and says what went wrong, which dropping does not.
     ///
-    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone either way.
+    /// With [`Removal::OnDrop`] the segment is marked for removal first, as it would be on drop. The value is gone
+    /// either way.
     ///
-    /// **C calls:** `shmdt(address)`; with `OnDrop` before it `shmctl(id, IPC_STAT)` and `shmctl(id, IPC_RMID)`.
+    /// **C calls:** `shmdt(address)`; with `OnDrop`, before it, `shmctl(id, IPC_STAT)`, a look at
+    /// `/proc/thread-self/ns/ipc` (Linux) and `shmctl(id, IPC_RMID)`.
     ///
     /// # Errors
     ///
@@ -285,7 +367,7 @@ impl<A: Access> Segment<A> {
 
     /// Keeps the segment attached until the process ends, and lends it out for that long.
     ///
-    /// Removal on drop no longer happens. Costs one small allocation.
+    /// Removal on drop no longer happens. Costs one small allocation. **C call:** none.
     ///
     /// ```
     /// # use sysvshm::{Key, Segment, SegmentOptions};
@@ -299,7 +381,9 @@ impl<A: Access> Segment<A> {
         Box::leak(Box::new(self))
     }
 
-    /// Gives identifier and address away, attached, for C code or for [`from_raw`](Self::from_raw). Removal on drop no longer happens.
+    /// Gives identifier and address away, attached, for C code or for [`from_raw`](Self::from_raw).
+    ///
+    /// Removal on drop no longer happens. **C call:** none.
     ///
     /// ```
     /// # use sysvshm::{Key, Segment, SegmentOptions};
@@ -319,7 +403,7 @@ impl<A: Access> Segment<A> {
 
     /// Takes over a segment that is attached already, such as by C code.
     ///
-    /// **C call:** `shmctl(id, IPC_STAT)` for the length.
+    /// **C call:** `shmctl(id, IPC_STAT)` for the length; where the mode forbids reading, `SHM_STAT_ANY` (Linux 4.17).
     ///
     /// # Errors
     ///
@@ -327,10 +411,28 @@ impl<A: Access> Segment<A> {
     ///
     /// # Safety
     ///
-    /// * `address` is what `shmat` returned for `id` in this process, in this IPC namespace, whole and not detached since.
-    /// * Unless `A` is [`ReadOnly`], it was attached without `SHM_RDONLY`, and nobody made it read-only with `mprotect(2)`.
+    /// * `address` is what `shmat` returned for `id` in this process, in this IPC namespace, whole and not detached
+    ///   since.
+    /// * Unless `A` is [`ReadOnly`], it was attached without `SHM_RDONLY`, and nobody made it read-only with
+    ///   `mprotect(2)`.
     /// * From now on this value alone detaches it.
-    /// * If explicit huge pages back it, there are enough for the whole segment; otherwise touching it raises SIGBUS.
+    /// * If explicit huge pages back it, there are enough for the whole segment; otherwise touching it raises
+    ///   SIGBUS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{AttachFlags, Key, Segment, SegmentOptions, raw};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(10).create_unattached(Key::PRIVATE)?;
+    /// // SAFETY: without SHM_REMAP nothing is replaced.
+    /// let address = unsafe { raw::shmat(id.as_raw(), std::ptr::null(), AttachFlags::empty()) }?;
+    /// // SAFETY: shmat has just returned the address for this id, read-write; the id's pages are ordinary ones.
+    /// let segment: Segment = unsafe { Segment::from_raw(id, address.cast()) }?;
+    /// segment.mark_for_removal()?;
+    /// assert_eq!(segment.len_bytes(), 10);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[allow(unsafe_code)]
     pub unsafe fn from_raw(id: SegmentId, address: NonNull<u8>) -> Result<Self, Error> {
         let status = id.status_regardless()?;
@@ -344,16 +446,17 @@ impl<A: Access> Segment<A> {
         })
     }
 
-    /// Allocates all pages now, so that no later touch waits for one, fails for want of one or raises SIGBUS.
+    /// Allocates all pages now, so that no first touch waits for one, fails for want of one or raises SIGBUS.
     ///
     /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.
+    /// Pages may be swapped out later, unless they are [locked](SegmentId::lock_in_memory).
     ///
     /// **C call:** `madvise(MADV_POPULATE_WRITE)`, or `MADV_POPULATE_READ` on a read-only attach. Linux 5.14.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had. [`Unsupported`](ErrorKind::Unsupported): an older kernel, or
-    /// another system.
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had.
+    /// [`Unsupported`](ErrorKind::Unsupported): an older kernel, or another system.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -373,14 +476,28 @@ impl<A: Access> Segment<A> {
 
     /// Asks the kernel to back the segment with transparent huge pages from now on.
     ///
-    /// Only memory that starts at a multiple of the huge page size profits; [`SegmentOptions::transparent_huge_pages`] sees to that.
+    /// Only memory that starts at a multiple of the huge page size profits;
+    /// [`SegmentOptions::transparent_huge_pages`] sees to that.
     ///
     /// **C call:** `madvise(MADV_HUGEPAGE)`, after a look at `/sys/kernel/mm/transparent_hugepage`. Linux.
     ///
     /// # Errors
     ///
-    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): the system has them switched off for shared memory. `madvise` would
-    /// succeed and do nothing. [`Unsupported`](ErrorKind::Unsupported): a kernel without them, or another system.
+    /// [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): the system has them switched off for shared
+    /// memory. `madvise` would succeed and do nothing. [`Unsupported`](ErrorKind::Unsupported): a kernel without
+    /// them, or another system.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(4 << 20).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// match segment.advise_transparent_huge_pages() {
+    ///     Ok(()) => {}
+    ///     Err(error) if error.kind() == ErrorKind::HugePagesUnavailable => {} // never is the kernel's default
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    /// }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "MADV_HUGEPAGE")]
     pub fn advise_transparent_huge_pages(&self) -> Result<(), Error> {
         pages::advise_transparent(self.id, self.base, self.len_bytes)
@@ -411,8 +528,8 @@ impl<A: Access> Segment<A> {
             _ => Ok(()),
         };
         #[allow(unsafe_code)]
-        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none is left; the
-        // pointers given away by `as_ptr` carry no promise beyond the life of this value.
+        // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none
+        // is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
         let detached = unsafe { shm::shmdt(self.base.as_ptr().cast()) };
         let address = self.base.as_ptr().addr();
         removed.and(detached.map_err(|errno| Error::from_call(Call::Shmdt { address }, errno)))
@@ -422,9 +539,21 @@ impl<A: Access> Segment<A> {
 impl Segment<ReadWrite> {
     /// Where the segment is attached, for C code and other raw use.
     ///
-    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives. Other processes read and write the same bytes, so plain Rust references to
-    /// them, and plain loads and stores, are not sound unless those processes are known to keep away; see the guide on
-    /// [soundness](crate::guide::soundness).
+    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives. Other processes read and write the
+    /// same bytes, so plain Rust references to them, and plain loads and stores, are not sound unless those
+    /// processes are known to keep away; see the guide on [soundness](crate::guide::soundness).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// unsafe { segment.as_ptr().write_volatile(7) };
+    /// let mut byte = [0];
+    /// segment.read_exact_at(0, &mut byte)?;
+    /// assert_eq!(byte, [7]);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn as_ptr(&self) -> *mut u8 {
         self.base.as_ptr()
@@ -473,8 +602,20 @@ impl Segment<ReadWrite> {
 impl Segment<ReadOnly> {
     /// Where the segment is attached, for C code and other raw use. Writing through it raises SIGSEGV.
     ///
-    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives; see [`as_ptr`](Segment::<ReadWrite>::as_ptr) of a writable one for what plain
-    /// loads may not do.
+    /// Valid for [`len_bytes`](Self::len_bytes) bytes while this value lives; see
+    /// [`as_ptr`](Segment::<ReadWrite>::as_ptr) of a writable one for what plain loads may not do.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?;
+    /// let reader = segment.id().attach_read_only()?;
+    /// segment.mark_for_removal()?;
+    /// segment.write_at(0, &[7])?;
+    /// assert_ne!(reader.as_ptr(), segment.as_ptr().cast_const()); // two attaches
+    /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
+    /// assert_eq!(unsafe { reader.as_ptr().read_volatile() }, 7); // of the same bytes
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn as_ptr(&self) -> *const u8 {
         self.base.as_ptr()

@@ -13,11 +13,14 @@ use std::ffi::c_int;
 
 /// Creating, finding, attaching.
 impl SegmentOptions {
-    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
+    /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is
+    /// removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new
+    /// segment before it is attached, the creation is repeated.
     ///
-    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
+    /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the
+    /// options set.
     ///
     /// # Errors
     ///
@@ -26,12 +29,16 @@ impl SegmentOptions {
     /// | [`AlreadyExists`](ErrorKind::AlreadyExists) | `EEXIST` | the key is taken |
     /// | [`SizeOutOfRange`](ErrorKind::SizeOutOfRange) | `EINVAL` | 0 bytes, or more than `shmmax` |
     /// | [`SegmentLimit`](ErrorKind::SegmentLimit) | `ENOSPC` | `shmmni` segments exist |
-    /// | [`PageLimit`](ErrorKind::PageLimit) | `ENOSPC` | `shmall` pages are taken |
+    /// | [`PageLimit`](ErrorKind::PageLimit) | `ENOSPC`; macOS, FreeBSD: `ENOMEM` | `shmall` pages are taken |
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | the memory cannot be promised, or no address space is left |
+    /// | [`FileTableFull`](ErrorKind::FileTableFull) | `ENFILE` | each segment takes an entry of the system's table of open files |
     /// | [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable) | `ENOMEM`, `EINVAL`, `ENOENT` | none free, no such size, no support |
     /// | [`HugePagesNotPermitted`](ErrorKind::HugePagesNotPermitted) | `EPERM` | not in `vm.hugetlb_shm_group`, no `CAP_IPC_LOCK` |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode given does not let its own creator read and write |
-    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | the options contradict each other |
+    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL`, `EPERM`, `ENOMEM` | the address asked for is occupied, misaligned, too low or too high |
+    /// | [`AttachLimit`](ErrorKind::AttachLimit) | `EMFILE` | this process has attached too many; not on Linux |
+    /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | the options contradict each other, or the mode is beyond 0777 |
+    /// | [`Unsupported`](ErrorKind::Unsupported) | `ENOSYS`, or none | no System V IPC here, or an option this system does not have |
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -46,22 +53,32 @@ impl SegmentOptions {
     #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
     pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
         self.check_attach(SegmentId::from_raw(-1))?;
-        let id = self.create(key, self.prefault)?;
-        attach(self, id, Origin::Created)
-            .map(|(segment, _)| segment)
-            .inspect_err(|_| discard(id))
+        self.retry(key, || {
+            let id = self.create(key, self.prefault)?;
+            match attach(self, id, Origin::Created, any) {
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as
+                // if it had never been.
+                Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+                Ok((segment, _)) => Ok(Some(segment)),
+                Err(error) => {
+                    discard(id);
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.
     ///
-    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where Linux removes a segment without attaches
-    /// as soon as the thread that created it ends.
+    /// [`removal`](Self::removal) has no effect: nothing is dropped. Not for `kernel.shm_rmid_forced` 1, where
+    /// Linux removes a segment without attaches as soon as the thread that created it ends.
     ///
     /// **C call:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`.
     ///
     /// # Errors
     ///
-    /// Those of [`create_new`](Self::create_new) that come from `shmget`.
+    /// Those of [`create_new`](Self::create_new) that come from `shmget` or from the options.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -90,7 +107,11 @@ impl SegmentOptions {
     /// | [`LargerThanSegment`](ErrorKind::LargerThanSegment) | `EINVAL` | it is smaller than asked |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode does not let this user read and write |
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | no address space |
-    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL` | the address asked for is occupied or misaligned |
+    /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL`, `EPERM`, `ENOMEM` | the address asked for is occupied, misaligned, too low or too high |
+    /// | [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable) | `EFAULT`, `ENOMEM` | a huge page is missing: [`assume_huge_pages_suffice`](Self::assume_huge_pages_suffice) |
+    /// | [`AttachLimit`](ErrorKind::AttachLimit) | `EMFILE` | this process has attached too many; not on Linux |
+    /// | [`Unsupported`](ErrorKind::Unsupported) | `ENOSYS`, or none | no System V IPC here, or an option this system does not have |
+    /// | [`Other`](ErrorKind::Other) | none | others replaced the segment 1000 times meanwhile |
     /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | [`Key::PRIVATE`], which finds nothing: the kernel would create a segment |
     ///
     /// ```
@@ -114,6 +135,20 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`open`](Self::open); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(5).create_new(key)?;
+    /// segment.write_at(0, b"hello")?;
+    /// let reader = SegmentOptions::new().open_read_only(key)?;
+    /// segment.mark_for_removal()?;
+    /// let mut bytes = [0; 5];
+    /// reader.read_exact_at(0, &mut bytes)?;
+    /// assert_eq!(&bytes, b"hello");
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
     pub fn open_read_only(&self, key: Key) -> Result<Segment<ReadOnly>, Error> {
         self.open_as::<ReadOnly>(key)
@@ -121,34 +156,45 @@ impl SegmentOptions {
 
     /// Attaches the segment that has this key, or creates it. [`Segment::was_created`] tells which.
     ///
-    /// Several processes may do this at once: one creates, the others find. A found segment may not have been filled yet.
+    /// Several processes may do this at once: one creates, the others find. A found segment may not have been
+    /// filled yet.
     ///
-    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`; `shmat`, `shmctl(IPC_STAT)`.
+    /// **C calls:** `shmget(key, size, 0)`; if there is none, `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`;
+    /// `shmat`, `shmctl(IPC_STAT)`.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open) and [`create_new`](Self::create_new) except that the key may exist or not, and
-    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see [`any_owner`](Self::any_owner).
+    /// [`ForeignCreator`](ErrorKind::ForeignCreator): another user created the segment, see
+    /// [`any_owner`](Self::any_owner).
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(8);
+    /// let first = options.open_or_create(key)?;
+    /// let second = options.open_or_create(key)?;
+    /// first.mark_for_removal()?;
+    /// assert_eq!(first.id(), second.id());
+    /// assert!(first.was_created() && !second.was_created());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmget", "IPC_CREAT"))]
     pub fn open_or_create(&self, key: Key) -> Result<Segment, Error> {
         if key.is_private() {
             return self.create_new(key);
         }
+        // Also where the key turns out to be taken: the answer to a bad mode does not depend on who came first.
+        self.check_mode(key)?;
         self.retry(key, || {
             match SegmentId::get(key, self.size_bytes, 0) {
                 Ok(id) => {
                     if self.reclaim_stale && reclaim::remove_if_stale(id)? {
                         return Ok(None);
                     }
-                    let Some((segment, status)) = self.attach_found(id)? else {
-                        return Ok(None);
-                    };
-                    if !self.any_owner && status.creator_uid() != process::effective_uid() {
-                        let call = self.shmget_call(key, 0);
-                        let hint = Hint::foreign_creator(id.as_raw());
-                        return Err(Error::refused(call, ErrorKind::ForeignCreator, hint));
-                    }
-                    Ok(Some(segment))
+                    self.attach_found(id, |status| self.check_creator(key, status))
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => match self.create_new(key) {
                     Ok(segment) => Ok(Some(segment)),
@@ -156,6 +202,15 @@ impl SegmentOptions {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
                     Err(error) => Err(error),
                 },
+                // What a dead process left need not be as large as what is wanted now.
+                Err(error)
+                    if error.kind() == ErrorKind::LargerThanSegment && self.reclaim_stale =>
+                {
+                    if reclaim_by_key(key)? {
+                        return Ok(None);
+                    }
+                    Err(error)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -170,11 +225,23 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`SegmentId::attach`], [`LargerThanSegment`](ErrorKind::LargerThanSegment), and
-    /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`).
+    /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`, `EPERM`, `ENOMEM`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(8).create_unattached(Key::PRIVATE)?;
+    /// let error = SegmentOptions::new().size_bytes(9).attach(id).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// let segment = SegmentOptions::new().size_bytes(8).attach(id)?;
+    /// id.mark_for_removal()?;
+    /// segment.write_at(0, b"attached")?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "shmat")]
     pub fn attach(&self, id: SegmentId) -> Result<Segment, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     /// Attaches a segment by its identifier, for reading alone.
@@ -183,11 +250,21 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`attach`](Self::attach).
+    /// Those of [`attach`](Self::attach); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(8).create_unattached(Key::PRIVATE)?;
+    /// let reader = SegmentOptions::new().prefault(cfg!(target_os = "linux")).attach_read_only(id)?;
+    /// id.mark_for_removal()?;
+    /// assert_eq!(reader.len_bytes(), 8);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(&self, id: SegmentId) -> Result<Segment<ReadOnly>, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     fn open_as<A: Access>(&self, key: Key) -> Result<Segment<A>, Error> {
@@ -195,7 +272,7 @@ impl SegmentOptions {
         self.check_mode(key)?;
         self.retry(key, || {
             let id = SegmentId::get(key, self.size_bytes, mode.bits())?;
-            Ok(self.attach_found(id)?.map(|(segment, _)| segment))
+            self.attach_found(id, any)
         })
     }
 
@@ -203,17 +280,31 @@ impl SegmentOptions {
     fn attach_found<A: Access>(
         &self,
         id: SegmentId,
-    ) -> Result<Option<(Segment<A>, Status)>, Error> {
+        accept: impl FnOnce(&Status) -> Result<(), Error>,
+    ) -> Result<Option<Segment<A>>, Error> {
         self.check_attach(id)?;
-        match attach(self, id, Origin::Found) {
+        match attach(self, id, Origin::Found, accept) {
             Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
-            Ok(attached) => Ok(Some(attached)),
+            Ok((segment, _)) => Ok(Some(segment)),
             Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
+    /// Refuses what another user put under the key, unless that is welcome.
+    fn check_creator(&self, key: Key, status: &Status) -> Result<(), Error> {
+        let welcome = self.any_owner || status.creator_uid() == process::effective_uid();
+        // One that is marked has no key any more; the lookup is repeated.
+        if welcome || status.is_marked_for_removal() {
+            return Ok(());
+        }
+        let call = self.shmget_call(key, 0);
+        let hint = Hint::foreign_creator(status.id().as_raw());
+        Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
+    }
+
+    /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in
+    /// between.
     fn retry<T>(
         &self,
         key: Key,
@@ -233,7 +324,8 @@ impl SegmentOptions {
         ))
     }
 
-    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody touches one.
+    /// `shmget` with exclusive creation. `will_prefault` says whether the caller allocates all pages before anybody
+    /// touches one.
     fn create(&self, key: Key, will_prefault: bool) -> Result<SegmentId, Error> {
         self.check_mode(key)?;
         let mode = self.mode.unwrap_or(Mode::OWNER_READ | Mode::OWNER_WRITE);
@@ -263,11 +355,7 @@ impl SegmentOptions {
             match shm::shmget(key.as_raw(), self.size_bytes, flags) {
                 Ok(id) => Ok(Some(SegmentId::from_raw(id))),
                 Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
-                    let reclaimed = match SegmentId::find(key) {
-                        Ok(id) => reclaim::remove_if_stale(id)?,
-                        Err(error) => error.kind() == ErrorKind::NotFound,
-                    };
-                    if reclaimed {
+                    if reclaim_by_key(key)? {
                         return Ok(None);
                     }
                     Err(Error::from_call(self.shmget_call(key, flags), errno))
@@ -335,6 +423,19 @@ impl SegmentOptions {
             size: self.size_bytes,
             flags,
         }
+    }
+}
+
+/// Accepts every segment.
+fn any(_: &Status) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Removes what is stale under the key. Says whether it did, or nothing is there any more.
+fn reclaim_by_key(key: Key) -> Result<bool, Error> {
+    match SegmentId::find(key) {
+        Ok(id) => reclaim::remove_if_stale(id),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
 }
 

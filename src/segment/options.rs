@@ -4,20 +4,38 @@ use crate::flags::Mode;
 use crate::segment::HugePages;
 
 /// What becomes of a segment that this value creates. One that it merely finds is never removed.
+///
+/// The guide has a [table of what is left](crate::guide::lifecycle#what-is-left-afterwards) after each way a
+/// process can end.
+///
+/// ```
+/// use sysvshm::{ErrorKind, Key, Removal, SegmentOptions};
+///
+/// let mut options = SegmentOptions::new();
+/// options.size_bytes(1);
+/// let kept = options.create_new(Key::PRIVATE)?.id(); // the handle is dropped here
+/// let dropped = options.removal(Removal::OnDrop).create_new(Key::PRIVATE)?.id();
+/// assert_eq!(kept.status()?.attached(), 0);
+/// assert_eq!(dropped.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+/// kept.mark_for_removal()?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Removal {
     /// Nothing: it stays until somebody removes it, as in C. The default.
     #[default]
     Never,
-    /// Marked for removal when the [`Segment`](crate::Segment) that created it is dropped in the process that created it, not in a forked child.
+    /// Marked for removal when the [`Segment`](crate::Segment) that created it is dropped in the process that
+    /// created it, not in a forked child.
     ///
-    /// Before that the crate makes sure that the identifier still names this segment: in another IPC namespace it names somebody
-    /// else's. A process that is killed drops nothing, so the segment stays behind.
+    /// Before that the crate makes sure that the identifier still names this segment: in another IPC namespace it
+    /// names somebody else's. A process that is killed drops nothing, so the segment stays behind.
     OnDrop,
-    /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the processes end.
+    /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the
+    /// processes end.
     ///
-    /// On Linux others can then attach by identifier alone, no longer by key; on macOS and OpenBSD not at all, on FreeBSD only with
+    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
     /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
     OnceAttached,
 }
@@ -75,6 +93,12 @@ impl Default for SegmentOptions {
 /// What is asked for.
 impl SegmentOptions {
     /// No size, mode 0600 for what is created, any address, ordinary pages, never removed.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let error = SegmentOptions::new().create_new(Key::PRIVATE).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::SizeOutOfRange); // 0 bytes
+    /// ```
     pub const fn new() -> Self {
         Self {
             size_bytes: 0,
@@ -96,7 +120,20 @@ impl SegmentOptions {
 
     /// The size in bytes: exact for a segment that is created, the least that will do for one that is found.
     ///
-    /// Unset it is 0: nothing can be created with it, and a segment of any size is found.
+    /// Unset it is 0: nothing can be created with it, and a segment of any size is found. The memory comes in whole
+    /// pages, the length that is kept and checked is this one.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(100).create_new(key)?;
+    /// assert_eq!(SegmentOptions::new().size_bytes(50).open(key)?.len_bytes(), 100);
+    /// let error = SegmentOptions::new().size_bytes(101).open(key).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "shm_segsz")]
     pub fn size_bytes(&mut self, bytes: usize) -> &mut Self {
         self.size_bytes = bytes;
         self
@@ -104,9 +141,10 @@ impl SegmentOptions {
 
     /// Who may do what with a segment that is created; 0600 unless set. The umask plays no part.
     ///
-    /// [`open`](Self::open) and [`open_read_only`](Self::open_read_only) pass it on if it was set, as `shmget(key, size, 0600)` does: the lookup then fails with
-    /// `EACCES` unless the mode of the segment grants this process's class every bit. Unset, the lookup asks for nothing and the attach
-    /// alone decides. [`open_or_create`](Self::open_or_create) uses it for creating only.
+    /// [`open`](Self::open) and [`open_read_only`](Self::open_read_only) pass it on if it was set, as
+    /// `shmget(key, size, 0600)` does: the lookup then fails with `EACCES` unless the mode of the segment grants
+    /// this process's class every bit. Unset, the lookup asks for nothing and the attach alone decides.
+    /// [`open_or_create`](Self::open_or_create) uses it for creating only.
     ///
     /// ```
     /// # use sysvshm::{Key, Mode, SegmentOptions};
@@ -121,7 +159,8 @@ impl SegmentOptions {
         self
     }
 
-    /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what nearly everybody wants.
+    /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what
+    /// nearly everybody wants.
     ///
     /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced.
     ///
@@ -162,8 +201,8 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages, from the attach on,
-    /// except through the segment.
+    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole
+    /// pages (whole huge pages if it uses explicit ones), from the attach on, except through the segment.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -207,7 +246,14 @@ impl SegmentOptions {
 
     /// Which explicit huge pages a segment that is created uses. Linux.
     ///
-    /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve) says otherwise.
+    /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve)
+    /// says otherwise.
+    ///
+    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb
+    /// limit is lower refuses pages when they are touched, set aside or not (the kernel's
+    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which [`prefault`](Self::prefault) turns into an error
+    /// beforehand; and a process that may write the segment can free its pages (`MADV_REMOVE`, madvise(2)) and use
+    /// them up. Share huge pages with those you trust.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
@@ -225,11 +271,26 @@ impl SegmentOptions {
 
     /// Whether to back the attached memory with transparent huge pages, at an address aligned for them. Linux.
     ///
-    /// Fails with [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable) where the system has them switched off for shared memory
-    /// (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most systems), because the kernel would accept the wish and
-    /// ignore it. [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who can live without.
+    /// Fails with [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable) where the system has them
+    /// switched off for shared memory (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most
+    /// systems), because the kernel would accept the wish and ignore it.
+    /// [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who
+    /// can live without.
     ///
-    /// **C call:** `madvise(MADV_HUGEPAGE)`; the address is reserved with `mmap` and attached over with `SHM_REMAP`.
+    /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second
+    /// `shmat` with `SHM_REMAP` over a place that `mmap` reserved, and `shmdt` of the first.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(4 << 20).transparent_huge_pages(true);
+    /// match options.create_new(Key::PRIVATE) {
+    ///     Ok(segment) => segment.mark_for_removal()?,
+    ///     Err(error) if error.kind() == ErrorKind::HugePagesUnavailable => {} // switched off; nothing was left behind
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    /// }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[doc(alias = "MADV_HUGEPAGE")]
     pub fn transparent_huge_pages(&mut self, wanted: bool) -> &mut Self {
         self.transparent_huge_pages = wanted;
@@ -238,9 +299,14 @@ impl SegmentOptions {
 
     /// Whether a segment that is created sets no memory aside: it may be larger than the machine could back. Linux.
     ///
-    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel. Together with
-    /// [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates them all at once, because touching one that is missing
-    /// raises SIGBUS. `vm.overcommit_memory` 2 ignores it.
+    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel.
+    /// Together with [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates
+    /// them all at once, because touching one that is missing raises SIGBUS.
+    ///
+    /// With `vm.overcommit_memory` at 2 the kernel ignores the wish when it creates (shmget(2)). If an
+    /// administrator switches to 2 later, pages count from then on as they are touched, and touching one beyond the
+    /// limit raises SIGBUS (the comment above `shmem_acct_block` in `mm/shmem.c`). Prefaulting makes an error of
+    /// that too.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -276,34 +342,74 @@ impl SegmentOptions {
         self
     }
 
-    /// Whether to rely on there being enough explicit huge pages for a segment that does not set them aside, or that was found.
+    /// Whether to rely on there being enough explicit huge pages for a segment that does not set them aside, or
+    /// that was found.
     ///
-    /// Nothing tells whether a segment that somebody else created set its huge pages aside. So an attach brings in all pages of such a
-    /// segment at once, and fails if one is missing; this switches that off, and lets [`no_reserve`](Self::no_reserve) go with
-    /// [`huge_pages`](Self::huge_pages).
+    /// Nothing tells whether a segment that somebody else created set its huge pages aside. So an attach brings in
+    /// all pages of such a segment at once, and fails if one is missing; this switches that off, and lets
+    /// [`no_reserve`](Self::no_reserve) go with [`huge_pages`](Self::huge_pages).
     ///
     /// # Safety
     ///
-    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the touch, by safe code, raises SIGBUS.
+    /// If `suffice` is true, whoever touches a page of the segment finds a free huge page for it. Otherwise the
+    /// touch, by safe code, raises SIGBUS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let id = SegmentOptions::new().size_bytes(1).create_unattached(Key::PRIVATE)?;
+    /// let mut options = SegmentOptions::new();
+    /// // SAFETY: the segment was made above, of ordinary pages.
+    /// unsafe { options.assume_huge_pages_suffice(true) };
+    /// let segment = options.attach(id)?; // without a look at what pages it has
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[allow(unsafe_code)]
     pub unsafe fn assume_huge_pages_suffice(&mut self, suffice: bool) -> &mut Self {
         self.huge_pages_suffice = suffice;
         self
     }
 
-    /// What becomes of a segment that is created.
+    /// What becomes of a segment that is created; [`Removal::Never`] unless set.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, Removal, SegmentOptions};
+    /// let segment =
+    ///     SegmentOptions::new().size_bytes(1).removal(Removal::OnceAttached).create_new(Key::PRIVATE)?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert!(segment.status()?.is_marked_for_removal());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "IPC_RMID")]
     pub fn removal(&mut self, removal: Removal) -> &mut Self {
         self.removal = removal;
         self
     }
 
-    /// Whether creating may first remove a segment under the same key whose creator is known to be dead and that nobody attaches.
+    /// Whether creating may first remove a segment under the same key whose creator is known to be dead and that
+    /// nobody attaches.
     ///
-    /// The creator counts as dead if no process has its number any more; one without a number in this pid namespace counts as alive. All is
-    /// looked at a second time right before the removal. Between that look and the removal a process may still attach:
-    /// it then keeps a segment that nobody else will find. Who hands identifiers to processes that have not attached yet should not use this.
+    /// The creator counts as dead if no process has its number any more; one without a number in this pid namespace
+    /// counts as alive. All is looked at a second time right before the removal. Between that look and the removal
+    /// a process may still attach: it then keeps a segment that nobody else will find. Who hands identifiers to
+    /// processes that have not attached yet should not use this.
     ///
-    /// **C calls,** for a key that exists: `shmctl(IPC_STAT)` twice, `kill(pid, 0)`, `shmctl(IPC_RMID)`.
+    /// **C calls,** for a key that exists: `shmget(key, 0, 0)`, `shmctl(IPC_STAT)` twice, `kill(pid, 0)`,
+    /// `shmctl(IPC_RMID)`.
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// options.size_bytes(1).reclaim_stale(true);
+    /// let id = options.create_unattached(key)?;
+    /// // Its creator, this process, lives: nothing is removed.
+    /// assert_eq!(options.create_new(key).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// id.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     pub fn reclaim_stale(&mut self, reclaim: bool) -> &mut Self {
         self.reclaim_stale = reclaim;
         self
@@ -311,8 +417,19 @@ impl SegmentOptions {
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a segment that another user created.
     ///
-    /// A key is no secret, so any user can take it first and decide what is in the segment and who may read it. `open` takes any
-    /// owner, as its caller expects somebody else's segment anyway; see [`Status::creator_uid`](crate::Status::creator_uid).
+    /// A key is no secret, so any user can take it first and decide what is in the segment and who may read it.
+    /// `open` takes any owner, as its caller expects somebody else's segment anyway; see
+    /// [`Status::creator_uid`](crate::Status::creator_uid).
+    ///
+    /// ```
+    /// # use sysvshm::{Key, SegmentOptions};
+    /// let key = Key::random()?;
+    /// let mut options = SegmentOptions::new();
+    /// let segment = options.size_bytes(1).any_owner(true).open_or_create(key)?;
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("cuid", "uid"))]
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.any_owner = any_owner;
         self

@@ -9,7 +9,23 @@ use std::ptr::NonNull;
 
 /// Which explicit huge pages (hugetlb) a new segment uses.
 ///
-/// They are set aside by an administrator (`vm.nr_hugepages`), never swapped, and allocated or refused when the segment is created.
+/// An administrator provides them (`vm.nr_hugepages`). They are never swapped, and they are set aside or refused
+/// when the segment is created. See `Documentation/admin-guide/mm/hugetlbpage.rst` of the kernel and shmget(2).
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
+///
+/// match SegmentOptions::new().size_bytes(1).huge_pages(HugePages::Default).create_new(Key::PRIVATE) {
+///     Ok(segment) => segment.mark_for_removal()?,
+///     Err(error) => assert!(matches!(
+///         error.kind(),
+///         ErrorKind::HugePagesUnavailable | ErrorKind::HugePagesNotPermitted
+///     )),
+/// }
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[doc(alias("SHM_HUGETLB", "SHM_HUGE_SHIFT"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -78,7 +94,8 @@ fn advise(
 ) -> Result<(), Error> {
     let result = match advice {
         #[allow(unsafe_code)]
-        // SAFETY: the range is an attached segment, and the three advices of this file change no contents and nothing about forks.
+        // SAFETY: the range is an attached segment, and the three advices of this file change no contents and
+        // nothing about forks.
         Some(advice) => unsafe { mapping::advise(base.cast(), len_bytes, advice) },
         None => Err(Errno(libc::ENOSYS)),
     };
@@ -91,7 +108,8 @@ fn advise(
 
 /// The setting that makes `MADV_HUGEPAGE` on shared memory a no-op, or `None` if it may work.
 ///
-/// Documentation/admin-guide/mm/transhuge.rst of the kernel: the global file decides, unless the file of one page size says other than `inherit`.
+/// Documentation/admin-guide/mm/transhuge.rst of the kernel: the global file decides, unless the file of one page
+/// size says other than `inherit`.
 fn transparent_switched_off() -> Option<&'static str> {
     let directory = "/sys/kernel/mm/transparent_hugepage";
     let global = selected(&format!("{directory}/shmem_enabled"))?;
@@ -120,12 +138,13 @@ fn selected(path: &str) -> Option<String> {
 
 /// Whether explicit huge pages back an attached segment; `true` when nothing tells.
 ///
-/// The kernel does not say in `IPC_STAT`. Huge pages start at multiples of their size, which rules out most ordinary attaches. Of the
-/// others the advice `MADV_COLD` on one page rules out nearly all, because explicit huge pages refuse it with `EINVAL`. Locked
-/// memory refuses it too, and a kernel before 5.4 does not know it: then `/proc/self/smaps` decides.
+/// The kernel does not say in `IPC_STAT`. Huge pages start at multiples of their size, which rules out most
+/// ordinary attaches. Of the others the advice `MADV_COLD` on one page rules out nearly all, because explicit huge
+/// pages refuse it with `EINVAL`. Locked memory refuses it too, and a kernel before 5.4 does not know it: then
+/// `/proc/self/smaps` decides.
 pub(super) fn may_be_explicit(base: NonNull<u8>) -> bool {
-    /// No explicit huge page of the architecture is smaller: the large pages of x86 start at 2 MiB, PowerPC's 8xx has 16 KiB, 64-bit
-    /// Arm and RISC-V join 4 KiB pages to 64 KiB.
+    /// No explicit huge page of the architecture is smaller: the large pages of x86 start at 2 MiB, PowerPC's 8xx
+    /// has 16 KiB, 64-bit Arm and RISC-V join 4 KiB pages to 64 KiB.
     const SMALLEST: usize = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
         2 << 20
     } else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
@@ -138,7 +157,8 @@ pub(super) fn may_be_explicit(base: NonNull<u8>) -> bool {
     }
     if let Some(advice) = os::MADV_COLD {
         #[allow(unsafe_code)]
-        // SAFETY: the first page of an attached segment; the advice makes it a candidate for swapping and changes no contents.
+        // SAFETY: the first page of an attached segment; the advice makes it a candidate for swapping and changes
+        // no contents.
         let answer = unsafe { mapping::advise(base.cast(), process::page_size(), advice) };
         if answer.is_ok() {
             return false;
@@ -148,7 +168,8 @@ pub(super) fn may_be_explicit(base: NonNull<u8>) -> bool {
     explicit_in_smaps(&maps, base.as_ptr().addr()).unwrap_or(true)
 }
 
-/// Whether the mapping that starts at `address` has the flag `ht`; `None` if the text does not say. See `proc_pid_smaps(5)`.
+/// Whether the mapping that starts at `address` has the flag `ht`; `None` if the text does not say. See
+/// `proc_pid_smaps(5)`.
 fn explicit_in_smaps(smaps: &str, address: usize) -> Option<bool> {
     let start = format!("{address:08x}-");
     let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
@@ -201,15 +222,17 @@ impl AlignedPlace {
         // SAFETY: the offset lies inside the reservation.
         let address = unsafe { self.reserved.add(offset) };
         #[allow(unsafe_code)]
-        // SAFETY: this part of the reservation was never handed to anybody. A failure leaves unused address space behind, no more.
+        // SAFETY: this part of the reservation was never handed to anybody. A failure leaves unused address space
+        // behind, no more.
         let _ = unsafe { mapping::unmap(address.cast(), len) };
     }
 }
 
 /// Gives back the reservation around the place, never the place itself.
 ///
-/// After an attach the segment is there. After a failed one the kernel may have cleared the place already, so another thread's
-/// mapping may be in it by now; whatever is left of the reservation is address space without memory.
+/// After an attach the segment is there. After a failed one the kernel may have cleared the place already, so
+/// another thread's mapping may be in it by now; whatever is left of the reservation is address space without
+/// memory.
 impl Drop for AlignedPlace {
     fn drop(&mut self) {
         let before = self.aligned - self.reserved.as_ptr().addr();

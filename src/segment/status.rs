@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 /// What `IPC_STAT` said about a segment, at one moment.
 ///
-/// Nothing here is live: whoever acts on it races with every other process. See each method for what it may be used for.
+/// Nothing here is live: whoever acts on it races with every other process. See each method for what it may be used
+/// for.
 ///
 /// ```
 /// use sysvshm::{Key, Mode, SegmentOptions};
@@ -21,6 +22,30 @@ use std::time::{Duration, SystemTime};
 /// assert_eq!(status.attached(), 1);
 /// assert_eq!(status.creator_pid(), Some(std::process::id()));
 /// assert!(status.is_marked_for_removal());
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+///
+/// The rest of it, for a segment that nobody has attached yet:
+///
+/// ```
+/// use sysvshm::{Key, ProcessState, SegmentOptions};
+///
+/// let key = Key::random()?;
+/// let id = SegmentOptions::new().size_bytes(1).create_unattached(key)?;
+/// let status = id.status()?;
+/// assert_eq!((status.id(), status.key()), (id, key));
+/// assert_eq!((status.owner_uid(), status.owner_gid()), (status.creator_uid(), status.creator_gid()));
+/// assert_eq!(status.creator(), ProcessState::Alive);
+/// assert_eq!((status.last_pid(), status.last()), (None, ProcessState::Unknown));
+/// assert_eq!((status.attach_time(), status.detach_time()), (None, None));
+/// assert!(status.change_time().is_some());
+/// assert!(!status.is_marked_for_removal() && !status.is_locked_in_memory());
+///
+/// drop(id.attach()?);
+/// let status = id.status()?;
+/// assert_eq!((status.last_pid(), status.last()), (Some(std::process::id()), ProcessState::Alive));
+/// assert!(status.attach_time().is_some() && status.detach_time() >= status.attach_time());
+/// id.mark_for_removal()?;
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 #[doc(alias("shmid_ds", "IPC_STAT", "ipc_perm"))]
@@ -63,7 +88,8 @@ impl Status {
         self.id
     }
 
-    /// The key it can be found under: [`Key::PRIVATE`] if it was created without one, and on Linux also once it is marked for removal.
+    /// The key it can be found under: [`Key::PRIVATE`] if it was created without one, and on Linux also once it is
+    /// marked for removal.
     #[must_use]
     pub fn key(&self) -> Key {
         self.key
@@ -76,7 +102,7 @@ impl Status {
         self.size_bytes
     }
 
-    /// The nine permission bits, without the kernel's own flags.
+    /// The nine permission bits, without the kernel's own flags, which some systems show in the same word.
     #[must_use]
     pub fn mode(&self) -> Mode {
         Mode::from_bits_truncate(self.mode_word)
@@ -97,12 +123,14 @@ impl Status {
     }
 
     /// The owner's user id, which [`SegmentId::set_owner`] can change.
+    #[doc(alias = "uid")]
     #[must_use]
     pub fn owner_uid(&self) -> u32 {
         self.owner.0
     }
 
     /// The owner's group id, which [`SegmentId::set_owner`] can change.
+    #[doc(alias = "gid")]
     #[must_use]
     pub fn owner_gid(&self) -> u32 {
         self.owner.1
@@ -131,7 +159,8 @@ impl Status {
         pid(self.creator_pid)
     }
 
-    /// The process that last attached or detached; `None` before the first attach, or where it has no number in this pid namespace.
+    /// The process that last attached or detached; `None` before the first attach, or where it has no number in
+    /// this pid namespace.
     ///
     /// After a fork Linux names the parent, whose attaches the child inherited.
     #[doc(alias = "shm_lpid")]
@@ -140,13 +169,13 @@ impl Status {
         pid(self.last_pid)
     }
 
-    /// Whether the creating process still exists.
+    /// Whether the creating process still exists. **C call:** `kill(pid, 0)`.
     #[must_use]
     pub fn creator(&self) -> ProcessState {
         ProcessState::of(self.creator_pid)
     }
 
-    /// Whether the process that last attached or detached still exists.
+    /// Whether the process that last attached or detached still exists. **C call:** `kill(pid, 0)`.
     #[must_use]
     pub fn last(&self) -> ProcessState {
         ProcessState::of(self.last_pid)
@@ -154,8 +183,8 @@ impl Status {
 
     /// How many mappings of the segment exist, all processes together.
     ///
-    /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and `mprotect(2)` on a part splits a
-    /// mapping in two. Only 0 says something for sure, and only for that moment.
+    /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and
+    /// `mprotect(2)` on a part splits a mapping in two. Only 0 says something for sure, and only for that moment.
     #[doc(alias = "shm_nattch")]
     #[must_use]
     pub fn attached(&self) -> u64 {
@@ -193,11 +222,23 @@ fn time(seconds: i64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Whether a process exists, as far as this process can tell.
+/// Whether a process exists, as far as this process can tell. **C call:** `kill(pid, 0)`.
+///
+/// ```
+/// use sysvshm::{Key, ProcessState, SegmentOptions};
+///
+/// let id = SegmentOptions::new().size_bytes(1).create_unattached(Key::PRIVATE)?;
+/// let status = id.status()?;
+/// assert_eq!(status.creator(), ProcessState::Alive); // this process
+/// assert_eq!(status.last(), ProcessState::Unknown); // nobody has attached it yet
+/// id.mark_for_removal()?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessState {
-    /// A process has this number. It may be another one than meant, if the number was used again; a zombie counts as well.
+    /// A process has this number. It may be another one than meant, if the number was used again; a zombie counts
+    /// as well.
     Alive,
     /// No process has this number.
     Dead,

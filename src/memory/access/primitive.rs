@@ -9,6 +9,21 @@ use super::Word;
 /// Sealed: `i8` to `i64`, `u8` to `u64`, `isize` and `usize`. 64-bit integers only where the target has 64-bit atomics.
 /// `isize` and `usize` are for C's `long` and `size_t` between processes of one width; what 32-bit and 64-bit processes
 /// share wants a fixed width.
+///
+/// ```
+/// use std::sync::atomic::Ordering::Relaxed;
+/// use sysvshm::memory::Primitive;
+/// use sysvshm::{Key, SharedArray, SharedRef};
+///
+/// fn count<T: Primitive>(counter: SharedRef<'_, T>, one: T) -> T {
+///     counter.fetch_add(one, Relaxed)
+/// }
+///
+/// let counters = SharedArray::<u16>::create_new(Key::PRIVATE, 1)?;
+/// counters.segment().mark_for_removal()?;
+/// assert_eq!((count(counters.at(0), 1), count(counters.at(0), 1)), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Primitive: Pod + Ord + sealed::Sealed {
     /// The std atomic with the same size and bits.
     type Atomic: 'static;

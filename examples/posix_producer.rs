@@ -1,0 +1,92 @@
+//! The lecture's POSIX producer: puts a greeting into a shared memory object, and ends. The object stays until the
+//! consumer unlinks it.
+//!
+//! ```text
+//! $ cargo run --example posix_producer     makes /dev/shm/SYSUOS
+//! $ cargo run --example posix_consumer     reads it and unlinks it
+//! ```
+//!
+//! POSIX shared memory is another kernel interface than this crate's: a file descriptor and `mmap` instead of a key
+//! and `shmat`. The calls are made with `rustix`; the bytes are viewed with the same [`SharedSlice`] as those of a
+//! segment, through its one `unsafe` constructor.
+//!
+//! | C | here |
+//! |---|---|
+//! | `fd = shm_open("SYSUOS", O_CREAT \| O_RDWR, 0666)` | `shm::open` |
+//! | `ftruncate(fd, 4096)` | `ftruncate` |
+//! | `ptr = mmap(0, 4096, PROT_READ \| PROT_WRITE, MAP_SHARED, fd, 0)` | `mmap` |
+//! | `printf("ptr addr: %p\n", ptr)` | `as_ptr` |
+//! | `sprintf(ptr, "%s", "Hello, World!")` | `write_from` |
+//!
+//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1
+//! after one line on stderr.
+#![allow(unsafe_code)] // mmap, and the promise that what it returned is what it is.
+
+use rustix::fs::ftruncate;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::shm::{self, Mode, OFlags};
+use std::error::Error;
+use std::ffi::c_void;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::ptr;
+use sysvshm::SharedSlice;
+
+const SIZE: usize = 4096;
+const GREETING: &[u8] = b"Hello, World!";
+
+pub(crate) fn main() -> ExitCode {
+    let name = std::env::args().nth(1);
+    match run(name.as_deref().unwrap_or("SYSUOS")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("posix_producer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(name: &str) -> Result<(), Box<dyn Error>> {
+    // Unlike shmget, shm_open applies the umask to the mode: with the usual 022 other users may only read.
+    let object = shm::open(
+        name,
+        OFlags::CREATE | OFlags::RDWR,
+        Mode::from_raw_mode(0o666),
+    )
+    .map_err(|error| format!("shm_open({name}): {error}"))?;
+    // A new object has no bytes. One that an earlier producer left has them already, and keeps them.
+    ftruncate(&object, SIZE as u64).map_err(|error| format!("ftruncate({name}): {error}"))?;
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, at an address of the kernel's choice, changes nothing that exists.
+    let address = unsafe {
+        mmap(
+            ptr::null_mut(),
+            SIZE,
+            protection,
+            MapFlags::SHARED,
+            &object,
+            0,
+        )
+    }
+    .map_err(|error| format!("mmap({name}): {error}"))?;
+
+    let shared = share(address);
+
+    // The process is about to end, which would unmap as well; the object would stay either way.
+    // SAFETY: mapped above with this length; the view ended with `share`.
+    unsafe { munmap(address, SIZE) }.map_err(|error| format!("munmap: {error}"))?;
+    shared
+}
+
+fn share(address: *mut c_void) -> Result<(), Box<dyn Error>> {
+    // SAFETY: mapped by the caller for `SIZE` bytes, readable and writable, until after this function, and nothing
+    // else in this process refers to it. The pages stay as long as nobody shrinks the object: the consumer of the
+    // lecture does not.
+    let bytes = unsafe { SharedSlice::<u8>::from_raw_parts(address.cast(), SIZE) }?;
+    writeln!(io::stdout(), "ptr addr: {:p}", bytes.as_ptr())
+        .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    // The end first: whoever reads meanwhile finds a terminated string, if perhaps half of one.
+    bytes.set(GREETING.len(), 0);
+    bytes.slice(..GREETING.len()).write_from(GREETING);
+    Ok(())
+}
