@@ -37,7 +37,7 @@ fn main() {
                 passes = arguments
                     .next()
                     .and_then(|n| n.parse().ok())
-                    .expect("a number of passes")
+                    .expect("a number of passes");
             }
             // What cargo passes on.
             "--bench" => {}

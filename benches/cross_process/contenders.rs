@@ -154,7 +154,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         count: 100_000,
         worker: |control, _, n, go| {
             go();
-            machine::answer(control, n)
+            machine::answer(control, n);
         },
         ours: |c, k, w| {
             w.begin(k, c.name, [0, 0], c.count);
@@ -390,7 +390,7 @@ fn peek_chunks<T: Pod>(
 
 fn push_batches<T: Pod>(ids: [i32; 2], count: u64, make: impl Fn(u64) -> T, go: &dyn Fn()) {
     let mut producer = attach::<T>(ids[0]).producer().unwrap();
-    let mut batch = vec![T::zeroed(); CHUNK];
+    let mut batch = [T::zeroed(); CHUNK];
     go();
     let mut next = 0;
     while next < count {
@@ -411,7 +411,7 @@ fn pop_batches<T: Pod>(
 ) -> f64 {
     let ring = ring::<T>(CAPACITY, Layout::Contiguous);
     let mut consumer = ring.consumer().unwrap();
-    let mut batch = vec![T::zeroed(); CHUNK];
+    let mut batch = [T::zeroed(); CHUNK];
     worker.begin(control, contender.name, [id(&ring), 0], contender.count);
     let started = Instant::now();
     let mut next = 0;

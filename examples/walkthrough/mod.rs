@@ -69,7 +69,7 @@ impl Slides<'_> {
                 self.say("           in = (in + 1) % BUFFER_SIZE;")?;
             }
             Err(TryProduceError::Full(_)) => {
-                self.say("           ... and there it stays: Full!")?
+                self.say("           ... and there it stays: Full!")?;
             }
             Err(TryProduceError::Corrupted(corrupted)) => return Err(corrupted.into()),
         }

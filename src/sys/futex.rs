@@ -14,6 +14,7 @@ use std::time::Duration;
 /// `word` is a multiple of 4 and stays mapped and readable during the call.
 #[cfg(target_os = "linux")]
 pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
+    #[allow(clippy::cast_lossless)] // The field's width differs by target.
     let timeout = libc::timespec {
         // Slices are short; a wish beyond the range of a 32-bit time_t is served by looking again earlier.
         tv_sec: timeout.as_secs().min(1 << 30) as libc::time_t,

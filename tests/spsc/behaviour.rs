@@ -99,8 +99,8 @@ fn compare(random: &mut Random, capacity: usize, layout: Layout, start: u64) {
             5 => match consumer.try_peek(1 + random.below(5) as usize) {
                 Ok(items) => {
                     assert!(items.len() >= 1 && items.len() <= model.len());
-                    for index in 0..items.len() {
-                        assert_eq!(items.get(index), model[index]);
+                    for (index, &expected) in model.iter().enumerate().take(items.len()) {
+                        assert_eq!(items.get(index), expected);
                     }
                     if let Some(view) = items.as_shared_slice() {
                         assert!(view.iter().eq(model.iter().copied().take(items.len())));

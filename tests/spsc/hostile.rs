@@ -128,7 +128,7 @@ fn suffer(ring: &BoundedBuffer<u64>, segment: &Segment, layout: Layout, calls: u
                 .try_reserve(1 + random.below(600) as usize)
                 .and_then(|mut space| {
                     let len = space.len();
-                    assert!(len >= 1 && len <= CAPACITY);
+                    assert!((1..=CAPACITY).contains(&len));
                     space.write_from(len / 2, &vec![3; len - len / 2]);
                     space.commit(len)
                 }),
@@ -168,7 +168,7 @@ fn suffer(ring: &BoundedBuffer<u64>, segment: &Segment, layout: Layout, calls: u
                         .try_peek(1 + random.below(600) as usize)
                         .and_then(|items| {
                             let len = items.len();
-                            assert!(len >= 1 && len <= CAPACITY);
+                            assert!((1..=CAPACITY).contains(&len));
                             items.read_into(0, &mut vec![0; len]);
                             items.release(len)
                         }),

@@ -191,10 +191,8 @@ fn next_stop(pid: i32) -> Option<bool> {
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let target = &raw mut info;
     // SAFETY: the child is stopped, and `info` is a whole siginfo_t.
-    assert_eq!(
-        unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, pid, 0, target) },
-        0
-    );
+    let asked = unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, pid, 0, target) };
+    assert_eq!(asked, 0);
     /// `TRAP_TRACE`: a single step; a breakpoint is `SI_KERNEL`.
     const TRAP_TRACE: i32 = 2;
     Some(info.si_code != TRAP_TRACE)
@@ -206,10 +204,8 @@ fn step(pid: i32, most: u64) -> (u64, bool) {
     assert_eq!(next_stop(pid), Some(true), "the peer did not stop");
     for executed in 0..most {
         // SAFETY: the child is stopped.
-        assert_eq!(
-            unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0) },
-            0
-        );
+        let stepped = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0) };
+        assert_eq!(stepped, 0);
         if next_stop(pid).expect("the peer ended") {
             return (executed, true);
         }
@@ -327,9 +323,9 @@ fn killed_after_every_instruction() {
                 while happened && always - never > 1 {
                     let middle = never + (always - never) / 2;
                     if kill(middle).0 {
-                        always = middle
+                        always = middle;
                     } else {
-                        never = middle
+                        never = middle;
                     }
                 }
                 let chosen: Vec<u64> = if all {

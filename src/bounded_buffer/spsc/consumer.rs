@@ -387,7 +387,6 @@ impl<T: Pod> Consumer<T> {
     }
 
     /// The segment the buffer is in.
-    #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.role.get().core.segment
     }

@@ -391,7 +391,6 @@ impl<T: Pod> Producer<T> {
     }
 
     /// The segment the buffer is in.
-    #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.role.get().core.segment
     }

@@ -389,8 +389,8 @@ impl<M: Shared> Consuming<M> {
         // SAFETY: a constant of the layout.
         unsafe {
             self.memory
-                .store(OUT, self.cursor.position, Ordering::Release)
-        };
+                .store(OUT, self.cursor.position, Ordering::Release);
+        }
         if self.cursor.position.wrapping_sub(self.run_end) as i64 >= 0 {
             self.finish_run();
         }
