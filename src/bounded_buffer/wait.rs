@@ -118,6 +118,9 @@ pub(crate) struct Habit {
     evidence: u8,
     /// How long to let the other side get ahead: `16 << level` pauses.
     level: u8,
+    /// Waits in a row that brought one item. When it comes round to 0, this side lets the other get ahead once, to see what that brings: when both
+    /// crawl together, a stream looks like a round trip.
+    singles: u8,
 }
 
 impl Habit {
@@ -139,17 +142,26 @@ impl Habit {
 
     /// Learns at the beginning of a wait from how many items were taken since the one before.
     fn learn(self, items_since: u64) -> Self {
-        let evidence = if items_since >= 2 {
-            (self.evidence + 2).min(Self::SURE)
+        let evidence = match items_since {
+            2.. if self.singles == u8::MAX => Self::SURE,
+            2.. => (self.evidence + 2).min(Self::SURE),
+            _ => self.evidence.saturating_sub(1),
+        };
+        let singles = if items_since >= 2 {
+            0
         } else {
-            self.evidence.saturating_sub(1)
+            self.singles.wrapping_add(1)
         };
         let level = match items_since {
             0..32 if self.is_stream() => (self.level + 1).min(Self::LAST_LEVEL),
             0..256 => self.level,
             _ => self.level.saturating_sub(1),
         };
-        Self { evidence, level }
+        Self {
+            evidence,
+            level,
+            singles,
+        }
     }
 }
 
