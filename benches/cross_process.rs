@@ -5,8 +5,9 @@
 //! cargo bench --bench cross_process -- --passes 5 8B      # only what has "8B" in its name
 //! ```
 //!
-//! Ratios within one run are what counts; absolute figures drift. So the contenders take turns, pass by pass, and each measurement is bracketed by a
-//! ping-pong over one cache line, which tells whether the two processors are "near" or "far" at that moment. Both ends check every item.
+//! Ratios within one run are what counts; absolute figures drift. So the contenders take turns, pass by pass, and
+//! each measurement is bracketed by a ping-pong over one cache line, which tells whether the two processors are
+//! "near" or "far" at that moment. Both ends check every item.
 //!
 //! Processes share a segment; contenders that cannot (rtrb) run in two threads pinned to the same two processors.
 

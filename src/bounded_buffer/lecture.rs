@@ -1,8 +1,8 @@
 //! The bounded buffer of the operating-systems lecture: `item buffer[BUFFER_SIZE]; int in; int out;`.
 //!
-//! A producer puts items in at `in`, a consumer takes them out at `out`, and both indices go round. This is the textbook's solution
-//! (Silberschatz, Galvin, Gagne, "Operating System Concepts", shared-memory systems), in exactly the memory C gives it, so that a C program
-//! can be the other side:
+//! A producer puts items in at `in`, a consumer takes them out at `out`, and both indices go round. This is the
+//! textbook's solution (Silberschatz, Galvin, Gagne, "Operating System Concepts", shared-memory systems), in
+//! exactly the memory C gives it, so that a C program can be the other side:
 //!
 //! ```c
 //! #define BUFFER_SIZE 10
@@ -23,8 +23,8 @@
 //! | `N * sizeof(item)`, rounded up to 4 | `int in`: the next free position | the producer |
 //! | 4 more | `int out`: the first full position | the consumer |
 //!
-//! Empty is `in == out`; full is `(in + 1) % N == out`. A buffer with all N positions in use would have `in == out` too and look empty,
-//! which is why this one holds N-1 items; [`spsc`](super::spsc) uses them all.
+//! Empty is `in == out`; full is `(in + 1) % N == out`. A buffer with all N positions in use would have `in == out`
+//! too and look empty, which is why this one holds N-1 items; [`spsc`](super::spsc) uses them all.
 //!
 //! # Example
 //!
@@ -47,8 +47,9 @@
 //!
 //! # The same thing in C, and what the compiler may do to it
 //!
-//! `int in` shared with another process is a data race in C. Compiled without optimisation, as on the slides, every mention is a load or a
-//! store and the programs work on x86. At `-O2` gcc sees that the loop changes neither index, loads both once before it and leaves
+//! `int in` shared with another process is a data race in C. Compiled without optimisation, as on the slides, every
+//! mention is a load or a store and the programs work on x86. At `-O2` gcc sees that the loop changes neither
+//! index, loads both once before it and leaves
 //!
 //! ```text
 //!         movl    40(%rbp), %edx          ; in
@@ -57,16 +58,18 @@
 //!         je      .L10                    ; for ever
 //! ```
 //!
-//! `volatile int` forbids that; `_Atomic int` also forbids the rest. What x86 hides: it never lets a store overtake an older store, nor a
-//! load an older load, so the item is visible before the index that announces it. Arm does both; there `volatile` programs lose items
-//! now and then, and only `_Atomic` (or barriers) are right. The indices are loaded with acquire and stored with release here,
-//! which is what `_Atomic int` gives and costs nothing on x86.
+//! `volatile int` forbids that; `_Atomic int` also forbids the rest. What x86 hides: it never lets a store overtake
+//! an older store, nor a load an older load, so the item is visible before the index that announces it. Arm does
+//! both; there `volatile` programs lose items now and then, and only `_Atomic` (or barriers) are right. The indices
+//! are loaded with acquire and stored with release here, which is what `_Atomic int` gives and costs nothing on
+//! x86.
 //!
 //! # What this does not protect you from
 //!
 //! * Two producers, or two consumers: the roles are taken on trust, and items get lost or doubled.
 //! * A peer that dies or stops: the busy loops wait for ever, as in C.
-//! * A peer that writes nonsense into the indices: that is [`Corrupted`], never an access outside the buffer; items may be anything.
+//! * A peer that writes nonsense into the indices: that is [`Corrupted`], never an access outside the buffer; items
+//!   may be anything.
 
 use std::fmt;
 use std::hint;
@@ -148,14 +151,15 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         (Self::IN_OFFSET + 8).next_multiple_of(align)
     };
 
-    /// The buffer at the start of a segment. A fresh segment's zeros are an empty buffer: nothing has to be initialised.
+    /// The buffer at the start of a segment. A fresh segment's zeros are an empty buffer: nothing has to be
+    /// initialised.
     ///
     /// **C call:** none.
     ///
     /// # Errors
     ///
-    /// [`LayoutError::OutOfBounds`] if the segment is smaller than [`SIZE_BYTES`](Self::SIZE_BYTES) without the padding at its end;
-    /// [`LayoutError::ZeroSized`].
+    /// [`LayoutError::OutOfBounds`] if the segment is smaller than [`SIZE_BYTES`](Self::SIZE_BYTES) without the
+    /// padding at its end; [`LayoutError::ZeroSized`].
     ///
     /// # Examples
     ///
@@ -249,7 +253,8 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     /// ```
     #[inline]
     pub fn try_produce(&self, item: T) -> Result<(), TryProduceError<T>> {
-        // `in` is the producer's own; acquire on `out` pairs with the release in `try_consume`: the position is free for good.
+        // `in` is the producer's own; acquire on `out` pairs with the release in `try_consume`: the position is
+        // free for good.
         let next_in = position::<N>("in", self.next_in.load(Ordering::Relaxed))?;
         let next_out = position::<N>("out", self.next_out.load(Ordering::Acquire))?;
         let after = (next_in + 1) % N;

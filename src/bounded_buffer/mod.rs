@@ -1,4 +1,5 @@
-//! The producer/consumer problem: one process makes items, another uses them, and a buffer of limited size lies between them.
+//! The producer/consumer problem: one process makes items, another uses them, and a buffer of limited size lies
+//! between them.
 //!
 //! The producer must wait when the buffer is full, the consumer when it is empty, nothing may be lost or seen half
 //! written, and either process may be killed at any moment.
@@ -35,30 +36,33 @@
 //!
 //! # The promise
 //!
-//! Of [`spsc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process killed
-//! before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost, doubled or torn, no
-//! slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms after the kernel has
-//! released the dead one's memory.
+//! Of [`spsc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
+//! killed before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost,
+//! doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms
+//! after the kernel has released the dead one's memory.
 //!
-//! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at least once
-//! works in place and releases afterwards: [`spsc::Consumer::peek`].
+//! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
+//! least once works in place and releases afterwards: [`spsc::Consumer::peek`].
 //!
 //! # Liveness
 //!
-//! Each process that takes part attaches one tiny private segment, its token, marked for removal at once: the kernel destroys
-//! it with the process's memory, and `shmctl(IPC_STAT)` on its identifier tells whether the process lives. That is
-//! immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each process with a role, one
-//! segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process, except when a process is killed
-//! in the few microseconds between creating and marking it (then: nobody attached, not marked; `ipcrm` is safe).
+//! Each process that takes part attaches one tiny private segment, its token, marked for removal at once: the
+//! kernel destroys it with the process's memory, and `shmctl(IPC_STAT)` on its identifier tells whether the process
+//! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
+//! process with a role, one segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process,
+//! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
+//! not marked; `ipcrm` is safe).
 //!
-//! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges nobody.
+//! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges
+//! nobody.
 //!
 //! # What this does not protect you from
 //!
-//! * A peer that writes nonsense: that is wrong items, an error called `Corrupted`, or a wait that its timeout ends; never an
-//!   access outside the buffer, a panic, or an endless `try_` or timed call.
+//! * A peer that writes nonsense: that is wrong items, an error called `Corrupted`, or a wait that its timeout
+//!   ends; never an access outside the buffer, a panic, or an endless `try_` or timed call.
 //! * A peer that is stopped, or lives and does nothing: waits without a timeout wait for it.
-//! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted process go on.
+//! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
+//!   process go on.
 
 mod error;
 mod header;

@@ -1,9 +1,10 @@
 //! Who takes part in a buffer, and whether the kernel still keeps them alive.
 //!
-//! A process id is a poor answer to "is my peer alive?": numbers repeat, a zombie still has one, and in another pid namespace it is
-//! another one. So each process that takes part attaches one tiny private segment of its own, its *token*, and marks it for removal at
-//! once. No other process ever attaches it. The kernel destroys it when it tears down the memory of the process, however that ends (exit, SIGKILL,
-//! exec), and then `shmctl(IPC_STAT)` on the identifier fails. That call is the test of life.
+//! A process id is a poor answer to "is my peer alive?": numbers repeat, a zombie still has one, and in another pid
+//! namespace it is another one. So each process that takes part attaches one tiny private segment of its own, its
+//! *token*, and marks it for removal at once. No other process ever attaches it. The kernel destroys it when it
+//! tears down the memory of the process, however that ends (exit, SIGKILL, exec), and then `shmctl(IPC_STAT)` on
+//! the identifier fails. That call is the test of life.
 //!
 //! ```text
 //! shmget(IPC_PRIVATE, nonce bytes, 0444)     the size is a random number: it tells the token from a later one with its identifier
@@ -13,7 +14,8 @@
 //! shmctl(IPC_RMID)                           from now on it lives as long as this attach
 //! ```
 //!
-//! What stands in shared memory for a participant is a *claim*, one word, so that a role changes hands by one compare-and-swap:
+//! What stands in shared memory for a participant is a *claim*, one word, so that a role changes hands by one
+//! compare-and-swap:
 //!
 //! | bits | hold |
 //! |---|---|
@@ -21,18 +23,21 @@
 //! | 31 to 47 | low bits of its creation time in seconds: equal again after 36 hours |
 //! | 48 to 63 | its size in bytes, 1 to 65535: the nonce |
 //!
-//! 0 is nobody. A claim is mistaken for another only if the identifier is reused, after a multiple of 36 hours to the second, with the same one of
-//! 65535 sizes.
+//! 0 is nobody. A claim is mistaken for another only if the identifier is reused, after a multiple of 36 hours to
+//! the second, with the same one of 65535 sizes.
 //!
 //! # What this does not protect you from
 //!
-//! * A process in another IPC namespace sees no token at all. So it may not take part, and a verdict "dead" counts only if the buffer's own
-//!   identifier still names the buffer for the thread that asks.
-//! * The token goes at the end of the tear-down of the dead process, after a core dump and after its other memory (about 0.14 ms per MiB).
+//! * A process in another IPC namespace sees no token at all. So it may not take part, and a verdict "dead" counts
+//!   only if the buffer's own identifier still names the buffer for the thread that asks.
+//! * The token goes at the end of the tear-down of the dead process, after a core dump and after its other memory
+//!   (about 0.14 ms per MiB).
 //! * A stopped process is alive. A hostile one can pretend to be.
-//! * Killed between `shmget` and `IPC_RMID`, a process leaves its token behind: mode 0444, nobody attached, at most 65535 bytes.
+//! * Killed between `shmget` and `IPC_RMID`, a process leaves its token behind: mode 0444, nobody attached, at most
+//!   65535 bytes.
 //!
-//! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id instead, with its weaknesses.
+//! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id
+//! instead, with its weaknesses.
 
 use crate::Error;
 use crate::fork::Here;
@@ -55,6 +60,7 @@ pub(crate) enum Life {
 const ID_BITS: u32 = 31;
 const TIME_BITS: u32 = 17;
 /// Sizes of tokens: below 2^16.
+#[cfg(target_os = "linux")]
 const NONCE_BITS: u32 = 16;
 
 impl Claim {
@@ -80,12 +86,14 @@ impl Claim {
 
     /// Whether the participant lives, seen from a thread that uses the buffer in `place`.
     ///
-    /// **C call:** `shmctl(id, IPC_STAT)`; before the verdict "dead" once more on the buffer itself, and a look at `/proc`.
+    /// **C call:** `shmctl(id, IPC_STAT)`; before the verdict "dead" once more on the buffer itself, and a look at
+    /// `/proc`.
     pub(crate) fn life(self, place: &Place) -> Life {
         if self.is_kept() {
             Life::Alive
         } else if place.is_here() {
-            // Asked again: the first question may have been asked right before this thread came back to the namespace.
+            // Asked again: the first question may have been asked right before this thread came back to the
+            // namespace.
             if self.is_kept() {
                 Life::Alive
             } else {
@@ -253,8 +261,8 @@ impl Drop for Token {
         #[cfg(target_os = "linux")]
         if self.here.is_current() {
             #[allow(unsafe_code)]
-            // SAFETY: dropped once, here, and not used afterwards. In a forked child this is left out: the mapping is not there, and
-            // something else may be.
+            // SAFETY: dropped once, here, and not used afterwards. In a forked child this is left out: the mapping
+            // is not there, and something else may be.
             unsafe {
                 std::mem::ManuallyDrop::drop(&mut self.segment);
             }

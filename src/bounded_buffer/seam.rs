@@ -1,7 +1,8 @@
 //! What the protocols do to shared memory: the seam between them and the machine, or a model of it.
 //!
-//! The protocols are written against [`Shared`]. In a build for use that is [`Mapped`], an address and `memory::access`. Under `--cfg loom` the
-//! tests put a model behind it whose atomics explore every interleaving and whose items notice unsynchronised accesses.
+//! The protocols are written against [`Shared`]. In a build for use that is [`Mapped`], an address and
+//! `memory::access`. Under `--cfg loom` the tests put a model behind it whose atomics explore every interleaving
+//! and whose items notice unsynchronised accesses.
 #![allow(
     unsafe_code,
     reason = "offsets are checked against the segment once, by the geometry, and not at every access"
@@ -17,8 +18,8 @@ use std::time::Duration;
 ///
 /// # Safety of the calls
 ///
-/// Offsets come from a geometry that was checked against the length of the memory: multiples of the size accessed, and inside.
-/// What is *in* the memory never becomes an offset unchecked.
+/// Offsets come from a geometry that was checked against the length of the memory: multiples of the size accessed,
+/// and inside. What is *in* the memory never becomes an offset unchecked.
 pub(crate) trait Shared: Copy {
     /// # Safety
     /// `at` is a multiple of 8 inside the memory.
@@ -82,8 +83,8 @@ unsafe impl Sync for Mapped {}
 impl Mapped {
     /// # Safety
     ///
-    /// As long as the value or a copy of it is used, the memory at `base` stays mapped and writable for as many bytes as the offsets
-    /// used with it reach.
+    /// As long as the value or a copy of it is used, the memory at `base` stays mapped and writable for as many
+    /// bytes as the offsets used with it reach.
     pub(crate) unsafe fn new(base: NonNull<u8>) -> Self {
         Self { base }
     }
@@ -156,7 +157,8 @@ impl Shared for Mapped {
     }
 
     fn barrier_everywhere(self) {
-        // Can it fail? Only where it is not known, and who announces with this has registered for it successfully before.
+        // Can it fail? Only where it is not known, and who announces with this has registered for it successfully
+        // before.
         let _ = crate::sys::futex::membarrier_global_expedited();
     }
 

@@ -1,7 +1,8 @@
 //! Waiting for the other side: look a while, then sleep, and let the sleeper pay.
 //!
-//! Who publishes something (an item, room) must wake a sleeper, and must not pay for it while nobody sleeps. The usual answer, a full fence
-//! between publishing and looking for sleepers, costs more than everything else in a push together. So the sleeper makes the fence happen:
+//! Who publishes something (an item, room) must wake a sleeper, and must not pay for it while nobody sleeps. The
+//! usual answer, a full fence between publishing and looking for sleepers, costs more than everything else in a
+//! push together. So the sleeper makes the fence happen:
 //!
 //! ```text
 //! publisher                               sleeper
@@ -11,9 +12,10 @@
 //!                                           futex wait while ASLEEP, in slices
 //! ```
 //!
-//! The argument: the barrier makes each running thread of each registered process execute a full fence between the announcement and the recheck. A
-//! publisher's fence falls either behind its store, then the recheck sees what was published; or before its store, hence before its load, and the load
-//! sees the announcement. (A thread that is not running passes a full fence when it is scheduled.) No third case, so no lost wake-up.
+//! The argument: the barrier makes each running thread of each registered process execute a full fence between the
+//! announcement and the recheck. A publisher's fence falls either behind its store, then the recheck sees what was
+//! published; or before its store, hence before its load, and the load sees the announcement. (A thread that is not
+//! running passes a full fence when it is scheduled.) No third case, so no lost wake-up.
 //!
 //! A sleeper's word, 32 bits:
 //!
@@ -22,12 +24,12 @@
 //! | 0 `ASLEEP` | somebody sleeps or is about to | set by the sleeper; cleared by the sleeper, or by a publisher about to wake it |
 //! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on |
 //!
-//! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases the protocol is the
-//! fenced one, which loom explores.
+//! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
+//! the protocol is the fenced one, which loom explores.
 //!
-//! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its peer lives, and sleeps on
-//! without a new barrier as long as its announcement stands. So whatever goes wrong with a wake-up, such as a publisher killed between
-//! clearing the word and the wake, costs one slice.
+//! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its
+//! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
+//! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
 
 use super::seam::Shared;
 use crate::sys::futex;
@@ -39,7 +41,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Waiting {
-    /// Looks for some 20 microseconds, then sleeps until it is woken. Uses next to no processor time while idle. The default.
+    /// Looks for some 20 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while idle.
+    /// The default.
     #[default]
     Sleep,
     /// Looks all the time: lowest latency, one processor fully used. For processes that own their processors.
@@ -109,17 +112,17 @@ pub(crate) struct Waiter {
 
 /// What waiting learned: whether items come in streams.
 ///
-/// In a stream, whoever polls at once takes the cache line from the other side for every item, and both crawl. Letting it get ahead for a moment
-/// gives many items per wait. In a round trip it only costs time. The two are told apart by how many items came between waits: a round trip
-/// brings one.
+/// In a stream, whoever polls at once takes the cache line from the other side for every item, and both crawl.
+/// Letting it get ahead for a moment gives many items per wait. In a round trip it only costs time. The two are
+/// told apart by how many items came between waits: a round trip brings one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Habit {
     /// 0 to `SURE`.
     evidence: u8,
     /// How long to let the other side get ahead: `16 << level` pauses.
     level: u8,
-    /// Waits in a row that brought one item. When it comes round to 0, this side lets the other get ahead once, to see what that brings: when both
-    /// crawl together, a stream looks like a round trip.
+    /// Waits in a row that brought one item. When it comes round to 0, this side lets the other get ahead once, to
+    /// see what that brings: when both crawl together, a stream looks like a round trip.
     singles: u8,
 }
 
@@ -222,8 +225,8 @@ impl Waiter {
     ) -> Result<R, Stop> {
         let announced = ASLEEP | self.flags;
         let awake = self.flags;
-        // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only: who is woken for every
-        // little costs more than it gets done.
+        // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only:
+        // who is woken for every little costs more than it gets done.
         let mut effort = Effort::Glance;
         let result = loop {
             // SAFETY: the word's offset is one of the layout's constants.
@@ -322,12 +325,13 @@ fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
     })
 }
 
-/// The spinning before everything else: some 20 microseconds.
+/// The spinning before everything else: some 20 to 50 microseconds.
 #[cfg(not(loom))]
 mod spins {
     pub(super) const TOTAL: u32 = 320;
 
-    /// None between the first looks, which answers soonest; then more, which leaves the cache line to the other side.
+    /// None between the first looks, which answers soonest; then more, which leaves the cache line to the other
+    /// side.
     pub(super) fn pauses(looks: u32) -> u32 {
         match looks {
             0..64 => 0,
@@ -352,7 +356,8 @@ mod spins {
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn wake_if_asleep<M: Shared>(memory: M, word: usize, registered: bool) {
-    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the compiler may not.
+    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
+    // compiler may not.
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     // SAFETY: the word's offset is one of the layout's constants.
     if unsafe { memory.load_wait(word) } != 0 || !registered {
@@ -375,7 +380,8 @@ fn wake<M: Shared>(memory: M, word: usize, registered: bool) {
     if seen & ASLEEP == 0 {
         return;
     }
-    // Whoever fails here lost against the sleeper waking by itself, or against the next holder of the role: both look for themselves.
+    // Whoever fails here lost against the sleeper waking by itself, or against the next holder of the role: both
+    // look for themselves.
     // SAFETY: as above.
     if unsafe { memory.compare_exchange_wait(word, seen, seen & !ASLEEP) } {
         // SAFETY: as above.

@@ -1,11 +1,13 @@
 //! Sleeping on a word of shared memory, and the barrier that lets the sleeper pay for it.
 //!
-//! futex(2) and membarrier(2) are Linux's. Elsewhere a sleeper looks again every half millisecond, and there is no barrier.
+//! futex(2) and membarrier(2) are Linux's. Elsewhere a sleeper looks again every half millisecond, and there is no
+//! barrier.
 
 use super::Errno;
 use std::time::Duration;
 
-/// `syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout)`, shared between processes: sleeps while the word is `expected`, at most `timeout`.
+/// `syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout)`, shared between processes: sleeps while the word is
+/// `expected`, at most `timeout`.
 ///
 /// Returns for any reason: woken, timed out, interrupted, or the word differs. The caller looks for itself.
 ///
@@ -61,7 +63,8 @@ pub(crate) unsafe fn wait(_word: *const u32, _expected: u32, timeout: Duration) 
 #[cfg(not(target_os = "linux"))]
 pub(crate) unsafe fn wake(_word: *const u32) {}
 
-/// `MEMBARRIER_CMD_GLOBAL_EXPEDITED`: every running thread of every registered process, and the caller, has executed a full barrier.
+/// `MEMBARRIER_CMD_GLOBAL_EXPEDITED`: every running thread of every registered process, and the caller, has
+/// executed a full barrier.
 #[cfg(target_os = "linux")]
 pub(crate) fn membarrier_global_expedited() -> Result<(), Errno> {
     membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED as libc::c_int)

@@ -8,7 +8,8 @@ use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Layout, Options, PopError, Pu
 use sysvshm::bounded_buffer::{ClaimError, OpenError, PeerState, Waiting};
 use sysvshm::{Key, SegmentOptions};
 
-/// Against a queue of the standard library: every call, every capacity from 1 up, both layouts, from a start just before a wrap of 2^64 and of 2^32.
+/// Against a queue of the standard library: every call, every capacity from 1 up, both layouts, from a start just
+/// before a wrap of 2^64 and of 2^32.
 #[test]
 fn behaves_like_a_bounded_queue() {
     let mut random = Random::new(crate::support::seed());
@@ -191,7 +192,8 @@ fn items_of_many_sizes_arrive_whole() {
     }
 }
 
-/// Both layouts, all ways of waiting, with and without membarrier: a hundred thousand items between two threads, in order.
+/// Both layouts, all ways of waiting, with and without membarrier: a hundred thousand items between two threads, in
+/// order.
 #[test]
 fn a_stream_between_threads_stays_in_order() {
     for layout in LAYOUTS {
@@ -223,7 +225,8 @@ fn a_stream_between_threads_stays_in_order() {
     }
 }
 
-/// Who sleeps is woken: each item is sent only after the answer to the last one, so a lost wake-up would cost a slice every time.
+/// Who sleeps is woken: each item is sent only after the answer to the last one, so a lost wake-up would cost a
+/// slice every time.
 #[test]
 fn ping_pong_wakes_the_sleeper() {
     for fences in [false, true] {

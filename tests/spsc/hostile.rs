@@ -1,4 +1,5 @@
-//! A peer that writes anything anywhere in the segment, at any time. The other side may read nonsense; it must neither crash nor hang.
+//! A peer that writes anything anywhere in the segment, at any time. The other side may read nonsense; it must
+//! neither crash nor hang.
 //!
 //! The segment ends exactly at a page's end, and the pages on both sides of it cannot be touched.
 

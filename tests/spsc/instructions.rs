@@ -1,8 +1,9 @@
-//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each time the operation either never
-//! happened or has happened.
+//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each
+//! time the operation either never happened or has happened.
 //!
-//! A peer claims its role and stops at a breakpoint right before the operation; this process steps it through, one instruction at a time (ptrace),
-//! kills it after the k-th, takes over both roles, and looks. For growing k the answer must switch once from "never happened" to "happened".
+//! A peer claims its role and stops at a breakpoint right before the operation; this process steps it through, one
+//! instruction at a time (ptrace), kills it after the k-th, takes over both roles, and looks. For growing k the
+//! answer must switch once from "never happened" to "happened".
 
 use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring_with, say, seed};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,7 +104,8 @@ const STATES: [State; 6] = [
 #[allow(unsafe_code)]
 #[inline(always)]
 fn breakpoint() {
-    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side of it.
+    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side
+    // of it.
     unsafe { std::arch::asm!("int3") };
 }
 
@@ -198,7 +200,8 @@ fn next_stop(pid: i32) -> Option<bool> {
     Some(info.si_code != TRAP_TRACE)
 }
 
-/// Steps the peer until the second breakpoint or until it has executed `most` instructions. Says how many, and whether that was all.
+/// Steps the peer until the second breakpoint or until it has executed `most` instructions. Says how many, and
+/// whether that was all.
 #[allow(unsafe_code)]
 fn step(pid: i32, most: u64) -> (u64, bool) {
     assert_eq!(next_stop(pid), Some(true), "the peer did not stop");
@@ -285,8 +288,8 @@ fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool,
     (moved > 0 && found == after, executed, whole)
 }
 
-/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with a seed, and always those around
-/// the switch.
+/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with
+/// a seed, and always those around the switch.
 #[test]
 fn killed_after_every_instruction() {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {

@@ -49,7 +49,8 @@ fn start(
     Peer(command.stdout(Stdio::piped()).spawn().unwrap())
 }
 
-/// Both directions, both layouts; this side sleeps when there is nothing to do, and pushes single items and batches.
+/// Both directions, both layouts; this side sleeps when there is nothing to do, and pushes single items and
+/// batches.
 #[test]
 fn c_produces_and_consumes() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +84,8 @@ fn c_produces_and_consumes() {
     }
 }
 
-/// A C process that is killed is known to be dead, and Rust goes on where it was, in the middle of a batch too; and the other way round.
+/// A C process that is killed is known to be dead, and Rust goes on where it was, in the middle of a batch too; and
+/// the other way round.
 #[test]
 fn c_is_taken_over_and_takes_over() {
     let folder = tempfile::tempdir().unwrap();

@@ -28,12 +28,14 @@ pub(crate) fn hold_and_exec(numbers: &[u64]) {
     panic!("{error}");
 }
 
-/// As `hold`, with a child that has copies of all handles, tries them, says what came out in a second ring, and outlives its parent.
+/// As `hold`, with a child that has copies of all handles, tries them, says what came out in a second ring, and
+/// outlives its parent.
 pub(crate) fn hold_and_fork(numbers: &[u64]) {
     let ring: BoundedBuffer<u64> = attach(numbers[0]);
     let mut producer = ring.producer().unwrap();
     producer.push(7).unwrap();
-    // SAFETY: the one other thread is the harness's, which does nothing but wait for this one and holds no lock meanwhile.
+    // SAFETY: the one other thread is the harness's, which does nothing but wait for this one and holds no lock
+    // meanwhile.
     #[allow(unsafe_code)]
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -199,7 +201,8 @@ fn exec_ends_a_holder() {
     assert!(ring.producer().is_ok());
 }
 
-/// A child has a copy of everything and is not the holder: it is refused, its drops change nothing, and it does not keep its parent alive.
+/// A child has a copy of everything and is not the holder: it is refused, its drops change nothing, and it does not
+/// keep its parent alive.
 #[test]
 fn a_forked_child_is_not_the_holder() {
     let ring = ring_here();
@@ -243,14 +246,16 @@ fn a_holder_in_another_pid_namespace_is_seen() {
     let mut peer = Peer::spawn(&mut Peer::command_under(&prefix, "hold", &[id(&ring)]));
     peer.expect("held");
     assert_eq!(ring.producer_state(), PeerState::Alive);
-    // Kills unshare, which takes the peer, process 1 of its namespace, with it. Waiting would close the peer's standard input, on which it leaves.
+    // Kills unshare, which takes the peer, process 1 of its namespace, with it. Waiting would close the peer's
+    // standard input, on which it leaves.
     let _open = peer.child.stdin.take();
     peer.kill();
     until("death", || ring.producer_state() == PeerState::Dead);
     assert!(ring.producer().is_ok());
 }
 
-/// Whoever moves to another IPC namespace sees no token any more: it must treat nobody as dead, and may claim nothing.
+/// Whoever moves to another IPC namespace sees no token any more: it must treat nobody as dead, and may claim
+/// nothing.
 #[test]
 fn another_ipc_namespace_judges_nobody() {
     let ring = ring::<u64>(4, Layout::Interleaved);

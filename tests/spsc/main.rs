@@ -1,7 +1,7 @@
 //! The ring for one producer and one consumer: behaviour, liveness, and the promise under kills.
 //!
-//! Peers are this binary, executed again with [`support::PEER`] set. Storms and the single-stepping have a small seeded budget here; these
-//! give them more:
+//! Peers are this binary, executed again with [`support::PEER`] set. Storms and the single-stepping have a small
+//! seeded budget here; these give them more:
 //!
 //! ```text
 //! SYSVSHM_SEED=7 SYSVSHM_KILLS=20000 cargo test --release --test spsc storm -- --nocapture

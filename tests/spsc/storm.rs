@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, both sides, at full speed, while they start, take over, push, pop and sleep.
 //!
-//! Item number p says p and carries a checksum. As each side goes on at the exact position of its predecessor, any item lost, doubled, torn or out of
-//! order shows as a wrong number.
+//! Item number p says p and carries a checksum. As each side goes on at the exact position of its predecessor, any
+//! item lost, doubled, torn or out of order shows as a wrong number.
 
 use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring, seed};
 use std::thread;

@@ -78,7 +78,8 @@ impl Side {
 }
 
 impl<T: Pod> BoundedBuffer<T> {
-    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else set.
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
+    /// set.
     ///
     /// # Errors
     ///
@@ -87,7 +88,8 @@ impl<T: Pod> BoundedBuffer<T> {
         Options::new().capacity(capacity).create_new(key)
     }
 
-    /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing set.
+    /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing
+    /// set.
     ///
     /// # Errors
     ///
@@ -114,15 +116,17 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Claims the producing side.
     ///
-    /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer gives the role back.
+    /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer
+    /// gives the role back.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)` a few times; those of a [token](crate::bounded_buffer#liveness) if the process has none yet;
-    /// `membarrier` to register for it.
+    /// **C calls:** `shmctl(IPC_STAT)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
+    /// process has none yet; `membarrier` to register for it.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`]: another handle has it, here or in a process that lives. [`ClaimError::Forked`]: this handle was made in the parent.
-    /// [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could not be made.
+    /// [`ClaimError::Taken`]: another handle has it, here or in a process that lives. [`ClaimError::Forked`]: this
+    /// handle was made in the parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could
+    /// not be made.
     ///
     /// # Examples
     ///
@@ -240,7 +244,8 @@ impl<T: Pod> BoundedBuffer<T> {
         self.core.state(Side::Consumer)
     }
 
-    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this process.
+    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
+    /// process.
     pub fn segment(&self) -> &Segment {
         &self.core.segment
     }
@@ -290,7 +295,8 @@ impl Core {
     }
 }
 
-/// A claimed role. One pointer, passed by value to everything that is not inlined, so that the fields beside it can stay in registers.
+/// A claimed role. One pointer, passed by value to everything that is not inlined, so that the fields beside it can
+/// stay in registers.
 pub(super) struct Role(NonNull<RoleInner>);
 
 pub(super) struct RoleInner {

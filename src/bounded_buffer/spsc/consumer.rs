@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 ///
 /// All calls take `&mut self`, because there is one consumer. It may move to another thread.
 ///
-/// Popping is one operation that takes effect at one instruction. What the process did with the item after that died with it, if it dies:
-/// who needs each item handled at least once [peeks](Self::try_peek), handles it, and releases it afterwards.
+/// Popping is one operation that takes effect at one instruction. What the process did with the item after that
+/// died with it, if it dies: who needs each item handled at least once [peeks](Self::try_peek), handles it, and
+/// releases it afterwards.
 pub struct Consumer<T> {
     side: Consuming<Mapped>,
     here: Here,
@@ -80,12 +81,14 @@ impl<T: Pod> Consumer<T> {
 
     /// Pops the oldest item, waiting for one.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the producer (`futex`).
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the producer
+    /// (`futex`).
     ///
     /// # Errors
     ///
-    /// [`PopError::PeerDead`]: the buffer is drained and the producer is dead; noticed within 100 ms after the kernel has released its memory.
-    /// [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`]. Signals do not end the wait.
+    /// [`PopError::PeerDead`]: the buffer is drained and the producer is dead; noticed within 100 ms after the
+    /// kernel has released its memory. [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`].
+    /// Signals do not end the wait.
     #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
         if !self.here.is_current() {
@@ -129,7 +132,8 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least one, unless the slice is empty.
+    /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
+    /// one, unless the slice is empty.
     ///
     /// # Errors
     ///
@@ -200,8 +204,8 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many as there are before the end of the
-    /// buffer. They stay in the buffer until they are [released](Peek::release).
+    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many
+    /// as there are before the end of the buffer. They stay in the buffer until they are [released](Peek::release).
     ///
     /// # Errors
     ///
@@ -335,13 +339,15 @@ impl<T: Pod> Consumer<T> {
         self
     }
 
-    /// Whether a wait ends with [`PopError::PeerLeft`] when the producer has given its role back. Otherwise it goes on, for another may come.
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the producer has given its role back. Otherwise it goes
+    /// on, for another may come.
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.notice_departure = notice;
         self
     }
 
-    /// How many items there are. The producer may have added some meanwhile; nobody else can have taken any. Looks at every slot.
+    /// How many items there are. The producer may have added some meanwhile; nobody else can have taken any. Looks
+    /// at every slot.
     #[must_use]
     pub fn len(&self) -> usize {
         let position = self.side.position();
@@ -366,7 +372,8 @@ impl<T: Pod> Consumer<T> {
         self.side.geometry().capacity as usize
     }
 
-    /// How many items have been popped from this buffer since it was made, by all its consumers: the position of the next one.
+    /// How many items have been popped from this buffer since it was made, by all its consumers: the position of
+    /// the next one.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.side.position()
@@ -524,8 +531,8 @@ impl<T: Pod> Iterator for Iter<'_, T> {
     }
 }
 
-/// Bytes out: a read takes as many as there are, waiting for one. The end of the stream (0 bytes) is a drained buffer whose producer is gone, dead or
-/// not; before the first producer came, reading waits.
+/// Bytes out: a read takes as many as there are, waiting for one. The end of the stream (0 bytes) is a drained
+/// buffer whose producer is gone, dead or not; before the first producer came, reading waits.
 ///
 /// See [`Producer`](super::Producer#impl-Write-for-Producer<u8>) for an example.
 impl io::Read for Consumer<u8> {

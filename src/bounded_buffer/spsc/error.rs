@@ -41,7 +41,8 @@ pub enum PopError {
     /// The buffer is drained, and the producer is dead.
     #[error("the buffer is empty and its producer is dead")]
     PeerDead,
-    /// The buffer is drained and the producer has left; reported only [if asked](super::Consumer::notice_departure).
+    /// The buffer is drained and the producer has left; reported only
+    /// [if asked](super::Consumer::notice_departure).
     #[error("the buffer is empty and its producer has left")]
     PeerLeft,
     /// Shared memory holds a position that cannot be.

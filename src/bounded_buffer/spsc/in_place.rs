@@ -52,12 +52,16 @@ fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
     if g.item_stride == size_of::<T>() {
         // SAFETY: a slot of the geometry, or the end.
         let from = unsafe { memory.address::<u8>(g.item_at(slot)) };
-        // SAFETY: the items of the run lie side by side in mapped memory; the slice is private, and `T` is valid for any bytes.
+        // SAFETY: the items of the run lie side by side in mapped memory; the slice is private, and `T` is valid
+        // for any bytes.
         unsafe { access::copy_out(from, into.as_mut_ptr().cast(), size_of_val(into)) };
     } else {
         for (index, item) in into.iter_mut().enumerate() {
             // SAFETY: a slot of the geometry.
-            *item = unsafe { memory.read_item(g.item_at(slot + index)) };
+            let from = unsafe { memory.address::<u8>(g.item_at(slot + index)) };
+            // Not by value: each move of a large item is a copy more.
+            // SAFETY: the item's bytes are mapped; the slice is private, and `T` is valid for any bytes.
+            unsafe { access::copy_out(from, (&raw mut *item).cast(), size_of::<T>()) };
         }
     }
 }
@@ -135,7 +139,8 @@ impl<'a, T: Pod> Reservation<'a, T> {
         write_run(side.memory(), side.geometry(), side.slot() + index, items);
     }
 
-    /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one, where items do not lie side by side.
+    /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
@@ -226,7 +231,8 @@ impl<'a, T: Pod> Peek<'a, T> {
         read_run(side.memory(), side.geometry(), side.slot() + index, into);
     }
 
-    /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one, where items do not lie side by side.
+    /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {

@@ -16,11 +16,13 @@
 //! | 768 | | interleaved: `capacity` slots, each a *sequence word* and an item | the producer |
 //! | 768 | | contiguous: `capacity` sequence words; at the next multiple of 128 `capacity` items | the producer |
 //!
-//! Positions count items and never go back: position `p` lies in slot `p % capacity`. The sequence word of the slot where a push begins, a single
-//! item or a batch, holds the position where it ends. **Storing it is the push.** The producer's position is nowhere else.
+//! Positions count items and never go back: position `p` lies in slot `p % capacity`. The sequence word of the slot
+//! where a push begins, a single item or a batch, holds the position where it ends. **Storing it is the push.** The
+//! producer's position is nowhere else.
 //!
-//! In a slot of position `p` a word `w` says: if `1 <= w - p <= capacity`, everything before `w` has been pushed; if `w - p <= 0`, it is left from
-//! an earlier lap and nothing has been pushed at `p`; anything else is nonsense. A batch leaves the words of its other slots as they are: old.
+//! In a slot of position `p` a word `w` says: if `1 <= w - p <= capacity`, everything before `w` has been pushed;
+//! if `w - p <= 0`, it is left from an earlier lap and nothing has been pushed at `p`; anything else is nonsense. A
+//! batch leaves the words of its other slots as they are: old.
 //!
 //! What is written by two processes never shares a cache line, nor a pair of lines, because processors fetch pairs.
 
@@ -55,10 +57,12 @@ const _: () = {
 /// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Layout {
-    /// A sequence word beside each item. Best for single items and for round trips: one cache line carries both. The default.
+    /// A sequence word beside each item. Best for single items and for round trips: one cache line carries both.
+    /// The default.
     #[default]
     Interleaved,
-    /// Sequence words apart, items side by side. Best for bytes, batches and chunks in place: a run of items is one piece of memory.
+    /// Sequence words apart, items side by side. Best for bytes, batches and chunks in place: a run of items is one
+    /// piece of memory.
     Contiguous,
 }
 

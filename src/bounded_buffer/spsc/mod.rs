@@ -37,12 +37,13 @@
 //! | `Interleaved`, the default | beside its sequence word | single items, round trips |
 //! | `Contiguous` | beside the next item | bytes, batches, chunks in place ([`Producer::reserve`], [`Consumer::peek`]) |
 //!
-//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot beside
-//! the item.
+//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot
+//! beside the item.
 //!
 //! # The segment
 //!
-//! A header says what is in it; the positions and sequence words follow. `examples/c/spsc.h` is the same for C programs.
+//! A header says what is in it; the positions and sequence words follow. `examples/c/spsc.h` is the same for C
+//! programs.
 //!
 //! | byte | holds |
 //! |---|---|
@@ -53,22 +54,23 @@
 //! | 512, 640 | whether the producer, the consumer sleeps (futex words) |
 //! | 768 | sequence words and items |
 //!
-//! Positions are 64-bit counters that never go back; position `p` lies in slot `p % capacity`. The word of the slot where a push begins
-//! holds the position where it ends: **storing it is the push**, also of a batch. The producer's position is nowhere else: a successor finds it
-//! by reading, so dying in a takeover changes nothing. After 2^64 items (585 years at 1e9 per second) positions wrap,
-//! correctly for capacities that are powers of two.
+//! Positions are 64-bit counters that never go back; position `p` lies in slot `p % capacity`. The word of the slot
+//! where a push begins holds the position where it ends: **storing it is the push**, also of a batch. The
+//! producer's position is nowhere else: a successor finds it by reading, so dying in a takeover changes nothing.
+//! After 2^64 items (585 years at 1e9 per second) positions wrap, correctly for capacities that are powers of two.
 //!
 //! # Waiting
 //!
-//! A call that cannot go on looks for some 20 to 50 microseconds and then sleeps ([`Waiting`](super::Waiting) chooses otherwise). Sleeping
-//! costs the other side nothing while it is awake: the sleeper makes it fence, by membarrier(2). A consumer is woken by the first item; a producer when
-//! a quarter of the buffer is free or the consumer finds nothing more to do, because waking it for each slot would cost more
-//! than it gets done. Each looks for itself every 80 ms, also whether its peer lives.
+//! A call that cannot go on looks for some 20 to 50 microseconds and then sleeps ([`Waiting`](super::Waiting)
+//! chooses otherwise). Sleeping costs the other side nothing while it is awake: the sleeper makes it fence, by
+//! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
+//! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
+//! for itself every 80 ms, also whether its peer lives.
 //!
 //! # What this does not protect you from
 //!
-//! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`) keeps its role as long as its
-//! process lives.
+//! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`)
+//! keeps its role as long as its process lives.
 
 mod buffer;
 mod consumer;

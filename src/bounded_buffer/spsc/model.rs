@@ -1,11 +1,13 @@
-//! The protocol in loom's hands: every interleaving (up to a bound on preemptions), every value a weak memory may return.
+//! The protocol in loom's hands: every interleaving (up to a bound on preemptions), every value a weak memory may
+//! return.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --lib model
 //! ```
 //!
-//! Items are cells that report two accesses without an order between them; a lost wake-up is a deadlock. What is explored is the fenced form of
-//! sleeping: loom knows no membarrier(2). Two tests plant a bug and expect to be told.
+//! Items are cells that report two accesses without an order between them; a lost wake-up is a deadlock. What is
+//! explored is the fenced form of sleeping: loom knows no membarrier(2). Two tests plant a bug and expect to be
+//! told.
 #![allow(
     unsafe_code,
     reason = "implements the seam, whose offsets are mapped to the model's own parts by checked indexing"
@@ -28,7 +30,8 @@ enum Bug {
     None,
     /// Publishing stores are relaxed.
     Relaxed,
-    /// The fences between announcing and looking again, and between publishing and looking for sleepers, are missing.
+    /// The fences between announcing and looking again, and between publishing and looking for sleepers, are
+    /// missing.
     NoFence,
 }
 

@@ -54,7 +54,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// No capacity, mode 0600, never removed, [`Layout::Interleaved`] when creating and any layout when opening, and up to 5 seconds of patience.
+    /// No capacity, mode 0600, never removed, [`Layout::Interleaved`] when creating and any layout when opening,
+    /// and up to 5 seconds of patience.
     pub const fn new() -> Self {
         Self {
             capacity: None,
@@ -66,7 +67,8 @@ impl Options {
         }
     }
 
-    /// How many items fit, 1 or more; needed for creating. An existing ring must have exactly this capacity, if it is set.
+    /// How many items fit, 1 or more; needed for creating. An existing ring must have exactly this capacity, if it
+    /// is set.
     ///
     /// A power of two makes finding a slot cheaper in a few places off the fast path; nothing else depends on it.
     pub fn capacity(&mut self, items: usize) -> &mut Self {
@@ -92,13 +94,15 @@ impl Options {
         self
     }
 
-    /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see [`SegmentOptions::any_owner`].
+    /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see
+    /// [`SegmentOptions::any_owner`].
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.segment.any_owner(any_owner);
         self
     }
 
-    /// How long to wait for another process that has created the segment and not finished initialising it; 5 seconds unless set.
+    /// How long to wait for another process that has created the segment and not finished initialising it; 5
+    /// seconds unless set.
     ///
     /// One that died meanwhile is not waited for: whoever has been given a capacity takes over.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
@@ -106,15 +110,16 @@ impl Options {
         self
     }
 
-    /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests, and for seccomp
-    /// filters that kill a process for the call.
+    /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests, and
+    /// for seccomp filters that kill a process for the call.
     #[doc(alias = "membarrier")]
     pub fn fences(&mut self, fences: bool) -> &mut Self {
         self.fences = fences;
         self
     }
 
-    /// The position a ring that is created starts at. For tests of what happens after 2^64 items; needs a capacity that is a power of two.
+    /// The position a ring that is created starts at. For tests of what happens after 2^64 items; needs a capacity
+    /// that is a power of two.
     #[doc(hidden)]
     pub fn start_position(&mut self, start: u64) -> &mut Self {
         self.start = start;
@@ -127,7 +132,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OpenError::CapacityOutOfRange`]: 0 or unset, or too much. [`OpenError::System`]: those of [`SegmentOptions::create_new`].
+    /// [`OpenError::CapacityOutOfRange`]: 0 or unset, or too much. [`OpenError::System`]: those of
+    /// [`SegmentOptions::create_new`].
     pub fn create_new<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
         let geometry = self.geometry::<T>(self.layout.unwrap_or_default())?;
         let mut options = self.segment.clone();
@@ -141,8 +147,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OpenError::LayoutMismatch`]: it holds something else. [`OpenError::NotInitialised`]. [`OpenError::System`]: those of
-    /// [`SegmentOptions::open`].
+    /// [`OpenError::LayoutMismatch`]: it holds something else. [`OpenError::NotInitialised`].
+    /// [`OpenError::System`]: those of [`SegmentOptions::open`].
     pub fn open<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
         let segment = self.finder().open(key)?;
         self.attach_to(segment, None)
@@ -180,7 +186,8 @@ impl Options {
         }
     }
 
-    /// Takes a segment that is attached already, and opens the ring in it; with a [capacity](Self::capacity) it initialises an untouched one.
+    /// Takes a segment that is attached already, and opens the ring in it; with a [capacity](Self::capacity) it
+    /// initialises an untouched one.
     ///
     /// For everything that [`SegmentOptions`] can do and these cannot, such as huge pages or an address.
     ///
@@ -244,8 +251,9 @@ impl Options {
         let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
         let token = Token::current()?;
         #[allow(unsafe_code)]
-        // SAFETY: the segment is attached read-write and kept by the core, beside the copy of this value; every offset used with it
-        // is a constant below `SLOTS` or comes from a geometry that is compared with the length first.
+        // SAFETY: the segment is attached read-write and kept by the core, beside the copy of this value; every
+        // offset used with it is a constant below `SLOTS` or comes from a geometry that is compared with the length
+        // first.
         let memory = unsafe { Mapped::new(segment.base()) };
 
         let generation =

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 ///
 /// All calls take `&mut self`, because there is one producer. It may move to another thread.
 ///
-/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a batch or none of it.
+/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a
+/// batch or none of it.
 pub struct Producer<T> {
     side: Producing<Mapped>,
     here: Here,
@@ -77,14 +78,17 @@ impl<T: Pod> Producer<T> {
 
     /// Pushes an item, waiting for room.
     ///
-    /// A producer that sleeps is woken when a quarter of the buffer is free or the consumer has nothing to do, and looks by itself every 80 ms.
+    /// A producer that sleeps is woken when a quarter of the buffer is free or the consumer has nothing to do, and
+    /// looks by itself every 80 ms.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the consumer (`futex`).
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the consumer
+    /// (`futex`).
     ///
     /// # Errors
     ///
-    /// [`PushError::PeerDead`]: the buffer is full and the consumer is dead; noticed within 100 ms after the kernel has released its memory.
-    /// [`PushError::PeerLeft`], [`PushError::Corrupted`], [`PushError::Forked`]. Signals do not end the wait.
+    /// [`PushError::PeerDead`]: the buffer is full and the consumer is dead; noticed within 100 ms after the kernel
+    /// has released its memory. [`PushError::PeerLeft`], [`PushError::Corrupted`], [`PushError::Forked`]. Signals
+    /// do not end the wait.
     ///
     /// # Examples
     ///
@@ -154,7 +158,8 @@ impl<T: Pod> Producer<T> {
         }
     }
 
-    /// Pushes as many of the items as there is room for, in order, as one operation, and says how many: at least one, unless there are none.
+    /// Pushes as many of the items as there is room for, in order, as one operation, and says how many: at least
+    /// one, unless there are none.
     ///
     /// # Errors
     ///
@@ -188,7 +193,8 @@ impl<T: Pod> Producer<T> {
 
     /// Pushes all of the items in order, waiting for room as often as need be.
     ///
-    /// Each time there is room, one operation pushes as many as fit: a process killed meanwhile has pushed the first few batches.
+    /// Each time there is room, one operation pushes as many as fit: a process killed meanwhile has pushed the
+    /// first few batches.
     ///
     /// # Errors
     ///
@@ -241,8 +247,8 @@ impl<T: Pod> Producer<T> {
         Ok(())
     }
 
-    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as many as there are before the
-    /// end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as
+    /// many as there are before the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
     ///
     /// # Errors
     ///
@@ -335,7 +341,8 @@ impl<T: Pod> Producer<T> {
         self
     }
 
-    /// Whether a wait ends with [`PushError::PeerLeft`] when the consumer has given its role back. Otherwise it goes on, for another may come.
+    /// Whether a wait ends with [`PushError::PeerLeft`] when the consumer has given its role back. Otherwise it
+    /// goes on, for another may come.
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.notice_departure = notice;
         self
@@ -370,7 +377,8 @@ impl<T: Pod> Producer<T> {
         self.side.geometry().capacity as usize
     }
 
-    /// How many items have been pushed into this buffer since it was made, by all its producers: the position of the next one.
+    /// How many items have been pushed into this buffer since it was made, by all its producers: the position of
+    /// the next one.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.side.position()
@@ -475,7 +483,8 @@ impl<T> fmt::Debug for Producer<T> {
 
 /// Bytes in: a write takes as many as there is room for, waiting for room for one.
 ///
-/// A consumer that is dead, or has left and [that is to be noticed](Producer::notice_departure), is `BrokenPipe` once the buffer is full.
+/// A consumer that is dead, or has left and [that is to be noticed](Producer::notice_departure), is `BrokenPipe`
+/// once the buffer is full.
 ///
 /// ```
 /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};

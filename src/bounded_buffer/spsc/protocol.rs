@@ -5,17 +5,19 @@
 //! | push of one or many | the store of the sequence word of its first slot | release | the acquire load of that word by the consumer |
 //! | pop of one or many | the store of `out` | release | the acquire load of `out`, or later of `out` lazily, by the producer |
 //!
-//! Everything before those two stores is either private to the process or bytes in slots that the other side does not look at; everything after
-//! them is hints. So a process killed before the store has done nothing, and one killed behind it has done it all.
+//! Everything before those two stores is either private to the process or bytes in slots that the other side does
+//! not look at; everything after them is hints. So a process killed before the store has done nothing, and one
+//! killed behind it has done it all.
 //!
 //! A successor finds its position by reading alone, and dying meanwhile changes nothing:
 //!
 //! * a consumer goes on at `out`;
-//! * the producer's position is the greatest word that is ahead of `out` by at most the capacity, or `out` if there is none. The last push wrote
-//!   it, and only a later push, which begins no earlier than where this one ended, could have overwritten that slot.
+//! * the producer's position is the greatest word that is ahead of `out` by at most the capacity, or `out` if there
+//!   is none. The last push wrote it, and only a later push, which begins no earlier than where this one ended,
+//!   could have overwritten that slot.
 //!
-//! Nothing read here is trusted: a difference of positions counts only if it is at most the capacity, and slots are computed from private
-//! positions. Every function ends after a bounded number of steps.
+//! Nothing read here is trusted: a difference of positions counts only if it is at most the capacity, and slots are
+//! computed from private positions. Every function ends after a bounded number of steps.
 #![allow(
     unsafe_code,
     reason = "every offset is a constant of the layout or comes from a private slot number and the geometry, which was checked against the segment"
@@ -37,8 +39,9 @@ pub(crate) enum Refusal {
 
 /// A side's place in the ring: private, and always within the geometry.
 ///
-/// Two numbers, of which one changes at each step and the other once per lap. On the fast path every store counts, private ones too: the
-/// processor keeps only so many on their way, and those to the shared line wait for it to arrive.
+/// Two numbers, of which one changes at each step and the other once per lap. On the fast path every store counts,
+/// private ones too: the processor keeps only so many on their way, and those to the shared line wait for it to
+/// arrive.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     position: u64,
@@ -202,7 +205,8 @@ impl<M: Shared> Producing<M> {
         Ok(self.known_room())
     }
 
-    /// Publishes `count` items that were written from the cursor on. There is room for them: `count <= known_room()`, and not 0.
+    /// Publishes `count` items that were written from the cursor on. There is room for them:
+    /// `count <= known_room()`, and not 0.
     #[inline(always)]
     pub(crate) fn publish(&mut self, count: usize) {
         let end = self.cursor.position.wrapping_add(count as u64);
@@ -293,8 +297,8 @@ pub(crate) struct Consuming<M> {
     cursor: Cursor,
     /// A position up to which items are known to have been pushed. May have fallen behind, and then says nothing.
     end: u64,
-    /// Where the next item comes that is not known to be there, or that begins a lap, or behind which a producer is to be told: one comparison per
-    /// pop instead of three.
+    /// Where the next item comes that is not known to be there, or that begins a lap, or behind which a producer is
+    /// to be told: one comparison per pop instead of three.
     run_end: u64,
     /// What the lazy word holds.
     told: u64,
@@ -444,7 +448,8 @@ impl<M: Shared> Consuming<M> {
         judge(word, self.cursor.position, self.g.capacity)
     }
 
-    /// Tells a producer that may be waiting how far this side is. Before waiting, and when there is nothing else to do.
+    /// Tells a producer that may be waiting how far this side is. Before waiting, and when there is nothing else to
+    /// do.
     #[inline(always)]
     pub(crate) fn tell_if_due(&mut self) {
         if self.told != self.cursor.position {
@@ -470,14 +475,15 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
 
 /// Looks for items at `position`, where nothing is known to be, in a stream of them: further ahead first.
 ///
-/// A word that publishes something publishes everything before it. So one load can tell of many items, and then their cache lines are on their way
-/// together, where one look after the other would wait for each.
+/// A word that publishes something publishes everything before it. So one load can tell of many items, and then
+/// their cache lines are on their way together, where one look after the other would wait for each.
 #[inline(never)]
 fn look_ahead<M: Shared>(memory: M, g: &Geometry, position: u64) -> Result<u64, Refusal> {
     for ahead in AHEAD {
         if ahead < g.capacity {
             let there = position.wrapping_add(ahead);
-            // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from nonsense.
+            // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from
+            // nonsense.
             if let Look::Ready(end) = look_for_items(memory, g, there) {
                 if end.wrapping_sub(position) <= g.capacity {
                     return Ok(end);
