@@ -25,7 +25,7 @@ pub(crate) struct Epoch(u64);
 ///
 /// Running out of memory is not remembered: the next handle tries again, and no handle exists whose epoch would change by that.
 static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
-/// Says that process ids stand in for epochs. Its value is never looked at.
+/// Says that process ids stand in for epochs. Stays 0, which no epoch is.
 static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 /// The last epoch drawn. A fork copies it, so a child draws one that no inherited handle has.
 static LAST: AtomicU64 = AtomicU64::new(0);
@@ -66,6 +66,34 @@ impl Epoch {
     }
 }
 
+/// An [`Epoch`] and the page it was read from: for checks on paths that a function call would slow down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here {
+    page: &'static AtomicU64,
+    epoch: u64,
+}
+
+impl Here {
+    /// The running process; fails as [`Epoch::current`].
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let Epoch(epoch) = Epoch::current()?;
+        let page = PAGE.get().unwrap_or(&NO_PAGE);
+        Ok(Self { page, epoch })
+    }
+
+    /// Whether the running process is the one that made this. One load, where the system can wipe a page.
+    #[inline(always)]
+    pub(crate) fn is_current(self) -> bool {
+        // `NO_PAGE` holds 0, which no epoch is: there every check takes the slow way.
+        self.page.load(Ordering::Relaxed) == self.epoch || self.is_current_slow()
+    }
+
+    #[cold]
+    fn is_current_slow(self) -> bool {
+        Epoch(self.epoch).is_current()
+    }
+}
+
 fn map_page() -> Result<&'static AtomicU64, Errno> {
     let Some(advice) = os::MADV_WIPEONFORK else {
         return Ok(&NO_PAGE);
@@ -96,5 +124,6 @@ mod tests {
         let there = std::thread::spawn(Epoch::current).join().unwrap().unwrap();
         assert_eq!(here, there);
         assert!(here.is_current());
+        assert!(Here::new().unwrap().is_current());
     }
 }

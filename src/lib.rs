@@ -65,6 +65,7 @@
 //! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD
 //! are type-checked and have never been run; what they lack answers [`ErrorKind::Unsupported`].
 
+pub mod bounded_buffer;
 pub mod error;
 mod flags;
 mod fork;

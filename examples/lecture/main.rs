@@ -2,7 +2,7 @@
 //!
 //! Runs the lecture's programs as separate processes and prints what a terminal would show: the System V pair, with the
 //! kernel's view of the segment in between, and the POSIX pair, with `/dev/shm` before and after. Lines that begin
-//! with `#` are additions of ours; what is left is the lecture's transcript.
+//! with `#` are additions of ours; what is left is the lecture's transcript. The slides about the bounded buffer follow.
 //!
 //! ```text
 //! $ cargo run --example lecture -- [--seconds N] [--object NAME]
@@ -34,6 +34,8 @@ mod posix_producer;
 mod sysvshm_consumer;
 #[path = "../sysvshm_producer.rs"]
 mod sysvshm_producer;
+#[path = "../walkthrough/mod.rs"]
+mod walkthrough;
 
 use std::error::Error;
 use std::path::Path;
@@ -63,7 +65,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let Arguments { pause, object } = arguments(std::env::args().skip(1))?;
     // One section for each part of the lecture.
     two_programs::run(pause)?;
-    posix::run(object.as_deref())
+    posix::run(object.as_deref())?;
+    println!("\n# The bounded buffer, slide by slide.\n");
+    walkthrough::run(&mut std::io::stdout().lock(), Duration::ZERO)
 }
 
 struct Arguments {

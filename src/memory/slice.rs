@@ -120,7 +120,7 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 
     /// A view whose bytes somebody has already checked.
     #[inline(always)]
-    pub(super) fn from_checked(start: NonNull<T>, len: usize) -> Self {
+    pub(crate) fn from_checked(start: NonNull<T>, len: usize) -> Self {
         Self {
             start,
             len,

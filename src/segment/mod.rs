@@ -61,7 +61,7 @@ pub use status::{ProcessState, Status};
 use crate::error::{Call, Error};
 use crate::fork::Epoch;
 use crate::sys::shm;
-use reclaim::Fingerprint;
+pub(crate) use reclaim::Fingerprint;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;

@@ -10,6 +10,7 @@
 //! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
+//! | `futex.rs` | `futex`, `membarrier` |
 //! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
 //! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
 #![allow(unsafe_code)] // The one place that may call foreign functions.
@@ -17,6 +18,7 @@
 use std::ffi::c_int;
 
 pub(crate) mod bytes;
+pub(crate) mod futex;
 pub(crate) mod mapping;
 pub(crate) mod process;
 pub(crate) mod sem;

@@ -1,0 +1,274 @@
+/* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux, one file.
+ *
+ * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a token, so that its peers know
+ * whether it lives; it takes roles over from the dead; it wakes peers that sleep. It does not sleep itself, and fences at every publish, because it does
+ * not register for membarrier(2).
+ *
+ *   struct spsc ring;
+ *   spsc_attach(&ring, id, sizeof(item))          0, or -1 with errno
+ *   spsc_claim(&ring, SPSC_PRODUCER)              0, or -1: EBUSY if the holder lives
+ *   spsc_try_push(&ring, &item)                   1 done, 0 full, -1 corrupted
+ *   spsc_claim(&ring, SPSC_CONSUMER)
+ *   spsc_try_pop(&ring, &item)                    1 done, 0 empty, -1 corrupted
+ *   spsc_release_role(&ring, SPSC_PRODUCER)
+ *
+ * Nothing read from the segment is trusted: geometry is computed here and compared, and slots come from private positions. */
+#ifndef SYSVSHM_SPSC_H
+#define SYSVSHM_SPSC_H
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct spsc_header {
+    char magic[8];                /* "svshspsc" */
+    _Atomic uint64_t state;       /* 0 untouched, 1 ready, else the claim of the initialiser */
+    uint32_t version;             /* 1 */
+    uint32_t variant;             /* 0 interleaved, 1 contiguous */
+    uint32_t item_size;
+    uint32_t item_align;
+    uint64_t capacity;
+    uint64_t generation;
+    uint64_t start;
+    uint64_t total_bytes;
+    char reserved[64];
+    _Atomic uint64_t producer;    /* claim, 0 if there is none */
+    _Atomic uint64_t producer_ever;
+    _Atomic uint64_t consumer;
+    _Atomic uint64_t consumer_ever;
+    char pad1[96];
+    _Atomic uint64_t out;         /* the consumer's position; storing it is the pop */
+    char pad2[120];
+    _Atomic uint64_t out_lazy;    /* the same, stored now and then */
+    char pad3[120];
+    _Atomic uint32_t producer_sleeps; /* bit 0: asleep, bit 1: publishers must fence */
+    char pad4[124];
+    _Atomic uint32_t consumer_sleeps;
+    char pad5[124];
+    char slots[];
+};
+
+_Static_assert(offsetof(struct spsc_header, state) == 8, "state");
+_Static_assert(offsetof(struct spsc_header, capacity) == 32, "capacity");
+_Static_assert(offsetof(struct spsc_header, producer) == 128, "producer");
+_Static_assert(offsetof(struct spsc_header, consumer) == 144, "consumer");
+_Static_assert(offsetof(struct spsc_header, out) == 256, "out");
+_Static_assert(offsetof(struct spsc_header, out_lazy) == 384, "out_lazy");
+_Static_assert(offsetof(struct spsc_header, producer_sleeps) == 512, "producer_sleeps");
+_Static_assert(offsetof(struct spsc_header, consumer_sleeps) == 640, "consumer_sleeps");
+_Static_assert(offsetof(struct spsc_header, slots) == 768, "slots");
+
+enum { SPSC_PRODUCER = 0, SPSC_CONSUMER = 1 };
+
+struct spsc {
+    struct spsc_header *h;
+    size_t item_size;
+    uint64_t capacity;
+    size_t words, word_stride, items, item_stride; /* offsets and strides */
+    uint64_t position;                             /* of the role that was claimed */
+    uint64_t token;                                /* this process's claim, 0 before the first */
+};
+
+static inline size_t spsc_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* Attaches the ring and checks it. The ring must be ready. */
+static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t item_align)
+{
+    struct shmid_ds ds;
+    memset(r, 0, sizeof *r);
+    void *base = shmat(id, NULL, 0);
+    if (base == (void *)-1)
+        return -1;
+    struct spsc_header *h = base;
+    if (shmctl(id, IPC_STAT, &ds) == -1)
+        goto fail;
+    errno = EPROTO;
+    if (ds.shm_segsz < sizeof *h || atomic_load_explicit(&h->state, memory_order_acquire) != 1)
+        goto fail;
+    uint64_t capacity = h->capacity;
+    uint32_t variant = h->variant;
+    if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
+        h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz)
+        goto fail;
+    size_t slot = item_align > 8 ? item_align : 8, total;
+    if (variant == 0) {
+        r->words = spsc_up(sizeof *h, slot);
+        r->items = r->words + slot;
+        r->word_stride = r->item_stride = spsc_up(slot + item_size, slot);
+        total = r->words + capacity * r->word_stride;
+    } else {
+        r->words = sizeof *h;
+        r->word_stride = 8;
+        r->items = spsc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
+        r->item_stride = item_size;
+        total = r->items + capacity * item_size;
+    }
+    if (total > ds.shm_segsz)
+        goto fail;
+    r->h = h;
+    r->item_size = item_size;
+    r->capacity = capacity;
+    return 0;
+fail:;
+    int why = errno;
+    shmdt(base);
+    errno = why;
+    return -1;
+}
+
+static inline _Atomic uint64_t *spsc_word(struct spsc *r, uint64_t position)
+{
+    return (_Atomic uint64_t *)((char *)r->h + r->words + position % r->capacity * r->word_stride);
+}
+
+static inline void *spsc_item(struct spsc *r, uint64_t position)
+{
+    return (char *)r->h + r->items + position % r->capacity * r->item_stride;
+}
+
+/* bits 0-30 identifier, 31-47 low bits of the creation time, 48-63 size in bytes */
+static inline uint64_t spsc_claim_word(int id, time_t created, size_t nonce)
+{
+    return (uint64_t)nonce << 48 | ((uint64_t)created & 0x1ffff) << 31 | (uint64_t)(id & 0x7fffffff);
+}
+
+/* Whether the process with this claim lives: its token exists as long as its memory. */
+static inline int spsc_lives(uint64_t claim)
+{
+    struct shmid_ds ds;
+    int id = claim & 0x7fffffff;
+    return shmctl(id, IPC_STAT, &ds) == 0 && spsc_claim_word(id, ds.shm_ctime, ds.shm_segsz) == claim;
+}
+
+/* One tiny private segment that only this process attaches and that is marked at once. */
+static inline int spsc_make_token(struct spsc *r)
+{
+    for (;;) {
+        uint16_t nonce;
+        struct shmid_ds ds;
+        if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce)
+            return -1;
+        if (nonce == 0)
+            continue;
+        int id = shmget(IPC_PRIVATE, nonce, 0444 | IPC_CREAT | SHM_NORESERVE);
+        if (id == -1)
+            return -1;
+        void *at = shmat(id, NULL, SHM_RDONLY);
+        if (at == (void *)-1) {
+            shmctl(id, IPC_RMID, NULL);
+            return -1;
+        }
+        int bad = madvise(at, nonce, MADV_DONTFORK) == -1 || shmctl(id, IPC_STAT, &ds) == -1;
+        bad |= shmctl(id, IPC_RMID, NULL) == -1;
+        if (bad)
+            return -1;
+        if (ds.shm_nattch != 1) { /* a fork came between */
+            shmdt(at);
+            continue;
+        }
+        if (shmctl(id, IPC_STAT, &ds) == -1)
+            return -1;
+        r->token = spsc_claim_word(id, ds.shm_ctime, ds.shm_segsz);
+        return 0;
+    }
+}
+
+/* Takes a role that is free or whose holder is dead, and goes on at its position. */
+static inline int spsc_claim(struct spsc *r, int role)
+{
+    struct spsc_header *h = r->h;
+    _Atomic uint64_t *word = role == SPSC_PRODUCER ? &h->producer : &h->consumer;
+    if (r->token == 0 && spsc_make_token(r) == -1)
+        return -1;
+    uint64_t holder = atomic_load_explicit(word, memory_order_acquire);
+    if (holder != 0 && spsc_lives(holder)) {
+        errno = EBUSY;
+        return -1;
+    }
+    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_ever : &h->consumer_ever, 1, memory_order_relaxed);
+    if (!atomic_compare_exchange_strong(word, &holder, r->token)) {
+        errno = EBUSY;
+        return -1;
+    }
+    /* A predecessor may have died asleep; this side never sleeps. */
+    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_sleeps : &h->consumer_sleeps, 0, memory_order_relaxed);
+    uint64_t out = atomic_load_explicit(&h->out, memory_order_acquire), ahead = 0;
+    if (role == SPSC_PRODUCER) {
+        /* The greatest word ahead of `out` by at most the capacity is where the last push ended. */
+        for (uint64_t slot = 0; slot < r->capacity; slot++) {
+            uint64_t this = atomic_load_explicit(spsc_word(r, slot), memory_order_acquire) - out;
+            if (this <= r->capacity && this > ahead)
+                ahead = this;
+        }
+    } else {
+        atomic_store_explicit(&h->out_lazy, out, memory_order_release);
+    }
+    r->position = out + ahead;
+    return 0;
+}
+
+static inline void spsc_release_role(struct spsc *r, int role)
+{
+    uint64_t mine = r->token;
+    atomic_compare_exchange_strong(role == SPSC_PRODUCER ? &r->h->producer : &r->h->consumer, &mine, 0);
+}
+
+/* After publishing: wakes who sleeps. */
+static inline void spsc_wake(_Atomic uint32_t *sleeps)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    uint32_t seen = atomic_load_explicit(sleeps, memory_order_relaxed);
+    if ((seen & 1) && atomic_compare_exchange_strong(sleeps, &seen, seen & ~1u))
+        syscall(SYS_futex, sleeps, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static inline int spsc_try_push(struct spsc *r, const void *item)
+{
+    uint64_t used = r->position - atomic_load_explicit(&r->h->out, memory_order_acquire);
+    if (used >= r->capacity)
+        return used == r->capacity ? 0 : -1;
+    memcpy(spsc_item(r, r->position), item, r->item_size);
+    atomic_store_explicit(spsc_word(r, r->position), r->position + 1, memory_order_release); /* the push */
+    r->position++;
+    spsc_wake(&r->h->consumer_sleeps);
+    return 1;
+}
+
+/* `end` is kept between calls: a batch publishes only its first slot's word. */
+static inline int spsc_try_pop(struct spsc *r, void *item, uint64_t *end)
+{
+    if ((int64_t)(*end - r->position) <= 0) {
+        uint64_t word = atomic_load_explicit(spsc_word(r, r->position), memory_order_acquire);
+        uint64_t ahead = word - r->position;
+        if (ahead - 1 >= r->capacity) {
+            /* In the middle of a predecessor's batch the word of this slot is old; the greatest one knows. */
+            uint64_t best = 0;
+            for (uint64_t slot = 0; slot < r->capacity; slot++) {
+                uint64_t this = atomic_load_explicit(spsc_word(r, slot), memory_order_acquire) - r->position;
+                if (this <= r->capacity && this > best)
+                    best = this;
+            }
+            if (best == 0)
+                return (int64_t)ahead <= 0 ? 0 : -1;
+            word = r->position + best;
+        }
+        *end = word;
+    }
+    memcpy(item, spsc_item(r, r->position), r->item_size);
+    r->position++;
+    atomic_store_explicit(&r->h->out, r->position, memory_order_release); /* the pop */
+    atomic_store_explicit(&r->h->out_lazy, r->position, memory_order_release);
+    spsc_wake(&r->h->producer_sleeps);
+    return 1;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* One side of a ring of sysvshm::bounded_buffer::spsc, in C: "produce" the numbers FROM to TO-1, or "consume" and check them.
+ *
+ *   cc -std=gnu11 -O2 spsc_peer.c -o spsc_peer && ./spsc_peer produce ID FROM TO
+ *
+ * ID is the identifier of the segment, as `ipcs -m` prints it. With a fifth argument it keeps its role and stays, to be killed. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "spsc.h"
+
+int main(int argc, char **argv)
+{
+    struct spsc ring;
+    if (argc < 5) {
+        fprintf(stderr, "usage: spsc_peer produce|consume ID FROM TO [stay]\n");
+        return 2;
+    }
+    int role = strcmp(argv[1], "produce") == 0 ? SPSC_PRODUCER : SPSC_CONSUMER;
+    uint64_t from = strtoull(argv[3], NULL, 10), to = strtoull(argv[4], NULL, 10), end = 0;
+    if (spsc_attach(&ring, atoi(argv[2]), sizeof(uint64_t), _Alignof(uint64_t)) == -1) {
+        perror("spsc_peer: attach");
+        return 1;
+    }
+    if (spsc_claim(&ring, role) == -1) {
+        perror("spsc_peer: claim");
+        return 1;
+    }
+    end = ring.position;
+    for (uint64_t n = from; n < to; n++) {
+        uint64_t item = n;
+        int done;
+        while ((done = role == SPSC_PRODUCER ? spsc_try_push(&ring, &item) : spsc_try_pop(&ring, &item, &end)) == 0)
+            sched_yield();
+        if (done == -1 || item != n) {
+            fprintf(stderr, "spsc_peer: %llu instead of %llu\n", (unsigned long long)item, (unsigned long long)n);
+            return 1;
+        }
+    }
+    printf("done\n");
+    fflush(stdout);
+    if (argc > 5)
+        for (;;)
+            pause();
+    spsc_release_role(&ring, role);
+    return 0;
+}

@@ -1,0 +1,76 @@
+//! What can go wrong with a ring before and beside its operations.
+
+use crate::Error;
+use std::time::Duration;
+
+/// Why a ring could not be created or opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A System V call failed.
+    #[error(transparent)]
+    System(#[from] Error),
+    /// The segment holds something else, or a ring of another shape.
+    #[error(
+        "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
+    )]
+    LayoutMismatch {
+        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`, `segment size`.
+        what: &'static str,
+        /// What the segment says.
+        found: u64,
+        /// What this process expects.
+        expected: u64,
+    },
+    /// Nobody initialised the ring in time, and this process was not told how to, or is not the one who began.
+    #[error(
+        "the ring was not initialised within {patience:?}; start the process that creates it, or pass a capacity to create it here"
+    )]
+    NotInitialised {
+        /// How long this process waited.
+        patience: Duration,
+    },
+    /// A capacity of 0, or one that does not fit an address space.
+    #[error("a ring of {capacity} items cannot be made")]
+    CapacityOutOfRange {
+        /// What was asked for.
+        capacity: u64,
+    },
+}
+
+/// Why a role could not be claimed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// Another handle has the role, in this process or one that lives.
+    #[error("the {role} of this buffer is taken by a process that lives")]
+    Taken {
+        /// `producer` or `consumer`.
+        role: &'static str,
+    },
+    /// The buffer was opened before a fork, in the parent. Open it again in the child.
+    #[error("the buffer was opened in the parent process; open it again in the forked child")]
+    Forked,
+    /// The calling thread is in another IPC namespace than the buffer: nobody there could tell whether it lives.
+    #[error("the calling thread is in another IPC namespace than the buffer")]
+    ElsewhereInNamespace,
+    /// A System V call failed.
+    #[error(transparent)]
+    System(#[from] Error),
+}
+
+/// What is known about the holder of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerState {
+    /// Nobody has had the role yet.
+    Never,
+    /// A process has it and lives. (One that is stopped does.)
+    Alive,
+    /// Whoever had it gave it back.
+    Left,
+    /// Whoever has it is dead. The next to claim it goes on at the exact position.
+    Dead,
+    /// Somebody has it, and the calling thread is in another IPC namespace, from where nobody's life can be judged.
+    Unknown,
+}

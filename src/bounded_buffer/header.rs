@@ -1,0 +1,191 @@
+//! The first 128 bytes of a segment that holds a ring, and the handshake that fills them.
+//!
+//! | byte | width | holds |
+//! |---|---|---|
+//! | 0 | 8 | magic: which kind of ring, as eight characters |
+//! | 8 | 8 | state: 0 untouched; 1 ready; anything else: the [claim](super::participant) of who initialises it |
+//! | 16 | 4 | version of the layout |
+//! | 20 | 4 | variant of the layout |
+//! | 24 | 4 | size of an item in bytes |
+//! | 28 | 4 | alignment of an item in bytes |
+//! | 32 | 8 | capacity in items |
+//! | 40 | 8 | generation: a random number of this initialisation |
+//! | 48 | 8 | the position both sides started at; 0 |
+//! | 56 | 8 | bytes the ring takes, this header included |
+//! | 64 | 64 | zero |
+//!
+//! All integers have the byte order of the machine and are accessed atomically, 32-bit fields in pairs as one
+//! 64-bit word.
+//!
+//! ```text
+//!          compare-and-swap          store, last
+//!     0 ----------------------> claim ----------> 1
+//!                               |  ^
+//!                               +--+  compare-and-swap, by a process that sees the claimant dead: it starts over in place
+//! ```
+//!
+//! Nothing is removed in a takeover, so nobody is left with a segment that others cannot find. What an initialiser
+//! writes does not depend on what was there, so one that was killed in the middle leaves nothing to clean up.
+
+use super::OpenError;
+use super::participant::{Claim, Life, Place};
+use super::seam::Shared;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) const MAGIC: usize = 0;
+pub(crate) const STATE: usize = 8;
+pub(crate) const VERSION_AND_VARIANT: usize = 16;
+pub(crate) const ITEM: usize = 24;
+pub(crate) const CAPACITY: usize = 32;
+pub(crate) const GENERATION: usize = 40;
+pub(crate) const START: usize = 48;
+pub(crate) const TOTAL: usize = 56;
+/// Where the ring's own words begin.
+pub(crate) const SIZE: usize = 128;
+
+/// The state of a ring that can be used. No claim has this value: their upper 16 bits are never 0.
+pub(crate) const READY: u64 = 1;
+
+/// What the header says about a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) magic: u64,
+    pub(crate) version: u32,
+    pub(crate) variant: u32,
+    pub(crate) item_size: u32,
+    pub(crate) item_align: u32,
+    pub(crate) capacity: u64,
+    pub(crate) generation: u64,
+    pub(crate) start: u64,
+    pub(crate) total_bytes: u64,
+}
+
+#[allow(
+    unsafe_code,
+    reason = "the offsets are this file's constants, below `SIZE`, which `settle` compares with the segment first"
+)]
+impl Description {
+    fn read<M: Shared>(memory: M) -> Self {
+        // Relaxed: whoever comes here loaded READY with acquire, or the fields mean nothing.
+        // SAFETY: a constant offset in a segment of at least `SIZE` bytes; so below.
+        let load = |at| unsafe { memory.load(at, Ordering::Relaxed) };
+        let pair = |at| {
+            let word: u64 = load(at);
+            let bytes = word.to_ne_bytes();
+            let half = |from: usize| {
+                u32::from_ne_bytes([
+                    bytes[from],
+                    bytes[from + 1],
+                    bytes[from + 2],
+                    bytes[from + 3],
+                ])
+            };
+            (half(0), half(4))
+        };
+        let (version, variant) = pair(VERSION_AND_VARIANT);
+        let (item_size, item_align) = pair(ITEM);
+        Self {
+            magic: load(MAGIC),
+            version,
+            variant,
+            item_size,
+            item_align,
+            capacity: load(CAPACITY),
+            generation: load(GENERATION),
+            start: load(START),
+            total_bytes: load(TOTAL),
+        }
+    }
+
+    fn write<M: Shared>(&self, memory: M) {
+        let pair = |first: u32, second: u32| {
+            let (a, b) = (first.to_ne_bytes(), second.to_ne_bytes());
+            u64::from_ne_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]])
+        };
+        let words = [
+            (MAGIC, self.magic),
+            (VERSION_AND_VARIANT, pair(self.version, self.variant)),
+            (ITEM, pair(self.item_size, self.item_align)),
+            (CAPACITY, self.capacity),
+            (GENERATION, self.generation),
+            (START, self.start),
+            (TOTAL, self.total_bytes),
+        ];
+        for (at, word) in words {
+            // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
+            unsafe { memory.store(at, word, Ordering::Relaxed) };
+        }
+    }
+}
+
+/// What to do with a segment whose ring nobody has initialised.
+pub(crate) enum Fresh<'a, M> {
+    /// Initialise it so; then `fill` the ring's own words.
+    Initialise(Description, &'a dyn Fn(M)),
+    /// Wait for somebody to do it.
+    Wait,
+}
+
+/// Brings the ring to READY, by initialising it or by waiting for who does, and says what the header then holds.
+///
+/// # Errors
+///
+/// `NotInitialised` when the deadline passes first: nobody began, or who began lives and does not finish.
+///
+/// The memory has at least `SIZE` bytes.
+#[allow(
+    unsafe_code,
+    reason = "the offsets are this file's constants, and the caller compared `SIZE` with the segment"
+)]
+pub(crate) fn settle<M: Shared>(
+    memory: M,
+    magic: u64,
+    me: Claim,
+    place: &Place,
+    fresh: &Fresh<'_, M>,
+    patience: Duration,
+) -> Result<Description, OpenError> {
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_micros(20);
+    loop {
+        // Acquire pairs with the release of READY below: whoever sees it sees the fields.
+        // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
+        let state = unsafe { memory.load(STATE, Ordering::Acquire) };
+        // Neither untouched nor one of these rings: somebody else's memory, in which no state means anything.
+        // SAFETY: as above.
+        let found = unsafe { memory.load(MAGIC, Ordering::Relaxed) };
+        if found != 0 && found != magic {
+            return Err(OpenError::LayoutMismatch {
+                what: "magic",
+                found,
+                expected: magic,
+            });
+        }
+        let is_free = match Claim::from_word(state) {
+            _ if state == READY => return Ok(Description::read(memory)),
+            None => true,
+            // Only those who may initialise take over; the others wait for one of them.
+            Some(other) => {
+                matches!(fresh, Fresh::Initialise(..)) && other.life(place) == Life::Dead
+            }
+        };
+        if let (true, Fresh::Initialise(description, fill)) = (is_free, fresh) {
+            // SAFETY: as above.
+            if unsafe { memory.compare_exchange(STATE, state, me.word()) }.is_ok() {
+                description.write(memory);
+                fill(memory);
+                // Last, and release: pairs with the acquire above.
+                // SAFETY: as above.
+                unsafe { memory.store(STATE, READY, Ordering::Release) };
+                return Ok(*description);
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(OpenError::NotInitialised { patience });
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}

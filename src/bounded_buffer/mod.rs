@@ -1,0 +1,76 @@
+//! The producer/consumer problem: one process makes items, another uses them, and a buffer of limited size lies
+//! between them.
+//!
+//! The producer must wait when the buffer is full, the consumer when it is empty, nothing may be lost or seen half
+//! written, and either process may be killed at any moment.
+//!
+//! | | [`lecture`] | [`spsc`] |
+//! |---|---|---|
+//! | layout | C's, byte for byte: `item buffer[N]; int in; int out;` | a versioned header, documented |
+//! | items held | N-1 | capacity, all of it |
+//! | roles | one producer, one consumer, on trust | claimed; a second live claim is refused; a dead one is taken over |
+//! | waiting | a busy loop or yielding, as taught | looks for a moment, then sleeps; timeouts |
+//! | killed at any instruction | as in C | the promise below; the next process takes over |
+//!
+//! Take `lecture` to talk to a C program that has this very buffer, or to learn; else [`spsc`].
+//!
+//! # Example
+//!
+//! ```
+//! use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+//! use sysvshm::Key;
+//!
+//! let key = Key::random()?; // Key::from_path("SYSUOS", 44) between programs
+//! let buffer = BoundedBuffer::<u64>::open_or_create(key, 1024)?;
+//! let mut producer = buffer.producer()?;
+//! producer.push(42)?;
+//!
+//! // Perhaps in another process:
+//! let buffer = BoundedBuffer::<u64>::open(key)?;
+//! let mut consumer = buffer.consumer()?;
+//! assert_eq!(consumer.pop()?, 42);
+//!
+//! buffer.segment().mark_for_removal()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The promise
+//!
+//! Of [`spsc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
+//! killed before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost,
+//! doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms
+//! after the kernel has released the dead one's memory.
+//!
+//! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
+//! least once works in place and releases afterwards: [`spsc::Consumer::peek`].
+//!
+//! # Liveness
+//!
+//! Each process that takes part attaches one tiny private segment, its token, marked for removal at once: the
+//! kernel destroys it with the process's memory, and `shmctl(IPC_STAT)` on its identifier tells whether the process
+//! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
+//! process with a role, one segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process,
+//! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
+//! not marked; `ipcrm` is safe).
+//!
+//! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges
+//! nobody.
+//!
+//! # What this does not protect you from
+//!
+//! * A peer that writes nonsense: that is wrong items, an error called `Corrupted`, or a wait that its timeout
+//!   ends; never an access outside the buffer, a panic, or an endless `try_` or timed call.
+//! * A peer that is stopped, or lives and does nothing: waits without a timeout wait for it.
+//! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
+//!   process go on.
+
+mod error;
+mod header;
+pub mod lecture;
+mod participant;
+mod seam;
+pub mod spsc;
+mod wait;
+
+pub use error::{ClaimError, OpenError, PeerState};
+pub use wait::Waiting;

@@ -1,0 +1,336 @@
+//! Who takes part in a buffer, and whether the kernel still keeps them alive.
+//!
+//! A process id is a poor answer to "is my peer alive?": numbers repeat, a zombie still has one, and in another pid
+//! namespace it is another one. So each process that takes part attaches one tiny private segment of its own, its
+//! *token*, and marks it for removal at once. No other process ever attaches it. The kernel destroys it when it
+//! tears down the memory of the process, however that ends (exit, SIGKILL, exec), and then `shmctl(IPC_STAT)` on
+//! the identifier fails. That call is the test of life.
+//!
+//! ```text
+//! shmget(IPC_PRIVATE, nonce bytes, 0444)     the size is a random number: it tells the token from a later one with its identifier
+//! shmat(SHM_RDONLY)
+//! madvise(MADV_DONTFORK)                     a child must not keep its parent alive
+//! shmctl(IPC_STAT): nattch == 1?             more: a fork came between; give it up and make another
+//! shmctl(IPC_RMID)                           from now on it lives as long as this attach
+//! ```
+//!
+//! What stands in shared memory for a participant is a *claim*, one word, so that a role changes hands by one
+//! compare-and-swap:
+//!
+//! | bits | hold |
+//! |---|---|
+//! | 0 to 30 | identifier of the token |
+//! | 31 to 47 | low bits of its creation time in seconds: equal again after 36 hours |
+//! | 48 to 63 | its size in bytes, 1 to 65535: the nonce |
+//!
+//! 0 is nobody. A claim is mistaken for another only if the identifier is reused, after a multiple of 36 hours to
+//! the second, with the same one of 65535 sizes.
+//!
+//! # What this does not protect you from
+//!
+//! * A process in another IPC namespace sees no token at all. So it may not take part, and a verdict "dead" counts
+//!   only if the buffer's own identifier still names the buffer for the thread that asks.
+//! * The token goes at the end of the tear-down of the dead process, after a core dump and after its other memory
+//!   (about 0.14 ms per MiB).
+//! * A stopped process is alive. A hostile one can pretend to be.
+//! * Killed between `shmget` and `IPC_RMID`, a process leaves its token behind: mode 0444, nobody attached, at most
+//!   65535 bytes.
+//!
+//! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id
+//! instead, with its weaknesses.
+
+use crate::Error;
+use crate::fork::Here;
+use crate::segment::{Fingerprint, Segment, SegmentId};
+use std::sync::{Arc, Mutex, Weak};
+
+/// A participant as one word of shared memory. See the [module](self) for the bits. Never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim(u64);
+
+/// Whether a participant lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    Alive,
+    Dead,
+    /// This thread sees another IPC namespace than the buffer's: it may judge nobody.
+    Unknown,
+}
+
+const ID_BITS: u32 = 31;
+const TIME_BITS: u32 = 17;
+/// Sizes of tokens: below 2^16.
+#[cfg(target_os = "linux")]
+const NONCE_BITS: u32 = 16;
+
+impl Claim {
+    /// The claim in a word of shared memory, if there is one.
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        (word != 0).then_some(Self(word))
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    fn of(id: i32, seconds: u64, nonce: u64) -> Self {
+        let id = u64::from(id.unsigned_abs()) & ((1 << ID_BITS) - 1);
+        let seconds = seconds & ((1 << TIME_BITS) - 1);
+        Self(nonce << (ID_BITS + TIME_BITS) | seconds << ID_BITS | id)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn id(self) -> SegmentId {
+        SegmentId::from_raw((self.0 & ((1 << ID_BITS) - 1)) as i32)
+    }
+
+    /// Whether the participant lives, seen from a thread that uses the buffer in `place`.
+    ///
+    /// **C call:** `shmctl(id, IPC_STAT)`; before the verdict "dead" once more on the buffer itself, and a look at
+    /// `/proc`.
+    pub(crate) fn life(self, place: &Place) -> Life {
+        if self.is_kept() {
+            Life::Alive
+        } else if place.is_here() {
+            // Asked again: the first question may have been asked right before this thread came back to the
+            // namespace.
+            if self.is_kept() {
+                Life::Alive
+            } else {
+                Life::Dead
+            }
+        } else {
+            Life::Unknown
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_kept(self) -> bool {
+        use crate::segment::Status;
+        use crate::sys::shm;
+        // Anything else with that number, readable or not, is not the token: a token stays readable for everybody.
+        shm::shmctl_stat(self.id().as_raw())
+            .is_ok_and(|raw| Self::of_status(&Status::new(self.id(), &raw)) == Some(self))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_kept(self) -> bool {
+        crate::sys::process::exists((self.0 & ((1 << ID_BITS) - 1)) as i32)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn of_status(status: &crate::Status) -> Option<Self> {
+        let since = status.change_time()?.duration_since(std::time::UNIX_EPOCH);
+        let nonce = status.size_bytes() as u64;
+        let fits = nonce != 0 && nonce < 1 << NONCE_BITS;
+        fits.then_some(Self::of(status.id().as_raw(), since.ok()?.as_secs(), nonce))
+    }
+}
+
+/// The buffer as the thread that attached it saw it: where identifiers mean what they meant then.
+#[derive(Debug)]
+pub(crate) struct Place {
+    id: SegmentId,
+    fingerprint: Fingerprint,
+}
+
+impl Place {
+    /// Fails if the status of the buffer cannot be read: such a process may not take part.
+    pub(crate) fn of(segment: &Segment) -> Result<Self, Error> {
+        let status = segment.status()?;
+        Ok(Self {
+            id: segment.id(),
+            fingerprint: Fingerprint::new(&status),
+        })
+    }
+
+    pub(crate) fn is_here(&self) -> bool {
+        self.fingerprint.is_named_by(self.id)
+    }
+}
+
+/// The running process's own token, attached as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Token {
+    claim: Claim,
+    /// Dropped by the process that attached it alone: nothing is mapped there in a child.
+    #[cfg(target_os = "linux")]
+    segment: std::mem::ManuallyDrop<Segment<crate::ReadOnly>>,
+    here: Here,
+}
+
+/// The last token made, shared by everything in this process that takes part somewhere.
+static CURRENT: Mutex<Weak<Token>> = Mutex::new(Weak::new());
+
+impl Token {
+    /// The token of this process in the IPC namespace of the calling thread; makes one if need be.
+    ///
+    /// **C calls,** to make one: `shmget`, `shmat`, `madvise`, two `shmctl(IPC_STAT)`, `shmctl(IPC_RMID)`.
+    pub(crate) fn current() -> Result<Arc<Self>, Error> {
+        // Not `lock`: in a child forked while another thread of the parent held it, it would never be free.
+        let Ok(mut current) = CURRENT.try_lock() else {
+            return Self::make().map(Arc::new);
+        };
+        if let Some(token) = current.upgrade() {
+            // Not seen: the thread is in another namespace now, where nobody could see this token.
+            if token.here.is_current() && token.claim.is_kept() {
+                return Ok(token);
+            }
+        }
+        let token = Arc::new(Self::make()?);
+        *current = Arc::downgrade(&token);
+        Ok(token)
+    }
+
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    #[cfg(target_os = "linux")]
+    fn make() -> Result<Self, Error> {
+        use crate::error::{Call, ErrorKind, Hint};
+        use crate::sys::{mapping, os, process};
+        use crate::{Key, SegmentOptions};
+
+        let call = |id: SegmentId| Call::Madvise {
+            id: id.as_raw(),
+            advice: "MADV_DONTFORK",
+        };
+        let nobody = SegmentId::from_raw(-1);
+        let here = Here::new().map_err(|errno| Error::from_call(call(nobody), errno))?;
+        // A fork between attaching and the advice is rare; many in a row are a process that does nothing but fork.
+        for _ in 0..1000 {
+            let nonce = process::random_u64()
+                .map_err(|errno| Error::from_call(Call::Random, errno))?
+                % ((1 << NONCE_BITS) - 1)
+                + 1;
+            let id = SegmentOptions::new()
+                .size_bytes(nonce as usize)
+                .mode(0o444)
+                .no_reserve(true)
+                .create_unattached(Key::PRIVATE)?;
+            let segment = match id.attach_read_only() {
+                Ok(segment) => segment,
+                Err(error) => {
+                    let _ = id.mark_for_removal();
+                    return Err(error);
+                }
+            };
+            let advice = os::MADV_DONTFORK.unwrap_or(libc::MADV_DONTFORK);
+            #[allow(unsafe_code)]
+            // SAFETY: the mapping was made above and nobody relies on finding it in a child.
+            let advised = unsafe { mapping::advise(segment.base().cast(), nonce as usize, advice) };
+            let status = segment.status();
+            // Marked in any case: what is not used must go, and what is used goes with this process from here on.
+            id.mark_for_removal()?;
+            advised.map_err(|errno| Error::from_call(call(id), errno))?;
+            if status?.attached() != 1 {
+                continue;
+            }
+            // Read after marking, in case marking moved the time.
+            let Some(claim) = Claim::of_status(&segment.status()?) else {
+                continue;
+            };
+            return Ok(Self {
+                claim,
+                segment: std::mem::ManuallyDrop::new(segment),
+                here,
+            });
+        }
+        Err(Error::refused(
+            call(nobody),
+            ErrorKind::Other,
+            Hint::Text("this process forks faster than it can attach a segment of its own"),
+        ))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn make() -> Result<Self, Error> {
+        use crate::error::Call;
+        let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let pid = crate::sys::process::pid();
+        Ok(Self {
+            claim: Claim::of(pid, 0, 1),
+            here,
+        })
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if self.here.is_current() {
+            #[allow(unsafe_code)]
+            // SAFETY: dropped once, here, and not used afterwards. In a forked child this is left out: the mapping
+            // is not there, and something else may be.
+            unsafe {
+                std::mem::ManuallyDrop::drop(&mut self.segment);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_keeps_what_it_is_made_of() {
+        for (id, seconds, nonce) in [
+            (0, 0, 1),
+            (i32::MAX, u64::MAX, 0xffff),
+            (98_304, 1 << 31, 4096),
+        ] {
+            let claim = Claim::of(id, seconds, nonce);
+            assert_eq!(
+                claim.word() & ((1 << ID_BITS) - 1),
+                u64::from(id.unsigned_abs())
+            );
+            assert_eq!(claim.word() >> 48, nonce);
+            assert_eq!(Claim::from_word(claim.word()), Some(claim));
+        }
+        assert_eq!(Claim::from_word(0), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_token_lives_as_long_as_it_is_held() {
+        let buffer = crate::SegmentOptions::new()
+            .size_bytes(1)
+            .create_new(crate::Key::PRIVATE)
+            .unwrap();
+        buffer.mark_for_removal().unwrap();
+        let place = Place::of(&buffer).unwrap();
+        let token = Token::make().unwrap();
+        let claim = token.claim();
+        assert_eq!(claim.life(&place), Life::Alive);
+        let status = claim.id().status().unwrap();
+        assert_eq!(
+            (status.attached(), status.is_marked_for_removal()),
+            (1, true)
+        );
+        drop(token);
+        assert_eq!(claim.life(&place), Life::Dead);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_process_shares_one_token() {
+        let first = Token::current().unwrap();
+        // Another test of this process may hold the lock for a moment, and then a second token is right.
+        let second = Token::current().unwrap();
+        assert_eq!(first.claim().life(&here()), Life::Alive);
+        assert_eq!(second.claim().life(&here()), Life::Alive);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn here() -> Place {
+        let buffer = crate::SegmentOptions::new()
+            .size_bytes(1)
+            .create_new(crate::Key::PRIVATE)
+            .unwrap();
+        buffer.mark_for_removal().unwrap();
+        // Leaked: the identifier must go on naming it.
+        Place::of(buffer.leak()).unwrap()
+    }
+}

@@ -1,0 +1,202 @@
+//! What the protocols do to shared memory: the seam between them and the machine, or a model of it.
+//!
+//! The protocols are written against [`Shared`]. In a build for use that is [`Mapped`], an address and
+//! `memory::access`. Under `--cfg loom` the tests put a model behind it whose atomics explore every interleaving
+//! and whose items notice unsynchronised accesses.
+#![allow(
+    unsafe_code,
+    reason = "offsets are checked against the segment once, by the geometry, and not at every access"
+)]
+
+use crate::bytemuck::Pod;
+use crate::memory::access;
+use std::ptr::NonNull;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+/// Shared memory by offset from its start.
+///
+/// # Safety of the calls
+///
+/// Offsets come from a geometry that was checked against the length of the memory: multiples of the size accessed,
+/// and inside. What is *in* the memory never becomes an offset unchecked.
+pub(crate) trait Shared: Copy {
+    /// # Safety
+    /// `at` is a multiple of 8 inside the memory.
+    unsafe fn load(self, at: usize, order: Ordering) -> u64;
+    /// # Safety
+    /// `at` is a multiple of 8 inside the memory.
+    unsafe fn store(self, at: usize, value: u64, order: Ordering);
+    /// Acquire and release on success, acquire on failure.
+    ///
+    /// # Safety
+    /// `at` is a multiple of 8 inside the memory.
+    unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64>;
+    /// The word of a sleeper, relaxed.
+    ///
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn load_wait(self, at: usize) -> u32;
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn store_wait(self, at: usize, value: u32);
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn compare_exchange_wait(self, at: usize, current: u32, new: u32) -> bool;
+    /// A sequentially consistent fence.
+    fn fence(self);
+    /// Makes every registered process execute a full barrier, and executes one here.
+    fn barrier_everywhere(self);
+    /// Sleeps while the word is `expected`, at most `slice`, or less.
+    ///
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn sleep(self, at: usize, expected: u32, slice: Duration);
+    /// Wakes who sleeps on the word.
+    ///
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn wake(self, at: usize);
+}
+
+/// The items beside the words.
+pub(crate) trait SharedItems<T>: Shared {
+    /// # Safety
+    /// `at` is where an item's bytes start, inside the memory.
+    unsafe fn read_item(self, at: usize) -> T;
+    /// # Safety
+    /// `at` is where an item's bytes start, inside the memory.
+    unsafe fn write_item(self, at: usize, item: &T);
+}
+
+/// Memory that is mapped: a segment as seen by this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mapped {
+    base: NonNull<u8>,
+}
+
+// SAFETY: an address; what is done through it are atomic accesses and copies that may race with anything.
+unsafe impl Send for Mapped {}
+// SAFETY: as above.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// # Safety
+    ///
+    /// As long as the value or a copy of it is used, the memory at `base` stays mapped and writable for as many
+    /// bytes as the offsets used with it reach.
+    pub(crate) unsafe fn new(base: NonNull<u8>) -> Self {
+        Self { base }
+    }
+
+    /// Where the byte at this offset is.
+    ///
+    /// # Safety
+    /// `at` lies inside the memory, or right behind its end.
+    #[inline(always)]
+    pub(crate) unsafe fn address<P>(self, at: usize) -> *mut P {
+        // SAFETY: the caller vouches for the offset.
+        unsafe { self.base.as_ptr().add(at) }.cast()
+    }
+}
+
+impl Shared for Mapped {
+    #[inline(always)]
+    unsafe fn load(self, at: usize, order: Ordering) -> u64 {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u64>(at) };
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_load(word, order) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, at: usize, value: u64, order: Ordering) {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u64>(at) };
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_store(word, value, order) }
+    }
+
+    #[inline(always)]
+    unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u64>(at) };
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_compare_exchange(word, current, new, success, failure) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_wait(self, at: usize) -> u32 {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_load(word, Ordering::Relaxed) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_wait(self, at: usize, value: u32) {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_store(word, value, Ordering::Relaxed) }
+    }
+
+    #[inline(always)]
+    unsafe fn compare_exchange_wait(self, at: usize, current: u32, new: u32) -> bool {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        let relaxed = Ordering::Relaxed;
+        // SAFETY: as above; the memory is mapped and writable.
+        unsafe { access::atomic_compare_exchange(word, current, new, relaxed, relaxed) }.is_ok()
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn barrier_everywhere(self) {
+        // Can it fail? Only where it is not known, and who announces with this has registered for it successfully
+        // before.
+        let _ = crate::sys::futex::membarrier_global_expedited();
+    }
+
+    unsafe fn sleep(self, at: usize, expected: u32, slice: Duration) {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        // SAFETY: as above; the memory stays mapped.
+        unsafe { crate::sys::futex::wait(word, expected, slice) }
+    }
+
+    unsafe fn wake(self, at: usize) {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        // SAFETY: as above; the memory stays mapped.
+        unsafe { crate::sys::futex::wake(word) }
+    }
+}
+
+impl<T: Pod> SharedItems<T> for Mapped {
+    #[inline(always)]
+    unsafe fn read_item(self, at: usize) -> T {
+        // SAFETY: the caller vouches for the offset.
+        let item = unsafe { self.address::<T>(at) };
+        // SAFETY: as above; the item's bytes are mapped.
+        unsafe { access::get(item) }
+    }
+
+    #[inline(always)]
+    unsafe fn write_item(self, at: usize, value: &T) {
+        // SAFETY: the caller vouches for the offset.
+        let item = unsafe { self.address::<T>(at) };
+        if size_of::<T>() <= 128 {
+            // SAFETY: as above; the item's bytes are mapped and writable.
+            unsafe { access::set(item, *value) }
+        } else {
+            // Not by value: each move of a large item is a copy more.
+            // SAFETY: as above; the value is private.
+            unsafe { access::copy_in(item.cast(), (&raw const *value).cast(), size_of::<T>()) }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! [`BoundedBuffer`]: the ring as it is attached, before a role is claimed; and what both roles share.
+
+use super::layout::{CONSUMER, CONSUMER_SLEEPS, EVER, Geometry, Layout, PRODUCER, PRODUCER_SLEEPS};
+use super::protocol::{Consuming, Producing, find_in, load_out};
+use super::{Consumer, Options, Producer};
+use crate::bounded_buffer::participant::{Claim, Life, Place, Token};
+use crate::bounded_buffer::seam::{Mapped, Shared};
+use crate::bounded_buffer::wait::{self, NO_BARRIER, Peer, wake_if_asleep};
+use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
+use crate::bytemuck::Pod;
+use crate::fork::Here;
+use crate::key::Key;
+use crate::segment::Segment;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A ring for one producer and one consumer, attached. The roles are claimed with [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer).
+///
+/// See the [module](super) for what it promises, and for an example.
+pub struct BoundedBuffer<T> {
+    core: Arc<Core>,
+    items: PhantomData<fn(T) -> T>,
+}
+
+/// What everything made from one opening shares.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) segment: Segment,
+    pub(super) memory: Mapped,
+    pub(super) geometry: Geometry,
+    pub(super) layout: Layout,
+    pub(super) generation: u64,
+    pub(super) place: Place,
+    pub(super) here: Here,
+    /// Whether to fence instead of relying on membarrier(2), although the system may have it.
+    pub(super) fences: bool,
+}
+
+/// Producer or consumer, as offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Producer,
+    Consumer,
+}
+
+impl Side {
+    fn claim_at(self) -> usize {
+        match self {
+            Self::Producer => PRODUCER,
+            Self::Consumer => CONSUMER,
+        }
+    }
+
+    pub(super) fn sleeper_at(self) -> usize {
+        match self {
+            Self::Producer => PRODUCER_SLEEPS,
+            Self::Consumer => CONSUMER_SLEEPS,
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+impl<T: Pod> BoundedBuffer<T> {
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
+    /// set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::create_new`].
+    pub fn create_new(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).create_new(key)
+    }
+
+    /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing
+    /// set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open`].
+    pub fn open(key: Key) -> Result<Self, OpenError> {
+        Options::new().open(key)
+    }
+
+    /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).open_or_create(key)
+    }
+
+    pub(super) fn from_core(core: Core) -> Self {
+        Self {
+            core: Arc::new(core),
+            items: PhantomData,
+        }
+    }
+
+    /// Claims the producing side.
+    ///
+    /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer
+    /// gives the role back.
+    ///
+    /// **C calls:** `shmctl(IPC_STAT)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
+    /// process has none yet; `membarrier` to register for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`]: another handle has it, here or in a process that lives. [`ClaimError::Forked`]: this
+    /// handle was made in the parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could
+    /// not be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::{ClaimError, spsc::BoundedBuffer};
+    ///
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let producer = buffer.producer()?;
+    /// assert!(matches!(buffer.producer(), Err(ClaimError::Taken { .. })));
+    /// drop(producer);
+    /// assert!(buffer.producer().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn producer(&self) -> Result<Producer<T>, ClaimError> {
+        let role = Role::claim(&self.core, Side::Producer)?;
+        let side = Producing::resume(self.core.memory, self.core.geometry, role.get().registered);
+        Ok(Producer::new(role, side))
+    }
+
+    /// Claims the consuming side; as [`producer`](Self::producer).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`producer`](Self::producer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    ///
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// buffer.producer()?.push(7)?;
+    /// assert_eq!(buffer.consumer()?.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn consumer(&self) -> Result<Consumer<T>, ClaimError> {
+        let role = Role::claim(&self.core, Side::Consumer)?;
+        let side = Consuming::resume(self.core.memory, self.core.geometry, role.get().registered);
+        Ok(Consumer::new(role, side))
+    }
+
+    /// How many items there are, at some moment of the past: for those who have neither role. Looks at every slot.
+    ///
+    /// The [producer](Producer::len) and the [consumer](Consumer::len) know one half of it for sure, and cheaply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    ///
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert!(buffer.is_empty());
+    /// producer.try_push_slice(&[1, 2, 3])?;
+    /// assert!(buffer.is_full() && buffer.len() == 3 && buffer.capacity() == 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let out = load_out(self.core.memory);
+        let len = find_in(self.core.memory, &self.core.geometry, out).wrapping_sub(out);
+        // `find_in` is ahead by at most the capacity.
+        len as usize
+    }
+
+    /// Whether there was no item, at some moment of the past.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every slot held an item, at some moment of the past.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many items fit. All of them can be used.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.core.geometry.capacity as usize
+    }
+
+    /// Which layout its creator chose.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.core.layout
+    }
+
+    /// The random number of this initialisation: another one means that the buffer was removed and made anew.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.core.generation
+    }
+
+    /// Who has the producing side.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    #[must_use]
+    pub fn producer_state(&self) -> PeerState {
+        self.core.state(Side::Producer)
+    }
+
+    /// Who has the consuming side.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    #[must_use]
+    pub fn consumer_state(&self) -> PeerState {
+        self.core.state(Side::Consumer)
+    }
+
+    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
+    /// process.
+    pub fn segment(&self) -> &Segment {
+        &self.core.segment
+    }
+}
+
+impl<T> fmt::Debug for BoundedBuffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("spsc::BoundedBuffer")
+            .field("segment", &self.core.segment.id().as_raw())
+            .field("capacity", &self.core.geometry.capacity)
+            .field("layout", &self.core.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[allow(
+    unsafe_code,
+    reason = "offsets are constants of the layout, in a segment that the geometry was checked against"
+)]
+impl Core {
+    pub(super) fn state(&self, side: Side) -> PeerState {
+        // SAFETY: a constant of the layout.
+        let word = unsafe { self.memory.load(side.claim_at(), Ordering::Acquire) };
+        match Claim::from_word(word).map(|claim| claim.life(&self.place)) {
+            Some(Life::Alive) => PeerState::Alive,
+            Some(Life::Dead) => PeerState::Dead,
+            Some(Life::Unknown) => PeerState::Unknown,
+            None => {
+                // SAFETY: as above.
+                let ever = unsafe { self.memory.load(side.claim_at() + EVER, Ordering::Acquire) };
+                if ever == 0 {
+                    PeerState::Never
+                } else {
+                    PeerState::Left
+                }
+            }
+        }
+    }
+
+    /// What a wait should think of the other side.
+    pub(super) fn peer(&self, side: Side, notice_departure: bool) -> Peer {
+        match self.state(side) {
+            PeerState::Dead => Peer::Dead,
+            PeerState::Left if notice_departure => Peer::Left,
+            _ => Peer::WaitForIt,
+        }
+    }
+}
+
+/// A claimed role. One pointer, passed by value to everything that is not inlined, so that the fields beside it can
+/// stay in registers.
+pub(super) struct Role(NonNull<RoleInner>);
+
+pub(super) struct RoleInner {
+    pub(super) core: Arc<Core>,
+    pub(super) side: Side,
+    /// Whether this process takes part in membarrier(2) and may ask for it.
+    pub(super) registered: bool,
+    claim: Claim,
+    /// Keeps the claim alive.
+    _token: Arc<Token>,
+}
+
+#[allow(
+    unsafe_code,
+    reason = "owns a box by its raw pointer; offsets are constants of the layout"
+)]
+impl Role {
+    fn claim(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
+        if !core.here.is_current() {
+            return Err(ClaimError::Forked);
+        }
+        if !core.place.is_here() {
+            return Err(ClaimError::ElsewhereInNamespace);
+        }
+        let token = Token::current()?;
+        let claim = token.claim();
+        let registered = !core.fences && wait::register();
+        let (memory, at) = (core.memory, side.claim_at());
+        let taken = || ClaimError::Taken { role: side.name() };
+        // SAFETY: a constant of the layout; so below.
+        let mut holder = unsafe { memory.load(at, Ordering::Acquire) };
+        if Claim::from_word(holder).is_some_and(|other| other.life(&core.place) != Life::Dead) {
+            return Err(taken());
+        }
+        // Before the claim: killed in between, this process merely seems to have come and gone.
+        // SAFETY: as above.
+        unsafe { memory.store(at + EVER, 1, Ordering::Relaxed) };
+        // SAFETY: as above.
+        while let Err(now) = unsafe { memory.compare_exchange(at, holder, claim.word()) } {
+            // Given back meanwhile: once more. Taken by another: that one was just alive.
+            if now != 0 || holder == 0 {
+                return Err(taken());
+            }
+            holder = now;
+        }
+        let flags = if registered { 0 } else { NO_BARRIER };
+        // SAFETY: as above. A predecessor may have died asleep.
+        unsafe { memory.store_wait(side.sleeper_at(), flags) };
+        let inner = Box::new(RoleInner {
+            core: Arc::clone(core),
+            side,
+            registered,
+            claim,
+            _token: token,
+        });
+        Ok(Self(NonNull::from(Box::leak(inner))))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self) -> &RoleInner {
+        // SAFETY: made from a box in `claim` and freed by `drop` alone; never handed out mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Role {
+    #[inline(always)]
+    fn drop(&mut self) {
+        give_back(self.0);
+    }
+}
+
+// SAFETY: owns a box whose contents are all `Send` and `Sync`: shared counters, numbers and a segment.
+#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
+unsafe impl Send for Role {}
+// SAFETY: as above.
+#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
+unsafe impl Sync for Role {}
+
+#[cold]
+#[inline(never)]
+#[allow(unsafe_code, reason = "turns the raw pointer back into its box")]
+fn give_back(role: NonNull<RoleInner>) {
+    // SAFETY: made by `Box::leak` in `claim`; `drop` runs once.
+    let role = unsafe { Box::from_raw(role.as_ptr()) };
+    let (core, side) = (&role.core, role.side);
+    if core.here.is_current() {
+        // Fails only if somebody scribbled over the claim.
+        // SAFETY: a constant of the layout.
+        let _ = unsafe {
+            core.memory
+                .compare_exchange(side.claim_at(), role.claim.word(), 0)
+        };
+        // Who waits for this side may want to know that it left.
+        wake_if_asleep(core.memory, side.other().sleeper_at(), role.registered);
+    }
+}

@@ -1,0 +1,548 @@
+//! [`Consumer`]: the side that pops.
+
+use super::buffer::{Role, RoleInner, Side};
+use super::in_place::{self, Peek};
+use super::protocol::{Consuming, Refusal, find_in, look_for_items};
+use super::{Layout, PopError};
+use crate::bounded_buffer::PeerState;
+use crate::bounded_buffer::seam::Mapped;
+use crate::bounded_buffer::wait::{Habit, Stop, Waiter, Waiting};
+use crate::bytemuck::Pod;
+use crate::fork::Here;
+use crate::segment::Segment;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+/// The consuming side of a [`BoundedBuffer`](super::BoundedBuffer). Dropping it gives the role back.
+///
+/// All calls take `&mut self`, because there is one consumer. It may move to another thread.
+///
+/// Popping is one operation that takes effect at one instruction. What the process did with the item after that
+/// died with it, if it dies: who needs each item handled at least once [peeks](Self::try_peek), handles it, and
+/// releases it afterwards.
+pub struct Consumer<T> {
+    side: Consuming<Mapped>,
+    here: Here,
+    habit: Habit,
+    /// Where the last wait ended.
+    waited_at: u64,
+    waiting: Waiting,
+    notice_departure: bool,
+    role: Role,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod> Consumer<T> {
+    pub(super) fn new(role: Role, side: Consuming<Mapped>) -> Self {
+        Self {
+            waited_at: side.position(),
+            side,
+            here: role.get().core.here,
+            habit: Habit::default(),
+            waiting: Waiting::default(),
+            notice_departure: false,
+            role,
+            items: PhantomData,
+        }
+    }
+
+    /// Pops the oldest item if there is one.
+    ///
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::Empty`], [`PopError::Corrupted`], [`PopError::Forked`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// assert_eq!(consumer.try_pop(), Err(PopError::Empty));
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.try_pop(), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_pop(&mut self) -> Result<T, PopError> {
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        match self.side.pop_known() {
+            Ok(item) => Ok(item),
+            Err(refusal) => Err(self.nothing(refusal)),
+        }
+    }
+
+    /// Pops the oldest item, waiting for one.
+    ///
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the producer
+    /// (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::PeerDead`]: the buffer is drained and the producer is dead; noticed within 100 ms after the
+    /// kernel has released its memory. [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`].
+    /// Signals do not end the wait.
+    #[inline(always)]
+    pub fn pop(&mut self) -> Result<T, PopError> {
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        match self.side.pop_known() {
+            Ok(item) => Ok(item),
+            Err(Refusal::NotNow) => {
+                self.wait_for_items(None)?;
+                self.side.pop_known().map_err(|_| PopError::Empty)
+            }
+            Err(Refusal::Corrupted) => Err(PopError::Corrupted),
+        }
+    }
+
+    /// Pops the oldest item, waiting for one at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
+        match self.try_pop() {
+            Err(PopError::Empty) => {
+                self.wait_for_items(Instant::now().checked_add(timeout))?;
+                self.side.pop_known().map_err(|_| PopError::Empty)
+            }
+            done => done,
+        }
+    }
+
+    /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
+    /// one, unless the slice is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut items = [0; 2];
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(2));
+    /// assert_eq!(items, [1, 2]);
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(1));
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Err(PopError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        match self.side.find_items(into.len()) {
+            Ok(items) => Ok(self.copy_and_release(items, into)),
+            Err(refusal) => Err(self.nothing(refusal)),
+        }
+    }
+
+    /// Pops as many items as there are and the slice holds, waiting for one at least.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        self.pop_slice_until(into, None)
+    }
+
+    /// As [`pop_slice`](Self::pop_slice), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    pub fn pop_slice_timeout(
+        &mut self,
+        into: &mut [T],
+        timeout: Duration,
+    ) -> Result<usize, PopError> {
+        self.pop_slice_until(into, Instant::now().checked_add(timeout))
+    }
+
+    fn pop_slice_until(
+        &mut self,
+        into: &mut [T],
+        deadline: Option<Instant>,
+    ) -> Result<usize, PopError> {
+        match self.try_pop_slice(into) {
+            Err(PopError::Empty) => {
+                self.wait_for_items(deadline)?;
+                self.try_pop_slice(into)
+            }
+            done => done,
+        }
+    }
+
+    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many
+    /// as there are before the end of the buffer. They stay in the buffer until they are [released](Peek::release).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[10, 20, 30])?;
+    /// let items = consumer.try_peek(2)?;
+    /// assert_eq!((items.get(0), items.get(1)), (10, 20));
+    /// drop(items); // nothing was popped
+    /// consumer.try_peek(1)?.release(1)?;
+    /// assert_eq!(consumer.pop()?, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a peek at no items");
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        match self.side.find_items(wanted) {
+            Ok(items) => Ok(Peek::new(self, items.min(wanted))),
+            Err(refusal) => Err(self.nothing(refusal)),
+        }
+    }
+
+    /// As [`try_peek`](Self::try_peek), waiting for an item.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    #[inline(always)]
+    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, None)
+    }
+
+    /// As [`peek`](Self::peek), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn peek_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, Instant::now().checked_add(timeout))
+    }
+
+    #[inline(always)]
+    fn peek_until(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a peek at no items");
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        match self.side.find_items(wanted) {
+            Ok(_) => {}
+            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
+            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
+        }
+        let count = self.side.known_items().min(wanted);
+        Ok(Peek::new(self, count))
+    }
+
+    /// Pops items as long as there are any; never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&mut self) -> TryIter<'_, T> {
+        TryIter { consumer: self }
+    }
+
+    /// Pops items, waiting for each. Ends when [`pop`](Self::pop) fails: the producer is dead, or has left and
+    /// [that is to be noticed](Self::notice_departure), and the buffer is drained.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// drop(producer);
+    /// let mut items = consumer.notice_departure(true).iter();
+    /// assert_eq!(items.by_ref().sum::<u64>(), 6);
+    /// assert_eq!(items.why_it_ended(), Some(PopError::PeerLeft));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> Iter<'_, T> {
+        Iter {
+            consumer: self,
+            end: None,
+        }
+    }
+
+    /// How calls wait; [`Waiting::Sleep`] unless set.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.waiting = waiting;
+        self
+    }
+
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the producer has given its role back. Otherwise it goes
+    /// on, for another may come.
+    pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
+        self.notice_departure = notice;
+        self
+    }
+
+    /// How many items there are. The producer may have added some meanwhile; nobody else can have taken any. Looks
+    /// at every slot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let position = self.side.position();
+        find_in(self.side.memory(), self.side.geometry(), position).wrapping_sub(position) as usize
+    }
+
+    /// Whether there is no item. The producer may have added one meanwhile.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.side.known_items() == 0 && self.len() == 0
+    }
+
+    /// Whether there is no room. If so, that stays until this consumer pops an item.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many items fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.side.geometry().capacity as usize
+    }
+
+    /// How many items have been popped from this buffer since it was made, by all its consumers: the position of
+    /// the next one.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.side.position()
+    }
+
+    /// Which layout its creator chose.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.role.get().core.layout
+    }
+
+    /// Who has the producing side.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    #[must_use]
+    pub fn producer_state(&self) -> PeerState {
+        self.role.get().core.state(Side::Producer)
+    }
+
+    /// The segment the buffer is in.
+    pub fn segment(&self) -> &Segment {
+        &self.role.get().core.segment
+    }
+
+    #[inline(always)]
+    pub(super) fn is_here(&self) -> bool {
+        self.here.is_current()
+    }
+
+    #[inline(always)]
+    pub(super) fn side(&mut self) -> &mut Consuming<Mapped> {
+        &mut self.side
+    }
+
+    #[inline(always)]
+    pub(super) fn side_ref(&self) -> &Consuming<Mapped> {
+        &self.side
+    }
+
+    /// There is at least one item, and room for one.
+    #[inline(always)]
+    fn copy_and_release(&mut self, items: usize, into: &mut [T]) -> usize {
+        let count = items.min(into.len());
+        let (memory, slot) = (self.side.memory(), self.side.slot());
+        in_place::read(memory, self.side.geometry(), slot, &mut into[..count]);
+        self.side.release(count);
+        count
+    }
+
+    /// Before saying that there is nothing: a producer may be waiting to be told how far this side is.
+    #[inline(always)]
+    fn nothing(&mut self, refusal: Refusal) -> PopError {
+        self.side.tell_if_due();
+        match refusal {
+            Refusal::NotNow => PopError::Empty,
+            Refusal::Corrupted => PopError::Corrupted,
+        }
+    }
+
+    /// Afterwards there is one item at least.
+    #[inline(always)]
+    fn wait_for_items(&mut self, deadline: Option<Instant>) -> Result<(), PopError> {
+        self.side.tell_if_due();
+        let position = self.side.position();
+        let since = position.wrapping_sub(self.waited_at);
+        let (result, habit) = wait_for_items(
+            self.role.get(),
+            position,
+            deadline,
+            (self.waiting, self.notice_departure),
+            self.habit,
+            since,
+        );
+        self.waited_at = position;
+        self.habit = habit;
+        match result {
+            Ok(end) => self.side.set_end(end, habit.is_stream()),
+            Err(stop) => return Err(PopError::of_wait(stop)),
+        }
+        Ok(())
+    }
+}
+
+/// Takes and returns values: a reference to the consumer would force its fields into memory all the time.
+#[cold]
+#[inline(never)]
+fn wait_for_items(
+    role: &RoleInner,
+    position: u64,
+    deadline: Option<Instant>,
+    (waiting, notice_departure): (Waiting, bool),
+    habit: Habit,
+    items_since: u64,
+) -> (Result<u64, Stop>, Habit) {
+    let core = &*role.core;
+    let waiter = Waiter::new(Side::Consumer.sleeper_at(), waiting, role.registered);
+    waiter.wait(
+        core.memory,
+        deadline,
+        habit,
+        items_since,
+        |_| look_for_items(core.memory, &core.geometry, position),
+        || core.peer(Side::Producer, notice_departure),
+    )
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("spsc::Consumer")
+            .field("position", &self.side.position())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Pops items as long as there are any. Made by [`Consumer::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+impl<T: Pod> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.consumer.try_pop().ok()
+    }
+}
+
+/// Pops items, waiting for each. Made by [`Consumer::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    end: Option<PopError>,
+}
+
+impl<T> Iter<'_, T> {
+    /// What [`Consumer::pop`] said at the end; `None` before it.
+    #[must_use]
+    pub fn why_it_ended(&self) -> Option<PopError> {
+        self.end
+    }
+}
+
+impl<T: Pod> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self.consumer.pop() {
+            Ok(item) => Some(item),
+            Err(error) => {
+                self.end = Some(error);
+                None
+            }
+        }
+    }
+}
+
+/// Bytes out: a read takes as many as there are, waiting for one. The end of the stream (0 bytes) is a drained
+/// buffer whose producer is gone, dead or not; before the first producer came, reading waits.
+///
+/// See [`Producer`](super::Producer#impl-Write-for-Producer<u8>) for an example.
+impl io::Read for Consumer<u8> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let before = std::mem::replace(&mut self.notice_departure, true);
+        let result = self.pop_slice(into);
+        self.notice_departure = before;
+        match result {
+            Err(PopError::PeerDead | PopError::PeerLeft) => Ok(0),
+            done => Ok(done?),
+        }
+    }
+}

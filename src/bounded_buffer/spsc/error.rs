@@ -1,0 +1,155 @@
+//! Why an operation on the ring did nothing. Small, and they give the item back.
+
+use super::protocol::Refusal;
+use crate::bounded_buffer::wait::Stop;
+use std::io;
+
+/// Why nothing was pushed. `T` is the item, given back; `()` where there is nothing to give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError<T> {
+    /// Every slot holds an item. From the `try_` calls alone.
+    #[error("the buffer is full")]
+    Full(T),
+    /// The time was up.
+    #[error("the buffer stayed full until the timeout")]
+    TimedOut(T),
+    /// The buffer is full, and the consumer is dead.
+    #[error("the buffer is full and its consumer is dead")]
+    PeerDead(T),
+    /// The buffer is full and the consumer has left; reported only [if asked](super::Producer::notice_departure).
+    #[error("the buffer is full and its consumer has left")]
+    PeerLeft(T),
+    /// Shared memory holds a position that cannot be.
+    #[error("the buffer is corrupted: somebody wrote an impossible position")]
+    Corrupted(T),
+    /// The handle was made before a fork, in the parent.
+    #[error("this handle belongs to the parent process; open the buffer again in the forked child")]
+    Forked(T),
+}
+
+/// Why nothing was popped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PopError {
+    /// There is no item. From the `try_` calls alone.
+    #[error("the buffer is empty")]
+    Empty,
+    /// The time was up.
+    #[error("the buffer stayed empty until the timeout")]
+    TimedOut,
+    /// The buffer is drained, and the producer is dead.
+    #[error("the buffer is empty and its producer is dead")]
+    PeerDead,
+    /// The buffer is drained and the producer has left; reported only
+    /// [if asked](super::Consumer::notice_departure).
+    #[error("the buffer is empty and its producer has left")]
+    PeerLeft,
+    /// Shared memory holds a position that cannot be.
+    #[error("the buffer is corrupted: somebody wrote an impossible position")]
+    Corrupted,
+    /// The handle was made before a fork, in the parent.
+    #[error("this handle belongs to the parent process; open the buffer again in the forked child")]
+    Forked,
+}
+
+impl<T> PushError<T> {
+    /// The item.
+    ///
+    /// ```
+    /// use sysvshm::bounded_buffer::spsc::PushError;
+    /// assert_eq!(PushError::Full(5).into_inner(), 5);
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(item)
+            | Self::TimedOut(item)
+            | Self::PeerDead(item)
+            | Self::PeerLeft(item)
+            | Self::Corrupted(item)
+            | Self::Forked(item) => item,
+        }
+    }
+
+    /// Why a wait for room ended.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn of_wait(stop: Stop, item: T) -> Self {
+        match stop {
+            Stop::TimedOut => Self::TimedOut(item),
+            Stop::PeerDead => Self::PeerDead(item),
+            Stop::PeerLeft => Self::PeerLeft(item),
+            Stop::Corrupted => Self::Corrupted(item),
+        }
+    }
+
+    /// Why there was no room.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn of_refusal(refusal: Refusal, item: T) -> Self {
+        match refusal {
+            Refusal::NotNow => Self::Full(item),
+            Refusal::Corrupted => Self::Corrupted(item),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn forked(item: T) -> Self {
+        Self::Forked(item)
+    }
+
+    /// The same reason with something else to give back.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> PushError<U> {
+        match self {
+            Self::Full(item) => PushError::Full(change(item)),
+            Self::TimedOut(item) => PushError::TimedOut(change(item)),
+            Self::PeerDead(item) => PushError::PeerDead(change(item)),
+            Self::PeerLeft(item) => PushError::PeerLeft(change(item)),
+            Self::Corrupted(item) => PushError::Corrupted(change(item)),
+            Self::Forked(item) => PushError::Forked(change(item)),
+        }
+    }
+}
+
+impl PopError {
+    /// Why a wait for items ended.
+    #[cold]
+    pub(super) fn of_wait(stop: Stop) -> Self {
+        match stop {
+            Stop::TimedOut => Self::TimedOut,
+            Stop::PeerDead => Self::PeerDead,
+            Stop::PeerLeft => Self::PeerLeft,
+            Stop::Corrupted => Self::Corrupted,
+        }
+    }
+}
+
+impl<T: std::fmt::Debug> From<PushError<T>> for io::Error
+where
+    PushError<T>: std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: PushError<T>) -> Self {
+        let kind = match &error {
+            PushError::Full(_) => io::ErrorKind::WouldBlock,
+            PushError::TimedOut(_) => io::ErrorKind::TimedOut,
+            PushError::PeerDead(_) | PushError::PeerLeft(_) => io::ErrorKind::BrokenPipe,
+            PushError::Corrupted(_) => io::ErrorKind::InvalidData,
+            PushError::Forked(_) => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<PopError> for io::Error {
+    fn from(error: PopError) -> Self {
+        let kind = match error {
+            PopError::Empty => io::ErrorKind::WouldBlock,
+            PopError::TimedOut => io::ErrorKind::TimedOut,
+            PopError::PeerDead | PopError::PeerLeft => io::ErrorKind::BrokenPipe,
+            PopError::Corrupted => io::ErrorKind::InvalidData,
+            PopError::Forked => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,273 @@
+//! Items in place: [`Reservation`] and [`Peek`], and the copies of runs.
+
+use super::layout::Geometry;
+use super::{Consumer, PopError, Producer, PushError};
+use crate::bounded_buffer::seam::{Mapped, SharedItems};
+use crate::bytemuck::Pod;
+use crate::memory::{SharedSlice, access};
+use crate::segment::ReadOnly;
+use std::fmt;
+use std::mem::size_of_val;
+use std::ptr::NonNull;
+
+/// Copies items into consecutive slots from `slot` on, at most the capacity, going round the end.
+#[inline(always)]
+pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
+    let (first, second) = items.split_at(items.len().min(g.capacity as usize - slot));
+    write_run(memory, g, slot, first);
+    write_run(memory, g, 0, second);
+}
+
+/// Copies items out of consecutive slots from `slot` on, at most the capacity, going round the end.
+#[inline(always)]
+pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
+    let (first, second) = into.split_at_mut(into.len().min(g.capacity as usize - slot));
+    read_run(memory, g, slot, first);
+    read_run(memory, g, 0, second);
+}
+
+/// `slot + items.len()` is at most the capacity.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
+    debug_assert!(slot + items.len() <= g.capacity as usize);
+    if g.item_stride == size_of::<T>() {
+        // SAFETY: a slot of the geometry, or the end.
+        let to = unsafe { memory.address::<u8>(g.item_at(slot)) };
+        // SAFETY: the items of the run lie side by side in mapped, writable memory; the slice is private.
+        unsafe { access::copy_in(to, items.as_ptr().cast(), size_of_val(items)) };
+    } else {
+        for (index, item) in items.iter().enumerate() {
+            // SAFETY: a slot of the geometry.
+            unsafe { memory.write_item(g.item_at(slot + index), item) };
+        }
+    }
+}
+
+/// `slot + into.len()` is at most the capacity.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
+    debug_assert!(slot + into.len() <= g.capacity as usize);
+    if g.item_stride == size_of::<T>() {
+        // SAFETY: a slot of the geometry, or the end.
+        let from = unsafe { memory.address::<u8>(g.item_at(slot)) };
+        // SAFETY: the items of the run lie side by side in mapped memory; the slice is private, and `T` is valid
+        // for any bytes.
+        unsafe { access::copy_out(from, into.as_mut_ptr().cast(), size_of_val(into)) };
+    } else {
+        for (index, item) in into.iter_mut().enumerate() {
+            // SAFETY: a slot of the geometry.
+            let from = unsafe { memory.address::<u8>(g.item_at(slot + index)) };
+            // Not by value: each move of a large item is a copy more.
+            // SAFETY: the item's bytes are mapped; the slice is private, and `T` is valid for any bytes.
+            unsafe { access::copy_out(from, (&raw mut *item).cast(), size_of::<T>()) };
+        }
+    }
+}
+
+/// A view of `len` items side by side from `slot` on, where the layout has such a thing.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+fn view<'a, T: Pod>(
+    memory: Mapped,
+    g: &Geometry,
+    slot: usize,
+    len: usize,
+) -> Option<SharedSlice<'a, T>> {
+    if g.item_stride != size_of::<T>() {
+        return None;
+    }
+    // SAFETY: a slot of the geometry.
+    let start = unsafe { memory.address::<T>(g.item_at(slot)) };
+    NonNull::new(start).map(|start| SharedSlice::from_checked(start, len))
+}
+
+fn check(index: usize, count: usize, len: usize) {
+    assert!(
+        index <= len && count <= len - index,
+        "items {index}..{} of a run of {len}",
+        index.saturating_add(count)
+    );
+}
+
+/// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
+///
+/// The slots hold what was there before. Dropping it, or the process, pushes nothing.
+#[must_use = "dropping it pushes nothing"]
+pub struct Reservation<'a, T> {
+    producer: &'a mut Producer<T>,
+    len: usize,
+}
+
+impl<'a, T: Pod> Reservation<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(producer: &'a mut Producer<T>, room: usize) -> Self {
+        let before_the_end =
+            producer.side_ref().geometry().capacity as usize - producer.side_ref().slot();
+        let len = room.min(before_the_end);
+        Self { producer, len }
+    }
+
+    /// How many slots there are: 1 or more.
+    #[must_use]
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes one item.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    #[inline(always)]
+    pub fn set(&mut self, index: usize, item: T) {
+        self.write_from(index, &[item]);
+    }
+
+    /// Copies items in, from slot `index` of the reservation on.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit.
+    #[inline(always)]
+    pub fn write_from(&mut self, index: usize, items: &[T]) {
+        check(index, items.len(), self.len);
+        let side = self.producer.side_ref();
+        write_run(side.memory(), side.geometry(), side.slot() + index, items);
+    }
+
+    /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
+    #[must_use]
+    #[inline(always)]
+    pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
+        let side = self.producer.side_ref();
+        view(side.memory(), side.geometry(), side.slot(), self.len)
+    }
+
+    /// Pushes the first `count` items, as one operation. 0 pushes nothing.
+    ///
+    /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
+    ///
+    /// # Panics
+    ///
+    /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Forked`]: the reservation was made before a fork, in the parent.
+    #[inline(always)]
+    pub fn commit(self, count: usize) -> Result<(), PushError<()>> {
+        check(0, count, self.len);
+        if !self.producer.is_here() {
+            return Err(PushError::Forked(()));
+        }
+        if count > 0 {
+            self.producer.side().publish(count);
+        }
+        Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Reservation<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The oldest items, looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
+///
+/// Dropping it, or the process, pops nothing: a successor finds the same items again.
+#[must_use = "dropping it pops nothing"]
+pub struct Peek<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    len: usize,
+}
+
+impl<'a, T: Pod> Peek<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(consumer: &'a mut Consumer<T>, items: usize) -> Self {
+        let before_the_end =
+            consumer.side_ref().geometry().capacity as usize - consumer.side_ref().slot();
+        let len = items.min(before_the_end);
+        Self { consumer, len }
+    }
+
+    /// How many items there are: 1 or more.
+    #[must_use]
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A copy of one item.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    #[must_use]
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> T {
+        let mut item = [T::zeroed()];
+        self.read_into(index, &mut item);
+        item[0]
+    }
+
+    /// Copies items out, from item `index` on.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    #[inline(always)]
+    pub fn read_into(&self, index: usize, into: &mut [T]) {
+        check(index, into.len(), self.len);
+        let side = self.consumer.side_ref();
+        read_run(side.memory(), side.geometry(), side.slot() + index, into);
+    }
+
+    /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
+    #[must_use]
+    #[inline(always)]
+    pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
+        let side = self.consumer.side_ref();
+        view(side.memory(), side.geometry(), side.slot(), self.len).map(SharedSlice::read_only)
+    }
+
+    /// Pops the first `count` items, as one operation. 0 pops nothing.
+    ///
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`).
+    ///
+    /// # Panics
+    ///
+    /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::Forked`]: the peek was made before a fork, in the parent.
+    #[inline(always)]
+    pub fn release(self, count: usize) -> Result<(), PopError> {
+        check(0, count, self.len);
+        if !self.consumer.is_here() {
+            return Err(PopError::Forked);
+        }
+        if count > 0 {
+            self.consumer.side().release(count);
+        }
+        Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Peek<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peek")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

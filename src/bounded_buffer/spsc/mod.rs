@@ -1,0 +1,92 @@
+//! A bounded buffer for one producer and one consumer: every slot usable, crash-proof, and fast.
+//!
+//! ```text
+//!   Options / BoundedBuffer::open_or_create          the segment, initialised by whoever comes first
+//!        |
+//!   BoundedBuffer --- producer() ---> Producer       try_push push push_timeout, *_slice, reserve, io::Write
+//!        |
+//!        +----------- consumer() ---> Consumer       try_pop pop pop_timeout, *_slice, peek, iter, io::Read
+//!                                        |
+//!   dropped: the role is given back      killed: the next to claim it goes on at the exact position
+//! ```
+//!
+//! ```
+//! use std::thread;
+//! use sysvshm::bounded_buffer::spsc::{BoundedBuffer, PopError};
+//! use sysvshm::Key;
+//!
+//! let buffer = BoundedBuffer::<[u32; 2]>::create_new(Key::PRIVATE, 64)?;
+//! buffer.segment().mark_for_removal()?;
+//! let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+//! let consuming = thread::spawn(move || {
+//!     // Ends when the producer has left, or died, and everything has been popped.
+//!     consumer.notice_departure(true).iter().map(|[_, value]| u64::from(value)).sum::<u64>()
+//! });
+//! for number in 0..1000 {
+//!     producer.push([number, 2 * number])?;
+//! }
+//! drop(producer);
+//! assert_eq!(consuming.join().unwrap(), 999_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which layout
+//!
+//! | [`Layout`] | an item is | best for |
+//! |---|---|---|
+//! | `Interleaved`, the default | beside its sequence word | single items, round trips |
+//! | `Contiguous` | beside the next item | bytes, batches, chunks in place ([`Producer::reserve`], [`Consumer::peek`]) |
+//!
+//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot
+//! beside the item.
+//!
+//! # The segment
+//!
+//! A header says what is in it; the positions and sequence words follow. `examples/c/spsc.h` is the same for C
+//! programs.
+//!
+//! | byte | holds |
+//! |---|---|
+//! | 0 | magic `svshspsc`, state, version, layout, item size and alignment, capacity, generation |
+//! | 128 | who is producer, whether there ever was one; who is consumer, whether there ever was one |
+//! | 256 | `out`, the consumer's position: **storing it is the pop** |
+//! | 384 | `out` as of some pops ago, for a producer that waits |
+//! | 512, 640 | whether the producer, the consumer sleeps (futex words) |
+//! | 768 | sequence words and items |
+//!
+//! Positions are 64-bit counters that never go back; position `p` lies in slot `p % capacity`. The word of the slot
+//! where a push begins holds the position where it ends: **storing it is the push**, also of a batch. The
+//! producer's position is nowhere else: a successor finds it by reading, so dying in a takeover changes nothing.
+//! After 2^64 items (585 years at 1e9 per second) positions wrap, correctly for capacities that are powers of two.
+//!
+//! # Waiting
+//!
+//! A call that cannot go on looks for some 20 to 50 microseconds and then sleeps ([`Waiting`](super::Waiting)
+//! chooses otherwise). Sleeping costs the other side nothing while it is awake: the sleeper makes it fence, by
+//! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
+//! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
+//! for itself every 80 ms, also whether its peer lives.
+//!
+//! # What this does not protect you from
+//!
+//! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`)
+//! keeps its role as long as its process lives.
+
+mod buffer;
+mod consumer;
+mod error;
+mod in_place;
+mod layout;
+#[cfg(all(test, loom))]
+mod model;
+mod options;
+mod producer;
+mod protocol;
+
+pub use buffer::BoundedBuffer;
+pub use consumer::{Consumer, Iter, TryIter};
+pub use error::{PopError, PushError};
+pub use in_place::{Peek, Reservation};
+pub use layout::Layout;
+pub use options::Options;
+pub use producer::Producer;

@@ -1,0 +1,390 @@
+//! Waiting for the other side: look a while, then sleep, and let the sleeper pay.
+//!
+//! Who publishes something (an item, room) must wake a sleeper, and must not pay for it while nobody sleeps. The
+//! usual answer, a full fence between publishing and looking for sleepers, costs more than everything else in a
+//! push together. So the sleeper makes the fence happen:
+//!
+//! ```text
+//! publisher                               sleeper
+//!   store what is published                 store ASLEEP                      (announce)
+//!   load the sleeper's word   <-- no fence  membarrier(GLOBAL_EXPEDITED)      (a full fence in every registered process)
+//!   if ASLEEP: clear it, futex wake         look again                        (recheck)
+//!                                           futex wait while ASLEEP, in slices
+//! ```
+//!
+//! The argument: the barrier makes each running thread of each registered process execute a full fence between the
+//! announcement and the recheck. A publisher's fence falls either behind its store, then the recheck sees what was
+//! published; or before its store, hence before its load, and the load sees the announcement. (A thread that is not
+//! running passes a full fence when it is scheduled.) No third case, so no lost wake-up.
+//!
+//! A sleeper's word, 32 bits:
+//!
+//! | bit | meaning | written by |
+//! |---|---|---|
+//! | 0 `ASLEEP` | somebody sleeps or is about to | set by the sleeper; cleared by the sleeper, or by a publisher about to wake it |
+//! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on |
+//!
+//! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
+//! the protocol is the fenced one, which loom explores.
+//!
+//! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its
+//! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
+//! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
+
+use super::seam::Shared;
+use crate::sys::futex;
+use std::hint::spin_loop;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How a call waits that cannot go on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// Looks for some 20 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while idle.
+    /// The default.
+    #[default]
+    Sleep,
+    /// Looks all the time: lowest latency, one processor fully used. For processes that own their processors.
+    Spin,
+    /// Looks, and gives the processor to others in between: when there are more busy processes than processors.
+    Yield,
+}
+
+/// Somebody sleeps on the word, or is about to.
+pub(crate) const ASLEEP: u32 = 1;
+/// The sleeper cannot execute a barrier in other processes.
+pub(crate) const NO_BARRIER: u32 = 2;
+/// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms.
+pub(crate) const SLICE: Duration = Duration::from_millis(80);
+
+/// Whether this process takes part in barriers and can ask for them. Registers it if need be.
+///
+/// **C call:** `membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)`.
+pub(crate) fn register() -> bool {
+    futex::membarrier_register().is_ok()
+}
+
+/// What a look at shared memory found.
+pub(crate) enum Look<R> {
+    /// What was waited for.
+    Ready(R),
+    NotYet,
+    /// Nonsense.
+    Corrupted,
+}
+
+/// How thoroughly to look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// At what the other side updates for those who poll.
+    Glance,
+    /// At everything.
+    Thorough,
+}
+
+/// Why a wait ended without what it was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    TimedOut,
+    PeerDead,
+    PeerLeft,
+    Corrupted,
+}
+
+/// What to do about the other side as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    WaitForIt,
+    Dead,
+    Left,
+}
+
+/// One side's way of waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiter {
+    /// Offset of this side's own word.
+    pub(crate) word: usize,
+    pub(crate) waiting: Waiting,
+    /// `NO_BARRIER` or 0.
+    pub(crate) flags: u32,
+}
+
+/// What waiting learned: whether items come in streams.
+///
+/// In a stream, whoever polls at once takes the cache line from the other side for every item, and both crawl.
+/// Letting it get ahead for a moment gives many items per wait. In a round trip it only costs time. The two are
+/// told apart by how many items came between waits: a round trip brings one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Habit {
+    /// 0 to `SURE`.
+    evidence: u8,
+    /// How long to let the other side get ahead: `16 << level` pauses.
+    level: u8,
+    /// Waits in a row that brought one item. When it comes round to 0, this side lets the other get ahead once, to
+    /// see what that brings: when both crawl together, a stream looks like a round trip.
+    singles: u8,
+}
+
+impl Habit {
+    const LIKELY: u8 = 4;
+    const SURE: u8 = 12;
+    const LAST_LEVEL: u8 = 3;
+
+    pub(crate) fn is_stream(self) -> bool {
+        self.evidence >= Self::LIKELY
+    }
+
+    fn pauses_first(self) -> u32 {
+        if self.is_stream() {
+            16 << self.level
+        } else {
+            0
+        }
+    }
+
+    /// Learns at the beginning of a wait from how many items were taken since the one before.
+    fn learn(self, items_since: u64) -> Self {
+        let evidence = match items_since {
+            2.. if self.singles == u8::MAX => Self::SURE,
+            2.. => (self.evidence + 2).min(Self::SURE),
+            _ => self.evidence.saturating_sub(1),
+        };
+        let singles = if items_since >= 2 {
+            0
+        } else {
+            self.singles.wrapping_add(1)
+        };
+        let level = match items_since {
+            0..32 if self.is_stream() => (self.level + 1).min(Self::LAST_LEVEL),
+            0..256 => self.level,
+            _ => self.level.saturating_sub(1),
+        };
+        Self {
+            evidence,
+            level,
+            singles,
+        }
+    }
+}
+
+impl Waiter {
+    /// The side whose own word is at this offset. `registered`: whether it takes part in barriers.
+    pub(crate) fn new(word: usize, waiting: Waiting, registered: bool) -> Self {
+        let flags = if registered { 0 } else { NO_BARRIER };
+        Self {
+            word,
+            waiting,
+            flags,
+        }
+    }
+
+    /// Looks until there is something, the deadline passes or the other side is gone.
+    ///
+    /// `items_since` is how much was taken since the last wait of this side.
+    #[allow(unsafe_code)]
+    pub(crate) fn wait<M: Shared, R>(
+        self,
+        memory: M,
+        deadline: Option<Instant>,
+        habit: Habit,
+        items_since: u64,
+        mut look: impl FnMut(Effort) -> Look<R>,
+        mut peer: impl FnMut() -> Peer,
+    ) -> (Result<R, Stop>, Habit) {
+        let habit = habit.learn(items_since);
+        for _ in 0..habit.pauses_first() {
+            spin_loop();
+        }
+        for looks in 0..spins::TOTAL {
+            match look(Effort::Glance) {
+                Look::Ready(found) => return (Ok(found), habit),
+                Look::Corrupted => return (Err(Stop::Corrupted), habit),
+                Look::NotYet => {}
+            }
+            for _ in 0..spins::pauses(looks) {
+                spin_loop();
+            }
+        }
+        let done = match self.waiting {
+            Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
+            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
+            Waiting::Yield => poll(deadline, &mut look, &mut peer, thread::yield_now),
+        };
+        (done, habit)
+    }
+
+    #[cold]
+    #[allow(unsafe_code)]
+    fn sleep<M: Shared, R>(
+        self,
+        memory: M,
+        deadline: Option<Instant>,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+        peer: &mut impl FnMut() -> Peer,
+    ) -> Result<R, Stop> {
+        let announced = ASLEEP | self.flags;
+        let awake = self.flags;
+        // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only:
+        // who is woken for every little costs more than it gets done.
+        let mut effort = Effort::Glance;
+        let result = loop {
+            // SAFETY: the word's offset is one of the layout's constants.
+            if unsafe { memory.load_wait(self.word) } != announced {
+                // SAFETY: as above.
+                unsafe { memory.store_wait(self.word, announced) };
+                if self.flags & NO_BARRIER == 0 {
+                    memory.barrier_everywhere();
+                } else {
+                    // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
+                    memory.fence();
+                }
+            }
+            if let Some(end) = finished(effort, deadline, look, peer) {
+                break end;
+            }
+            // Signals and wake-ups meant for somebody before only cost another look.
+            // SAFETY: the word's offset is one of the layout's constants.
+            unsafe { memory.sleep(self.word, announced, remaining(deadline, SLICE)) };
+            // SAFETY: as above.
+            let was_woken = unsafe { memory.load_wait(self.word) } != announced;
+            effort = if was_woken {
+                Effort::Glance
+            } else {
+                Effort::Thorough
+            };
+        };
+        // SAFETY: as above.
+        unsafe { memory.store_wait(self.word, awake) };
+        result
+    }
+}
+
+/// Looks, then asks for the peer and the time, then looks a last time. `None`: go on waiting.
+fn finished<R>(
+    effort: Effort,
+    deadline: Option<Instant>,
+    look: &mut impl FnMut(Effort) -> Look<R>,
+    peer: &mut impl FnMut() -> Peer,
+) -> Option<Result<R, Stop>> {
+    match look(effort) {
+        Look::Ready(found) => return Some(Ok(found)),
+        Look::Corrupted => return Some(Err(Stop::Corrupted)),
+        Look::NotYet => {}
+    }
+    let stop = match peer() {
+        Peer::Dead => Stop::PeerDead,
+        Peer::Left => Stop::PeerLeft,
+        Peer::WaitForIt if deadline.is_some_and(|end| Instant::now() >= end) => Stop::TimedOut,
+        Peer::WaitForIt => return None,
+    };
+    // What it did before it went, or at the last moment, counts.
+    match look(Effort::Thorough) {
+        Look::Ready(found) => Some(Ok(found)),
+        Look::Corrupted => Some(Err(Stop::Corrupted)),
+        Look::NotYet => Some(Err(stop)),
+    }
+}
+
+/// Looks all the time, and every few thousand looks at the clock; asks for the peer once per slice.
+fn poll<R>(
+    deadline: Option<Instant>,
+    look: &mut impl FnMut(Effort) -> Look<R>,
+    peer: &mut impl FnMut() -> Peer,
+    relax: impl Fn(),
+) -> Result<R, Stop> {
+    let mut asked: Option<Instant> = None;
+    loop {
+        for looks in 0..64_u32 {
+            let effort = if looks == 0 {
+                Effort::Thorough
+            } else {
+                Effort::Glance
+            };
+            match look(effort) {
+                Look::Ready(found) => return Ok(found),
+                Look::Corrupted => return Err(Stop::Corrupted),
+                Look::NotYet => relax(),
+            }
+        }
+        let now = Instant::now();
+        let due = asked.is_none_or(|before| now - before >= SLICE / 4);
+        if due || deadline.is_some_and(|end| now >= end) {
+            asked = Some(now);
+            if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
+                return end;
+            }
+        }
+    }
+}
+
+/// How long to sleep: until the deadline, at most a slice.
+fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
+    deadline.map_or(slice, |end| {
+        end.saturating_duration_since(Instant::now()).min(slice)
+    })
+}
+
+/// The spinning before everything else: some 20 to 50 microseconds.
+#[cfg(not(loom))]
+mod spins {
+    pub(super) const TOTAL: u32 = 320;
+
+    /// None between the first looks, which answers soonest; then more, which leaves the cache line to the other
+    /// side.
+    pub(super) fn pauses(looks: u32) -> u32 {
+        match looks {
+            0..64 => 0,
+            64..256 => 1,
+            _ => 16,
+        }
+    }
+}
+
+/// A model has no use for looks that change nothing.
+#[cfg(loom)]
+mod spins {
+    pub(super) const TOTAL: u32 = 0;
+    pub(super) fn pauses(_: u32) -> u32 {
+        0
+    }
+}
+
+/// Wakes who sleeps on `word`, if anybody does. Called after publishing.
+///
+/// `registered`: whether this process takes part in barriers.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn wake_if_asleep<M: Shared>(memory: M, word: usize, registered: bool) {
+    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
+    // compiler may not.
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    // SAFETY: the word's offset is one of the layout's constants.
+    if unsafe { memory.load_wait(word) } != 0 || !registered {
+        wake(memory, word, registered);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[allow(unsafe_code)]
+fn wake<M: Shared>(memory: M, word: usize, registered: bool) {
+    // SAFETY: the word's offset is one of the layout's constants.
+    let mut seen = unsafe { memory.load_wait(word) };
+    if seen & NO_BARRIER != 0 || !registered {
+        // Pairs with the sleeper's fence or barrier between announcing and looking again.
+        memory.fence();
+        // SAFETY: as above.
+        seen = unsafe { memory.load_wait(word) };
+    }
+    if seen & ASLEEP == 0 {
+        return;
+    }
+    // Whoever fails here lost against the sleeper waking by itself, or against the next holder of the role: both
+    // look for themselves.
+    // SAFETY: as above.
+    if unsafe { memory.compare_exchange_wait(word, seen, seen & !ASLEEP) } {
+        // SAFETY: as above.
+        unsafe { memory.wake(word) };
+    }
+}

@@ -1,0 +1,19 @@
+//! The ring for one producer and one consumer: behaviour, liveness, and the promise under kills.
+//!
+//! Peers are this binary, executed again with [`support::PEER`] set. Storms and the single-stepping have a small
+//! seeded budget here; these give them more:
+//!
+//! ```text
+//! SYSVSHM_SEED=7 SYSVSHM_KILLS=20000 cargo test --release --test spsc storm -- --nocapture
+//! SYSVSHM_STEPS=all cargo test --release --test spsc every_instruction -- --nocapture
+//! SYSVSHM_SCRIBBLES=1000000 cargo test --release --test spsc hostile -- --nocapture
+//! SYSVSHM_LONG_RUN=1000000000 cargo test --release --test spsc long_run -- --nocapture
+//! ```
+
+mod behaviour;
+mod hostile;
+mod instructions;
+mod interop;
+mod liveness;
+mod storm;
+mod support;
