@@ -19,7 +19,7 @@ pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
     #[allow(clippy::cast_lossless)] // The field's width differs by target.
     let timeout = libc::timespec {
         // Slices are short; a wish beyond the range of a 32-bit time_t is served by looking again earlier.
-        tv_sec: timeout.as_secs().min(1 << 30) as libc::time_t,
+        tv_sec: timeout.as_secs().min(1 << 30) as _,
         tv_nsec: timeout.subsec_nanos() as _,
     };
     // SAFETY: the kernel reads four bytes that the caller vouches for, and a timespec that lives across the call.
