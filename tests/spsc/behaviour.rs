@@ -178,18 +178,23 @@ fn items_of_many_sizes_arrive_whole() {
     #[allow(unsafe_code)]
     // SAFETY: 64 bytes without padding, of which any value is one.
     unsafe impl sysvshm::bytemuck::Pod for Line {}
-    for layout in LAYOUTS {
-        check::<u8>(layout);
-        check::<u16>(layout);
-        check::<u32>(layout);
-        check::<u64>(layout);
-        check::<u128>(layout);
-        check::<[u8; 3]>(layout);
-        check::<[u64; 3]>(layout);
-        check::<[u8; 1024]>(layout);
-        check::<[u8; 65536]>(layout);
-        check::<Line>(layout);
-    }
+    let all = || {
+        for layout in LAYOUTS {
+            check::<u8>(layout);
+            check::<u16>(layout);
+            check::<u32>(layout);
+            check::<u64>(layout);
+            check::<u128>(layout);
+            check::<[u8; 3]>(layout);
+            check::<[u64; 3]>(layout);
+            check::<[u8; 1024]>(layout);
+            check::<[u8; 65536]>(layout);
+            check::<Line>(layout);
+        }
+    };
+    // Without optimisation every step of passing 64 KiB by value keeps a copy of its own.
+    let roomy = std::thread::Builder::new().stack_size(64 << 20);
+    roomy.spawn(all).unwrap().join().unwrap();
 }
 
 /// Both layouts, all ways of waiting, with and without membarrier: a hundred thousand items between two threads, in

@@ -131,6 +131,7 @@ impl Peer {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        remove_token_of(self.child.id());
     }
 
     /// Lets the peer go on, and waits for its good end.
@@ -145,6 +146,7 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        remove_token_of(self.child.id());
     }
 }
 
@@ -223,3 +225,16 @@ pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
 }
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A process that is killed between making its token and marking it leaves it behind, as the documentation says.
+fn remove_token_of(pid: u32) {
+    for entry in sysvshm::system::segments().unwrap_or_default() {
+        let status = entry.status;
+        let is_token = status.creator_pid() == Some(pid)
+            && status.attached() == 0
+            && status.mode() == sysvshm::Mode::from(0o444);
+        if is_token {
+            let _ = status.id().mark_for_removal();
+        }
+    }
+}
