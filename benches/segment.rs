@@ -132,10 +132,8 @@ fn raw_whole_life(size: usize) {
     assert!(id >= 0);
     raw_attach_detach(SegmentId::from_raw(id), size);
     // SAFETY: IPC_RMID ignores the buffer.
-    assert_eq!(
-        unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) },
-        0
-    );
+    let removed = unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) };
+    assert_eq!(removed, 0);
 }
 
 fn safe_whole_life(size: usize) {
@@ -191,9 +189,7 @@ fn raw_size(id: i32) -> usize {
     // SAFETY: integers only: all zeros is a value.
     let mut status: libc::shmid_ds = unsafe { mem::zeroed() };
     // SAFETY: a whole shmid_ds.
-    assert_eq!(
-        unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut status) },
-        0
-    );
+    let answered = unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut status) };
+    assert_eq!(answered, 0);
     status.shm_segsz
 }

@@ -1,6 +1,5 @@
 //! [`Mode`], and the flags that the raw calls take.
 
-use crate::sys::os;
 use bitflags::bitflags;
 use std::ffi::c_int;
 use std::fmt;
@@ -86,10 +85,10 @@ bitflags! {
         const SHM_HUGETLB = libc::SHM_HUGETLB;
         /// With `SHM_HUGETLB`: pages of 2 MiB.
         #[cfg(target_os = "linux")]
-        const SHM_HUGE_2MB = 21 << os::SHM_HUGE_SHIFT;
+        const SHM_HUGE_2MB = 21 << crate::sys::os::SHM_HUGE_SHIFT;
         /// With `SHM_HUGETLB`: pages of 1 GiB.
         #[cfg(target_os = "linux")]
-        const SHM_HUGE_1GB = 30 << os::SHM_HUGE_SHIFT;
+        const SHM_HUGE_1GB = 30 << crate::sys::os::SHM_HUGE_SHIFT;
         /// Do not set memory aside. Linux.
         #[cfg(target_os = "linux")]
         const SHM_NORESERVE = libc::SHM_NORESERVE;
@@ -110,7 +109,8 @@ impl GetFlags {
     #[doc(alias("SHM_HUGE_SHIFT", "SHM_HUGE_MASK"))]
     #[must_use]
     pub const fn huge_page_size_log2(log2: u32) -> Self {
-        Self::from_bits_retain(((log2 & os::SHM_HUGE_MASK) << os::SHM_HUGE_SHIFT) as c_int)
+        use crate::sys::os::{SHM_HUGE_MASK, SHM_HUGE_SHIFT};
+        Self::from_bits_retain(((log2 & SHM_HUGE_MASK) << SHM_HUGE_SHIFT) as c_int)
     }
 }
 
@@ -133,7 +133,7 @@ bitflags! {
         /// Replace what is mapped at the address. Linux and FreeBSD.
         #[cfg(any(target_os = "linux", target_os = "freebsd"))]
         #[doc(alias = "SHM_REMAP")]
-        const REMAP = match os::SHM_REMAP { Some(bit) => bit, None => 0 };
+        const REMAP = match crate::sys::os::SHM_REMAP { Some(bit) => bit, None => 0 };
         /// Allow execution; needs the execute bit of the mode. Linux.
         #[cfg(target_os = "linux")]
         #[doc(alias = "SHM_EXEC")]

@@ -39,7 +39,9 @@
 use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
 pub use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;
-use crate::sys::{self, os, shm};
+#[cfg(target_os = "linux")]
+use crate::sys::Errno;
+use crate::sys::{os, shm};
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -241,7 +243,7 @@ pub fn shmlba() -> usize {
 }
 
 #[cfg(target_os = "linux")]
-fn fill<T>(buffer: &mut T, answer: Result<(T, i32), sys::Errno>) -> Result<i32, sys::Errno> {
+fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno> {
     answer.map(|(value, returned)| {
         *buffer = value;
         returned

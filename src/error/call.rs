@@ -49,13 +49,19 @@ pub(crate) enum Access {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ShmctlCommand {
     Remove,
-    Set { uid: u32, gid: u32, mode: u32 },
+    Set {
+        uid: u32,
+        gid: u32,
+        mode: u32,
+    },
     Status,
     Lock,
     Unlock,
     Limits,
     Usage,
+    #[cfg(target_os = "linux")]
     SlotStatus,
+    #[cfg(target_os = "linux")]
     SlotStatusAny,
 }
 
@@ -119,7 +125,9 @@ impl fmt::Display for Call {
                 ShmctlCommand::Unlock => write!(f, "{function}(id {id}, SHM_UNLOCK)"),
                 ShmctlCommand::Limits => write!(f, "{function}(IPC_INFO)"),
                 ShmctlCommand::Usage => write!(f, "{function}(SHM_INFO)"),
+                #[cfg(target_os = "linux")]
                 ShmctlCommand::SlotStatus => write!(f, "{function}(slot {id}, SHM_STAT)"),
+                #[cfg(target_os = "linux")]
                 ShmctlCommand::SlotStatusAny => write!(f, "{function}(slot {id}, SHM_STAT_ANY)"),
             },
             Self::Madvise { id, advice } => write!(f, "{function}(segment {id}, {advice})"),

@@ -9,6 +9,8 @@ use super::kind::ErrorKind;
 use crate::sys::process::{self, Resource};
 use crate::sys::{RawKey, os, shm};
 use std::ffi::c_int;
+use std::fs::File;
+use std::io::Read;
 
 /// Why `call` failed with `errno`.
 pub(super) fn diagnose(call: &Call, errno: i32) -> (ErrorKind, Hint) {
@@ -63,10 +65,7 @@ fn shmget(key: RawKey, size: usize, flags: c_int, errno: i32) -> (ErrorKind, Hin
             ErrorKind::AlreadyExists,
             by_key(key).map_or(Hint::None, Hint::Exists),
         ),
-        libc::EACCES => (
-            ErrorKind::PermissionDenied,
-            denied(by_key(key), Hint::Text(ASKED_BITS)),
-        ),
+        libc::EACCES => (ErrorKind::PermissionDenied, denied(by_key(key), ASKED_BITS)),
         libc::EINVAL => shmget_einval(key, size, creating, huge),
         libc::ENOSPC => shmget_enospc(size),
         // macOS and FreeBSD report a total beyond shmall as ENOMEM.
@@ -170,15 +169,14 @@ fn pages_full(size: usize) -> Option<Hint> {
 fn shmat(id: c_int, address: usize, flags: c_int, errno: i32) -> (ErrorKind, Hint) {
     match errno {
         libc::EACCES => {
-            let fallback = if os::SHM_EXEC.is_some_and(|bit| flags & bit != 0) {
+            let advice = if os::SHM_EXEC.is_some_and(|bit| flags & bit != 0) {
                 "SHM_EXEC needs the execute bit of the mode as well"
+            } else if flags & libc::SHM_RDONLY != 0 {
+                "a read-only attach needs the read bit of the mode"
             } else {
-                "a read-write attach needs the read and the write bit of the mode, a read-only attach the read bit"
+                "a read-write attach needs the read and the write bit of the mode, a read-only attach the read bit alone"
             };
-            (
-                ErrorKind::PermissionDenied,
-                denied(by_id(id), Hint::Text(fallback)),
-            )
+            (ErrorKind::PermissionDenied, denied(by_id(id), advice))
         }
         libc::EIDRM => (ErrorKind::NoSuchSegment, Hint::Text(GONE)),
         libc::EINVAL if is_gone(id) => (ErrorKind::NoSuchSegment, Hint::Text(GONE)),
@@ -187,6 +185,7 @@ fn shmat(id: c_int, address: usize, flags: c_int, errno: i32) -> (ErrorKind, Hin
             (ErrorKind::InvalidAddress, Hint::Text(OCCUPIED))
         }
         libc::ENOMEM => (ErrorKind::OutOfMemory, address_space()),
+        libc::EPERM if address != 0 => (ErrorKind::InvalidAddress, Hint::Text(TOO_LOW)),
         libc::EMFILE => (
             ErrorKind::AttachLimit,
             Hint::Text(
@@ -200,6 +199,9 @@ fn shmat(id: c_int, address: usize, flags: c_int, errno: i32) -> (ErrorKind, Hin
 
 const GONE: &str = "the segment was removed, or the id belongs to another IPC namespace; look the id up again by key";
 const OCCUPIED: &str = "something is mapped in that range already; let the system choose, or pick a range that is free in every process";
+
+const TOO_LOW: &str =
+    "addresses below vm.mmap_min_addr are for privileged processes; let the system choose";
 
 fn shmat_bad_address(address: usize, flags: c_int) -> (ErrorKind, Hint) {
     let shmlba = os::shmlba();
@@ -216,10 +218,8 @@ fn shmat_bad_address(address: usize, flags: c_int) -> (ErrorKind, Hint) {
 /// Limits on address space, or on the number of mappings.
 fn address_space() -> Hint {
     let soft_limit = process::soft_limit(Resource::AddressSpace);
-    let lines = |path: &str| std::fs::read_to_string(path).ok();
-    let mappings = lines("/proc/self/maps").map(|maps| maps.lines().count() as u64);
-    let max_mappings =
-        lines("/proc/sys/vm/max_map_count").and_then(|text| text.trim().parse().ok());
+    let mappings = count_lines("/proc/self/maps");
+    let max_mappings = first_number("/proc/sys/vm/max_map_count");
     match (mappings, max_mappings) {
         (Some(mappings), Some(max_mappings)) => Hint::AddressSpace {
             soft_limit,
@@ -230,6 +230,26 @@ fn address_space() -> Hint {
     }
 }
 
+/// Counts without allocating: at the limit on mappings the allocator may get no memory either.
+fn count_lines(path: &str) -> Option<u64> {
+    let mut file = File::open(path).ok()?;
+    let mut buffer = [0; 4096];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(lines),
+            len => lines += buffer[..len].iter().filter(|&&byte| byte == b'\n').count() as u64,
+        }
+    }
+}
+
+fn first_number(path: &str) -> Option<u64> {
+    let mut buffer = [0; 32];
+    let len = File::open(path).ok()?.read(&mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..len]).ok()?;
+    text.trim().parse().ok()
+}
+
 fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
     match (command, errno) {
         (_, libc::EIDRM) => (ErrorKind::NoSuchSegment, Hint::Text(GONE)),
@@ -237,7 +257,7 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
             ErrorKind::PermissionDenied,
             denied(
                 by_id(id),
-                Hint::Text("reading the status needs the read bit of the mode"),
+                "reading the status needs the read bit of the mode",
             ),
         ),
         (ShmctlCommand::Set { uid, gid, .. }, libc::EINVAL)
@@ -248,6 +268,11 @@ fn shmctl(id: c_int, command: ShmctlCommand, errno: i32) -> (ErrorKind, Hint) {
                 Hint::Text("-1 is no user or group id; give the current one to keep it"),
             )
         }
+        #[cfg(target_os = "linux")]
+        (ShmctlCommand::Set { .. }, libc::EINVAL) if !is_gone(id) => (
+            ErrorKind::InvalidInput,
+            Hint::Text("the user or group id does not exist in this user namespace"),
+        ),
         (ShmctlCommand::SlotStatus | ShmctlCommand::SlotStatusAny, libc::EINVAL) => {
             (ErrorKind::NoSuchSegment, Hint::Text("this slot is empty"))
         }
@@ -332,10 +357,12 @@ fn may_change(id: c_int) -> bool {
     by_id(id).is_some_and(|facts| euid == facts.uid || euid == facts.creator_uid)
 }
 
-fn denied(facts: Option<Facts>, fallback: Hint) -> Hint {
-    facts.map_or(fallback, |facts| Hint::Denied {
+/// Who may do what, where that can be seen; the advice alone where not.
+fn denied(facts: Option<Facts>, advice: &'static str) -> Hint {
+    facts.map_or(Hint::Text(advice), |facts| Hint::Denied {
         facts,
         euid: process::effective_uid(),
+        advice,
     })
 }
 
@@ -349,11 +376,34 @@ fn not_owner(id: c_int) -> Hint {
 }
 
 impl Hint {
+    /// For a segment found by its identifier that is smaller than asked.
+    pub(crate) fn smaller(id: c_int, asked: usize) -> Self {
+        by_id(id).map_or(Self::None, |facts| Self::Smaller { asked, facts })
+    }
+
     /// For a segment that another user created: says who.
     pub(crate) fn foreign_creator(id: c_int) -> Self {
         by_id(id).map_or(Self::None, |facts| Self::Foreign {
             facts,
             euid: process::effective_uid(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_below_the_lowest_for_ordinary_users_is_called_invalid() {
+        // EPERM comes from vm.mmap_min_addr alone, which a test cannot raise for itself.
+        let call = Call::Shmat {
+            id: 0,
+            address: 0x1000,
+            flags: 0,
+        };
+        let (kind, hint) = diagnose(&call, libc::EPERM);
+        assert_eq!(kind, ErrorKind::InvalidAddress);
+        assert!(hint.to_string().contains("vm.mmap_min_addr"));
     }
 }

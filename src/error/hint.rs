@@ -25,7 +25,12 @@ pub(crate) enum Hint {
     /// Somebody else's segment has the key.
     Exists(Facts),
     /// The mode says no; who may do what is visible.
-    Denied { facts: Facts, euid: u32 },
+    Denied {
+        facts: Facts,
+        euid: u32,
+        /// Which bits this call needs.
+        advice: &'static str,
+    },
     /// Only owner and creator may; who they are is visible.
     NotOwner { facts: Facts, euid: u32 },
     /// Another user created the segment under this key.
@@ -78,9 +83,13 @@ impl fmt::Display for Hint {
                 facts.attached,
                 facts.id
             ),
-            Self::Denied { facts, euid } => write!(
+            Self::Denied {
+                facts,
+                euid,
+                advice,
+            } => write!(
                 f,
-                "segment {} has mode {:04o} and belongs to uid {} gid {} (creator uid {}), this process has uid {euid}; ask the owner to widen the mode, or ask for less (a read-only attach needs the read bit alone)",
+                "segment {} has mode {:04o} and belongs to uid {} gid {} (creator uid {}), this process has uid {euid}; {advice}",
                 facts.id, facts.mode, facts.uid, facts.gid, facts.creator_uid
             ),
             Self::NotOwner { facts, euid } => write!(

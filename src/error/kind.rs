@@ -40,7 +40,7 @@ pub enum ErrorKind {
     LockLimit,
     /// `EINVAL` or `EIDRM`: the id names no segment (any more).
     NoSuchSegment,
-    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0.
+    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0. `EPERM`: it is below `vm.mmap_min_addr`.
     InvalidAddress,
     /// `shmdt` `EINVAL`: no segment is attached at this address.
     NotAttached,
@@ -81,7 +81,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAttached => "no segment is attached there",
             Self::KeyFile => "the key file cannot be examined",
             Self::OutOfBounds => "outside the segment",
-            Self::InvalidInput => "refused before the call",
+            Self::InvalidInput => "invalid arguments",
             Self::Interrupted => "interrupted by a signal",
             Self::Unsupported => "not supported by this system",
             Self::Other => "failed",

@@ -267,7 +267,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
         fn is_empty(&self) -> bool;
         fn at(&self, index: usize) -> SharedRef<'_, T, A>;
         fn try_at(&self, index: usize) -> Option<SharedRef<'_, T, A>>;
-        fn slice(&self, range: impl RangeBounds<usize> + fmt::Debug) -> SharedSlice<'_, T, A>;
+        fn slice(&self, range: impl RangeBounds<usize>) -> SharedSlice<'_, T, A>;
         fn try_slice(&self, range: impl RangeBounds<usize>) -> Option<SharedSlice<'_, T, A>>;
         fn chunks(&self, len: usize) -> Chunks<'_, T, A>;
         fn get(&self, index: usize) -> T;
@@ -283,7 +283,7 @@ impl<T: Pod> SharedArray<T> {
         fn update(&self, index: usize, change: impl FnOnce(T) -> T);
         fn write_from(&self, from: &[T]);
         fn fill(&self, value: T);
-        fn copy_within(&self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize);
+        fn copy_within(&self, range: impl RangeBounds<usize>, dest: usize);
     }
 }
 
@@ -383,8 +383,8 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach). [`ArrayError::Layout`]: the segment holds fewer, and those of
-    /// [`SharedArray::create_new`].
+    /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach), with [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment) if the
+    /// segment holds fewer. [`ArrayError::Layout`]: those of [`SharedArray::create_new`].
     ///
     /// ```
     /// use sysvshm::{Key, SegmentOptions, SharedArray};

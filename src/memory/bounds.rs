@@ -58,20 +58,28 @@ pub(super) fn check_alignment<T>(start: NonNull<u8>) -> Result<(), LayoutError> 
     }
 }
 
-/// Start and end of a range of indexes, or nothing if it does not lie within `len`.
-#[inline]
-pub(super) fn resolve(range: impl RangeBounds<usize>, len: usize) -> Option<(usize, usize)> {
+/// Start and end of a range of indexes; as an error, for the message, if it does not lie within `len`.
+#[inline(always)]
+pub(super) fn resolve(
+    range: impl RangeBounds<usize>,
+    len: usize,
+) -> Result<(usize, usize), (usize, usize)> {
+    // Numbers that overflow stay at the maximum, which no length reaches: no run has more than `isize::MAX` elements.
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
-        Bound::Excluded(&before) => before.checked_add(1)?,
+        Bound::Excluded(&before) => before.saturating_add(1),
         Bound::Unbounded => 0,
     };
     let end = match range.end_bound() {
-        Bound::Included(&last) => last.checked_add(1)?,
+        Bound::Included(&last) => last.saturating_add(1),
         Bound::Excluded(&end) => end,
         Bound::Unbounded => len,
     };
-    (start <= end && end <= len).then_some((start, end))
+    if start <= end && end <= len {
+        Ok((start, end))
+    } else {
+        Err((start, end))
+    }
 }
 
 #[cfg(test)]
@@ -80,22 +88,22 @@ mod tests {
 
     #[test]
     fn ranges_are_those_of_slices() {
-        assert_eq!(resolve(.., 5), Some((0, 5)));
-        assert_eq!(resolve(2..=4, 5), Some((2, 5)));
-        assert_eq!(resolve(5.., 5), Some((5, 5)));
-        assert_eq!(resolve(6.., 5), None);
-        assert_eq!(resolve(..6, 5), None);
+        assert_eq!(resolve(.., 5), Ok((0, 5)));
+        assert_eq!(resolve(2..=4, 5), Ok((2, 5)));
+        assert_eq!(resolve(5.., 5), Ok((5, 5)));
+        assert_eq!(resolve(6.., 5), Err((6, 5)));
+        assert_eq!(resolve(..6, 5), Err((0, 6)));
         assert_eq!(
             resolve((Bound::Excluded(4), Bound::Unbounded), 5),
-            Some((5, 5))
+            Ok((5, 5))
         );
         #[allow(clippy::reversed_empty_ranges, reason = "that is the case tested")]
         let backwards = 3..2;
-        assert_eq!(resolve(backwards, 5), None);
-        assert_eq!(resolve(0..=usize::MAX, 5), None);
+        assert_eq!(resolve(backwards, 5), Err((3, 2)));
+        assert_eq!(resolve(0..=usize::MAX, 5), Err((0, usize::MAX)));
         assert_eq!(
             resolve((Bound::Excluded(usize::MAX), Bound::Unbounded), 5),
-            None
+            Err((usize::MAX, 5))
         );
     }
 

@@ -13,6 +13,9 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// | `AnyBitPattern` | also reading it whole: every member is [`Readable`] |
 /// | `Pod` with `Zeroable` | also writing it whole, and arrays of it: there is no padding |
 ///
+/// The derives come from [the bytemuck crate](crate::bytemuck), re-exported here; `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that
+/// depend on bytemuck themselves need no such line.
+///
 /// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded structs:
 ///
 /// ```
@@ -20,6 +23,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// use sysvshm::{Key, SegmentOptions, field};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Record {
 ///     kind: u8,
@@ -27,6 +31,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// }
 ///
 /// #[derive(Clone, Copy, Zeroable)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Shared {
 ///     owners_private_pointer: *mut u8,
@@ -43,7 +48,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be viewed in shared memory: it is not plain data",
     label = "not plain data",
-    note = "for a `#[repr(C)]` struct of plain data: `#[derive(Clone, Copy, sysvshm::bytemuck::Zeroable)]`, or one of `AnyBitPattern` and `Pod`"
+    note = "for a `#[repr(C)]` struct of plain data: `#[derive(Clone, Copy, Zeroable)]` from `sysvshm::bytemuck`, or `AnyBitPattern`, or `Pod`"
 )]
 pub trait Viewable: Zeroable + Copy + 'static {}
 
@@ -61,6 +66,7 @@ impl<T: Zeroable + Copy + 'static> Viewable for T {}
 /// use sysvshm::memory::Readable;
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Padded {
 ///     tag: u8,
@@ -82,7 +88,7 @@ impl<T: Zeroable + Copy + 'static> Viewable for T {}
     message = "`{Self}` cannot be read from shared memory: not every bit pattern is a `{Self}`",
     label = "another process may write any bytes here",
     note = "read an integer and convert it after checking (a `u8` compared with 0 for C's `bool`)",
-    note = "for a `#[repr(C)]` struct of such integers: `#[derive(Clone, Copy, sysvshm::bytemuck::AnyBitPattern)]`"
+    note = "for a `#[repr(C)]` struct of such integers: `#[derive(Clone, Copy, AnyBitPattern)]` from `sysvshm::bytemuck`"
 )]
 pub trait Readable: AnyBitPattern + Viewable {}
 
@@ -108,6 +114,7 @@ impl<T: AnyBitPattern> Readable for T {}
 /// use sysvshm::{Key, SegmentOptions, field};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Padded {
 ///     tag: u8,
@@ -126,7 +133,7 @@ impl<T: AnyBitPattern> Readable for T {}
     message = "`{Self}` cannot be written to shared memory as a whole: it may have padding, whose bytes have no value",
     label = "may have uninitialised bytes",
     note = "write its members one by one: `field!(reference, member).set(value)`",
-    note = "or give the padding a name (`_padding: [u8; 7]`) and `#[derive(sysvshm::bytemuck::Pod, sysvshm::bytemuck::Zeroable)]`"
+    note = "or give the padding a name (`_padding: [u8; 7]`) and `#[derive(Pod, Zeroable)]` from `sysvshm::bytemuck`"
 )]
 pub trait Storable: NoUninit {}
 

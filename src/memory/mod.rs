@@ -1,10 +1,91 @@
-//! Typed views of shared bytes.
+//! Typed views of shared bytes: arrays, slices, single values and members of C structs.
+//!
+//! | type | is | C |
+//! |---|---|---|
+//! | [`SharedArray<T>`] | a whole segment that is an array | `int *arr = shmat(...)` |
+//! | [`SharedSlice<'_, T>`](SharedSlice) | a run of elements at any offset of a segment, or of a foreign mapping | pointer and length |
+//! | [`SharedRef<'_, T>`](SharedRef) | one value; [`field!`](crate::field) reaches into it | `struct shared *p`, `&p->member` |
+//!
+//! A *view* is an address that was checked once: bounds, alignment, and that the mapping outlives it. It is no reference. Values are copied out
+//! ([`get`](SharedSlice::get), [`read_into`](SharedSlice::read_into)) and in ([`set`](SharedSlice::set), [`write_from`](SharedSlice::write_from)), or changed in
+//! place by an atomic operation. So another process may write the same bytes at any moment, with any program, and nothing worse comes of it
+//! than a value one did not expect. [The guide](crate::guide::soundness) says why, and by what right.
+//!
+//! ```
+//! use sysvshm::bytemuck::AnyBitPattern;
+//! use sysvshm::{Key, SegmentOptions, field};
+//! use std::sync::atomic::Ordering::{Acquire, Release};
+//!
+//! // struct shared { int ready; double rates[16]; };      in the C program
+//! #[derive(Clone, Copy, AnyBitPattern)]
+//! #[bytemuck(crate = "sysvshm::bytemuck")]
+//! #[repr(C)]
+//! struct Shared {
+//!     ready: i32,
+//!     rates: [f64; 16],
+//! }
+//!
+//! let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
+//! segment.mark_for_removal()?;
+//! let shared = segment.reference::<Shared>(0).unwrap();
+//! field!(shared, rates).elements().write_from(&[0.5; 16]);
+//! field!(shared, ready).store(1, Release);
+//!
+//! // Perhaps in another process:
+//! if field!(shared, ready).load(Acquire) == 1 {
+//!     assert_eq!(field!(shared, rates[3]).get(), 0.5);
+//! }
+//! # Ok::<(), sysvshm::Error>(())
+//! ```
+//!
+//! # Which types
+//!
+//! | to | `T` must be | that is |
+//! |---|---|---|
+//! | be viewed, and looked into | [`Viewable`] | plain data, whatever its members |
+//! | be read | [`Readable`] | valid for any bytes: no `bool`, no enum, no pointer |
+//! | be written whole | [`Storable`] | without padding |
+//! | have atomic operations | [`Primitive`] | an integer |
+//! | be an array's element | [`Pod`](bytemuck::Pod) | readable and storable |
+//!
+//! # Torn values
+//!
+//! An element of 1, 2, 4 or 8 bytes at an address that is a multiple of its size (8: on 64-bit systems) is read by `get`, `iter` and the
+//! atomics, and written by `set` and the atomics, in one piece: what comes out is what one call put in. Two things may come out mixed,
+//! partly old and partly new, if somebody writes meanwhile:
+//!
+//! * elements of any other size or alignment;
+//! * anything moved in bulk (`read_into`, `to_vec`, `write_from`, `fill`, `copy_within`), whatever the element: bulk copies promise bytes.
+//!
+//! Where that matters, guard the value: with a lock that all processes honour, or with a **sequence lock**, which costs its readers two loads. It is
+//! a recipe and no type of this crate, since C programs may have to follow it too. It asks for one writer at a time:
+//!
+//! ```
+#![doc = include_str!("../../tests/recipes/sequence_lock.rs")]
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In the segment: struct { uint32_t sequence; double position[3]; }
+//! # let segment = sysvshm::SegmentOptions::new().size_bytes(32).create_new(sysvshm::Key::PRIVATE)?;
+//! # segment.mark_for_removal()?;
+//! let lock = SequenceLock { sequence: segment.reference(0)?, value: segment.reference::<[f64; 3]>(8)? };
+//! lock.write([1.0, 2.0, 3.0]);
+//! assert_eq!(lock.read(1000), Some([1.0, 2.0, 3.0]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What this does not protect you from
+//!
+//! * Values that change between two reads, and values that make no sense. Copy out, then check, then use the copy.
+//! * A lost update: [`update`](SharedSlice::update) reads and writes in two steps.
+//! * Pages that cannot be had when they are first touched: prefault, where that must not happen late.
 
 pub(crate) mod access;
 mod array;
 mod atomic;
 mod borrow;
 mod bounds;
+mod bulk;
 mod element;
 mod error;
 mod iter;

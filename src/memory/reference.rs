@@ -23,6 +23,7 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 ///
 /// // struct shared { int magic; int owner; char name[32]; double rates[16]; int in, out; };
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Shared {
 ///     magic: i32,
@@ -387,7 +388,7 @@ impl<A: Access> Segment<A> {
     }
 }
 
-/// Narrows a [`SharedRef`](crate::memory::SharedRef) of a struct to one member: C's `&p->member`.
+/// Narrows a [`SharedRef`] of a struct to one member: C's `&p->member`.
 ///
 /// Nested members, raw identifiers, tuple fields, members of packed structs and constant or variable indexes into array members all
 /// work; nothing is read or written, and no reference to shared memory exists at any time. The result is a `SharedRef` of the
@@ -400,10 +401,12 @@ impl<A: Access> Segment<A> {
 /// # Examples
 ///
 /// ```
+/// #![forbid(unsafe_code)] // needs none of the caller's
 /// use sysvshm::bytemuck::{AnyBitPattern, Zeroable};
 /// use sysvshm::{Key, SegmentOptions, field};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern)]
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Record {
 ///     kind: u8,
@@ -411,6 +414,7 @@ impl<A: Access> Segment<A> {
 /// }
 ///
 /// #[derive(Clone, Copy, Zeroable)] // not AnyBitPattern: bytemuck has it for arrays of types without padding only
+/// #[bytemuck(crate = "sysvshm::bytemuck")]
 /// #[repr(C)]
 /// struct Shared {
 ///     r#type: i32,

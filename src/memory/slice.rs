@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::ptr::NonNull;
 
-use super::access;
 use super::bounds::{check_run, resolve};
 use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
 use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
@@ -252,16 +251,13 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert_eq!(bytes.to_vec(), [0, 0, 1, 1, 1, 0, 0, 0]);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     #[must_use]
-    pub fn slice(self, range: impl RangeBounds<usize> + fmt::Debug) -> Self {
-        match resolve((range.start_bound(), range.end_bound()), self.len) {
-            Some((start, end)) => self.part(start, end),
-            None => panic!(
-                "range {range:?} out of range for a shared slice of length {}",
-                self.len
-            ),
+    pub fn slice(self, range: impl RangeBounds<usize>) -> Self {
+        match resolve(range, self.len) {
+            Ok((start, end)) => self.part(start, end),
+            Err((start, end)) => range_out_of_range(start, end, self.len),
         }
     }
 
@@ -277,15 +273,17 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert!(bytes.try_slice(6..9).is_none());
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn try_slice(self, range: impl RangeBounds<usize>) -> Option<Self> {
-        resolve(range, self.len).map(|(start, end)| self.part(start, end))
+        resolve(range, self.len)
+            .ok()
+            .map(|(start, end)| self.part(start, end))
     }
 
     /// Elements `start..end`, which the caller has checked: `start <= end <= self.len`.
     #[inline(always)]
-    fn part(self, start: usize, end: usize) -> Self {
+    pub(super) fn part(self, start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= self.len);
         #[allow(unsafe_code, reason = "pointer arithmetic")]
         // SAFETY: `start <= self.len`, so the result is inside the run or one past its end.
@@ -308,7 +306,7 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// assert_eq!((left.len(), right.len()), (3, 5));
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     #[must_use]
     pub fn split_at(self, mid: usize) -> (Self, Self) {
@@ -363,68 +361,6 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         self.at(index).get()
     }
 
-    /// Copies all elements out. The bytes are moved at memcpy's speed, in any order and in pieces of any size.
-    ///
-    /// # Panics
-    ///
-    /// If the lengths differ, as `copy_from_slice` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let mut copy = [1u16; 3];
-    /// segment.slice::<u16>(0, 4).unwrap().slice(1..).read_into(&mut copy);
-    /// assert_eq!(copy, [0, 0, 0]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "reads shared bytes")]
-    pub fn read_into(self, into: &mut [T])
-    where
-        T: Readable,
-    {
-        if into.len() != self.len {
-            lengths_differ(into.len(), self.len);
-        }
-        let into = into.as_mut_ptr().cast::<u8>();
-        // SAFETY: whoever made this view checked the run, and `'a` keeps it mapped; `into` is private and as long; every byte
-        // pattern is a `T`.
-        unsafe { access::copy_out(self.start.as_ptr().cast(), into, self.len_bytes()) }
-    }
-
-    /// Copies all elements out into a new vector, as [`read_into`](Self::read_into) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// assert_eq!(segment.slice::<u16>(0, 4).unwrap().to_vec(), [0; 4]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[allow(unsafe_code, reason = "reads shared bytes")]
-    #[must_use]
-    pub fn to_vec(self) -> Vec<T>
-    where
-        T: Readable,
-    {
-        let mut into = Vec::<T>::with_capacity(self.len);
-        // SAFETY: as in `read_into`; the capacity is at least `len`.
-        unsafe {
-            access::copy_out(
-                self.start.as_ptr().cast(),
-                into.as_mut_ptr().cast(),
-                self.len_bytes(),
-            );
-        };
-        // SAFETY: all of them were just written.
-        unsafe { into.set_len(self.len) };
-        into
-    }
-
     /// Copies of the elements, one after the other, each read when the iterator comes to it.
     ///
     /// # Examples
@@ -449,15 +385,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn out_of_range(index: usize, len: usize) -> ! {
+pub(super) fn out_of_range(index: usize, len: usize) -> ! {
     panic!("index {index} out of range for a shared slice of length {len}")
 }
 
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn lengths_differ(private: usize, shared: usize) -> ! {
-    panic!("a slice of length {private} does not match a shared slice of length {shared}")
+pub(super) fn range_out_of_range(start: usize, end: usize, len: usize) -> ! {
+    panic!("range {start}..{end} out of range for a shared slice of length {len}")
 }
 
 impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
@@ -505,105 +441,13 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// assert_eq!(numbers.to_vec(), [0.0, 0.5]);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn update(self, index: usize, change: impl FnOnce(T) -> T)
     where
         T: Readable + Storable,
     {
         self.at(index).update(change);
-    }
-
-    /// Copies all elements in. The bytes are moved at memcpy's speed, in any order and in pieces of any size.
-    ///
-    /// # Panics
-    ///
-    /// If the lengths differ, as `copy_from_slice` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let bytes = segment.slice::<u8>(0, 8).unwrap();
-    /// bytes.slice(..5).write_from(b"hello");
-    /// assert_eq!(bytes.to_vec(), b"hello\0\0\0");
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "writes shared bytes")]
-    pub fn write_from(self, from: &[T])
-    where
-        T: Storable,
-    {
-        if from.len() != self.len {
-            lengths_differ(from.len(), self.len);
-        }
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped; `from` is
-        // private, as long, and without uninitialised bytes.
-        unsafe {
-            access::copy_in(
-                self.start.as_ptr().cast(),
-                from.as_ptr().cast(),
-                self.len_bytes(),
-            );
-        }
-    }
-
-    /// Writes `value` into every element, at memset's speed where all its bytes are equal.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.fill(0x1234);
-    /// assert_eq!(numbers.to_vec(), [0x1234; 4]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline]
-    #[allow(unsafe_code, reason = "writes shared bytes")]
-    pub fn fill(self, value: T)
-    where
-        T: Storable,
-    {
-        // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped.
-        unsafe { access::fill(self.start.as_ptr(), value, self.len) }
-    }
-
-    /// Copies the elements of `range` to where `dest` is the first, as C's `memmove`: the two may overlap.
-    ///
-    /// # Panics
-    ///
-    /// If either run ends beyond the length.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.write_from(&[1, 2, 3, 4]);
-    /// numbers.copy_within(..3, 1);
-    /// assert_eq!(numbers.to_vec(), [1, 1, 2, 3]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    #[allow(unsafe_code, reason = "reads and writes shared bytes")]
-    pub fn copy_within(self, range: impl RangeBounds<usize> + fmt::Debug, dest: usize) {
-        let from = self.slice(range);
-        let to = self.slice(dest..).slice(..from.len);
-        // SAFETY: both runs are parts of this one, of one length; overlap is allowed.
-        unsafe {
-            access::copy_within(
-                from.start.as_ptr().cast(),
-                to.start.as_ptr().cast(),
-                from.len_bytes(),
-            );
-        }
     }
 
     /// The address of the first element in this process, for C.

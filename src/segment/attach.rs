@@ -7,6 +7,7 @@ use crate::segment::pages::{self, AlignedPlace};
 use crate::segment::reclaim::Fingerprint;
 use crate::segment::{Access, Segment, SegmentId, Status};
 use crate::sys::{os, shm};
+use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -20,22 +21,24 @@ pub(super) enum Origin {
 }
 
 /// Attaches `id` as `options` say. Detaches again if a later step fails.
+///
+/// `accept` sees the segment before any memory is spent on it.
 pub(super) fn attach<A: Access>(
     options: &SegmentOptions,
     id: SegmentId,
     origin: Origin,
+    accept: impl FnOnce(&Status) -> Result<(), Error>,
 ) -> Result<(Segment<A>, Status), Error> {
     // Before the attach, as it may fail.
     let epoch = Epoch::current().map_err(|errno| Error::from_call(shmat_call(id, 0, 0), errno))?;
     let (segment, status) = map::<A>(options, id, origin)?;
+    accept(&status)?;
     if options.size_bytes > segment.len_bytes() {
         // Only an open by identifier gets here: shmget checks the size of all others.
         return Err(Error::refused(
             shmat_call(id, 0, 0),
             ErrorKind::LargerThanSegment,
-            Hint::Bounds {
-                segment_bytes: segment.len_bytes(),
-            },
+            Hint::smaller(id.as_raw(), options.size_bytes),
         ));
     }
     if options.transparent_huge_pages {
@@ -64,25 +67,12 @@ fn map<A: Access>(
     id: SegmentId,
     origin: Origin,
 ) -> Result<(Segment<A>, Status), Error> {
-    let mut flags = options.attach_flags::<A>();
-    let mut address = checked_address(options, id, flags)?;
-    let place = if address == 0 && options.transparent_huge_pages {
-        // The length is needed beforehand here; if it should change hands meanwhile, the attach merely is not aligned or fails.
-        let len_bytes = id.status_regardless()?.size_bytes();
-        AlignedPlace::reserve(len_bytes)
-    } else {
-        None
-    };
-    if let (Some(place), Some(remap)) = (&place, os::SHM_REMAP) {
-        address = place.address();
-        flags |= remap;
-    }
+    let flags = options.attach_flags::<A>();
+    let address = checked_address(options, id, flags)?;
     let pointer = ptr::without_provenance(address);
     #[allow(unsafe_code)]
-    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the range, or for the
-    // reservation made above, which nobody else knows of and which is as long as the segment.
+    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the range.
     let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
-    drop(place);
     let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;
     let mut segment = Segment {
         id,
@@ -103,7 +93,40 @@ fn map<A: Access>(
             Hint::Text("a view of more than half the address space cannot be offered"),
         ));
     }
+    if options.transparent_huge_pages && options.address.is_none() {
+        segment = align(segment, flags)?;
+    }
     Ok((segment, status))
+}
+
+/// Attaches once more where transparent huge pages can be mapped, and gives the first attach up.
+///
+/// The first attach pins the identifier: what `SHM_REMAP` places in the reservation is as long as the reservation was made for.
+fn align<A: Access>(segment: Segment<A>, flags: c_int) -> Result<Segment<A>, Error> {
+    // Explicit huge pages need no better place, and their mapping is longer than the size says: it would leave the reservation.
+    if pages::may_be_explicit(segment.base) {
+        return Ok(segment);
+    }
+    let (Some(place), Some(remap)) = (AlignedPlace::reserve(segment.len_bytes), os::SHM_REMAP)
+    else {
+        return Ok(segment);
+    };
+    let (id, address, flags) = (segment.id, place.address(), flags | remap);
+    let pointer = ptr::without_provenance(address);
+    #[allow(unsafe_code)]
+    // SAFETY: the mapping replaces a part of the reservation, which nobody else knows of: ordinary pages cover the size of the segment
+    // and no more, and `segment`, still attached, keeps another one from getting the id.
+    let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
+    drop(place);
+    let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;
+    Ok(Segment {
+        id,
+        base: base.cast(),
+        len_bytes: segment.len_bytes,
+        created: segment.created,
+        remove_on_drop: None,
+        _access: PhantomData,
+    })
 }
 
 /// Decides what dropping will do, or marks at once.

@@ -36,6 +36,8 @@
 //!   sense is for the reader to check.
 //! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the
 //!   atomics of the typed views, a semaphore, or a ring buffer.
+//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a process; with
+//!   [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
 //! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes when](crate::guide::lifecycle).
 
 mod attach;

@@ -15,7 +15,8 @@ use std::ffi::c_int;
 impl SegmentOptions {
     /// Creates a segment under a key that no segment has, and attaches it. If attaching fails, the new segment is removed again.
     ///
-    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide.
+    /// Its bytes are zero. With [`Key::PRIVATE`] there is no key to collide. If another process removes the new segment before it is
+    /// attached, the creation is repeated.
     ///
     /// **C calls:** `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)`, `shmat`, `shmctl(IPC_STAT)`, and those of the options set.
     ///
@@ -46,10 +47,19 @@ impl SegmentOptions {
     #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
     pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
         self.check_attach(SegmentId::from_raw(-1))?;
-        let id = self.create(key, self.prefault)?;
-        attach(self, id, Origin::Created)
-            .map(|(segment, _)| segment)
-            .inspect_err(|_| discard(id))
+        self.retry(key, || {
+            let id = self.create(key, self.prefault)?;
+            match attach(self, id, Origin::Created, any) {
+                // Others can find a new segment and remove it before its creator attaches. Then the key is free: as if it had never been.
+                Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
+                Ok((segment, _)) => Ok(Some(segment)),
+                Err(error) => {
+                    discard(id);
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Creates a segment under a key that no segment has, and leaves it unattached.
@@ -134,21 +144,15 @@ impl SegmentOptions {
         if key.is_private() {
             return self.create_new(key);
         }
+        // Also where the key turns out to be taken: the answer to a bad mode does not depend on who came first.
+        self.check_mode(key)?;
         self.retry(key, || {
             match SegmentId::get(key, self.size_bytes, 0) {
                 Ok(id) => {
                     if self.reclaim_stale && reclaim::remove_if_stale(id)? {
                         return Ok(None);
                     }
-                    let Some((segment, status)) = self.attach_found(id)? else {
-                        return Ok(None);
-                    };
-                    if !self.any_owner && status.creator_uid() != process::effective_uid() {
-                        let call = self.shmget_call(key, 0);
-                        let hint = Hint::foreign_creator(id.as_raw());
-                        return Err(Error::refused(call, ErrorKind::ForeignCreator, hint));
-                    }
-                    Ok(Some(segment))
+                    self.attach_found(id, |status| self.check_creator(key, status))
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => match self.create_new(key) {
                     Ok(segment) => Ok(Some(segment)),
@@ -156,6 +160,15 @@ impl SegmentOptions {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
                     Err(error) => Err(error),
                 },
+                // What a dead process left need not be as large as what is wanted now.
+                Err(error)
+                    if error.kind() == ErrorKind::LargerThanSegment && self.reclaim_stale =>
+                {
+                    if reclaim_by_key(key)? {
+                        return Ok(None);
+                    }
+                    Err(error)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -174,7 +187,7 @@ impl SegmentOptions {
     #[doc(alias = "shmat")]
     pub fn attach(&self, id: SegmentId) -> Result<Segment, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     /// Attaches a segment by its identifier, for reading alone.
@@ -187,7 +200,7 @@ impl SegmentOptions {
     #[doc(alias("shmat", "SHM_RDONLY"))]
     pub fn attach_read_only(&self, id: SegmentId) -> Result<Segment<ReadOnly>, Error> {
         self.check_attach(id)?;
-        attach(self, id, Origin::Found).map(|(segment, _)| segment)
+        attach(self, id, Origin::Found, any).map(|(segment, _)| segment)
     }
 
     fn open_as<A: Access>(&self, key: Key) -> Result<Segment<A>, Error> {
@@ -195,7 +208,7 @@ impl SegmentOptions {
         self.check_mode(key)?;
         self.retry(key, || {
             let id = SegmentId::get(key, self.size_bytes, mode.bits())?;
-            Ok(self.attach_found(id)?.map(|(segment, _)| segment))
+            self.attach_found(id, any)
         })
     }
 
@@ -203,14 +216,27 @@ impl SegmentOptions {
     fn attach_found<A: Access>(
         &self,
         id: SegmentId,
-    ) -> Result<Option<(Segment<A>, Status)>, Error> {
+        accept: impl FnOnce(&Status) -> Result<(), Error>,
+    ) -> Result<Option<Segment<A>>, Error> {
         self.check_attach(id)?;
-        match attach(self, id, Origin::Found) {
+        match attach(self, id, Origin::Found, accept) {
             Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
-            Ok(attached) => Ok(Some(attached)),
+            Ok((segment, _)) => Ok(Some(segment)),
             Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Refuses what another user put under the key, unless that is welcome.
+    fn check_creator(&self, key: Key, status: &Status) -> Result<(), Error> {
+        let welcome = self.any_owner || status.creator_uid() == process::effective_uid();
+        // One that is marked has no key any more; the lookup is repeated.
+        if welcome || status.is_marked_for_removal() {
+            return Ok(());
+        }
+        let call = self.shmget_call(key, 0);
+        let hint = Hint::foreign_creator(status.id().as_raw());
+        Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
     }
 
     /// Repeats a step that lost a race. Each repetition means that another process removed or created a segment in between.
@@ -263,11 +289,7 @@ impl SegmentOptions {
             match shm::shmget(key.as_raw(), self.size_bytes, flags) {
                 Ok(id) => Ok(Some(SegmentId::from_raw(id))),
                 Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
-                    let reclaimed = match SegmentId::find(key) {
-                        Ok(id) => reclaim::remove_if_stale(id)?,
-                        Err(error) => error.kind() == ErrorKind::NotFound,
-                    };
-                    if reclaimed {
+                    if reclaim_by_key(key)? {
                         return Ok(None);
                     }
                     Err(Error::from_call(self.shmget_call(key, flags), errno))
@@ -335,6 +357,19 @@ impl SegmentOptions {
             size: self.size_bytes,
             flags,
         }
+    }
+}
+
+/// Accepts every segment.
+fn any(_: &Status) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Removes what is stale under the key. Says whether it did, or nothing is there any more.
+fn reclaim_by_key(key: Key) -> Result<bool, Error> {
+    match SegmentId::find(key) {
+        Ok(id) => reclaim::remove_if_stale(id),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Removal {
     OnDrop,
     /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the processes end.
     ///
-    /// On Linux others can then attach by identifier alone, no longer by key; on macOS and OpenBSD not at all, on FreeBSD only with
+    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
     /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
     OnceAttached,
 }
@@ -162,8 +162,8 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages, from the attach on,
-    /// except through the segment.
+    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole pages (whole huge pages
+    /// if it uses explicit ones), from the attach on, except through the segment.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -209,6 +209,11 @@ impl SegmentOptions {
     ///
     /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve) says otherwise.
     ///
+    /// With two exceptions that nothing here can rule out, and that end in SIGBUS: a control group whose hugetlb limit is lower refuses pages when
+    /// they are touched, set aside or not (the kernel's `Documentation/admin-guide/cgroup-v1/hugetlb.rst`), which
+    /// [`prefault`](Self::prefault) turns into an error beforehand; and a process that may write the segment can free its pages
+    /// (`MADV_REMOVE`, madvise(2)) and use them up. Share huge pages with those you trust.
+    ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
     /// let odd = SegmentOptions::new()
@@ -229,7 +234,8 @@ impl SegmentOptions {
     /// (`/sys/kernel/mm/transparent_hugepage/shmem_enabled` says `never`, as on most systems), because the kernel would accept the wish and
     /// ignore it. [`Segment::advise_transparent_huge_pages`](crate::Segment::advise_transparent_huge_pages) is for those who can live without.
     ///
-    /// **C call:** `madvise(MADV_HUGEPAGE)`; the address is reserved with `mmap` and attached over with `SHM_REMAP`.
+    /// **C calls:** `madvise(MADV_HUGEPAGE)`; before it, unless an [`address`](Self::address) is set, a second `shmat` with `SHM_REMAP` over a place that
+    /// `mmap` reserved, and `shmdt` of the first.
     #[doc(alias = "MADV_HUGEPAGE")]
     pub fn transparent_huge_pages(&mut self, wanted: bool) -> &mut Self {
         self.transparent_huge_pages = wanted;

@@ -67,6 +67,11 @@ impl Fingerprint {
 ///
 /// Between the second look and the removal another process may still attach; it then keeps a segment that nobody else will find.
 pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
+    remove_if_still_stale(id, || ())
+}
+
+/// `meanwhile` stands for whatever other processes do between the two looks.
+fn remove_if_still_stale(id: SegmentId, meanwhile: impl FnOnce()) -> Result<bool, Error> {
     let is_stale =
         |status: &Status| status.attached() == 0 && status.creator() == ProcessState::Dead;
     let Ok(first) = id.status() else {
@@ -76,6 +81,7 @@ pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     if !is_stale(&first) {
         return Ok(false);
     }
+    meanwhile();
     // Whoever attached and left in between has moved the times, the count or the last pid.
     match id.status() {
         Ok(second) if second == first => {}
@@ -84,6 +90,49 @@ pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     match id.mark_for_removal() {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(true),
+        // Another user's: not stale for us.
+        Err(error) if error.kind() == ErrorKind::NotOwner => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, SegmentOptions};
+    use std::process::Command;
+
+    /// Names the key under which the copy of this binary shall create a segment.
+    const KEY: &str = "SYSVSHM_UNIT_TEST_STALE_KEY";
+
+    /// A segment whose creator is dead: a copy of this binary ran the calling test as far as this and ended.
+    fn stale(test: &str) -> SegmentId {
+        let mut options = SegmentOptions::new();
+        options.size_bytes(100);
+        if let Ok(key) = std::env::var(KEY) {
+            options.create_unattached(key.parse().unwrap()).unwrap();
+            std::process::exit(0);
+        }
+        let key = Key::random().unwrap();
+        let mut copy = Command::new(std::env::current_exe().unwrap());
+        copy.args(["--exact", test]).env(KEY, key.to_string());
+        assert!(copy.output().unwrap().status.success());
+        SegmentId::find(key).unwrap()
+    }
+
+    #[test]
+    fn stale_is_removed_unless_somebody_attaches_between_the_looks() {
+        let id = stale(
+            "segment::reclaim::tests::stale_is_removed_unless_somebody_attaches_between_the_looks",
+        );
+        let mut segment = None;
+        let removed = remove_if_still_stale(id, || segment = id.attach().ok());
+        assert!(!removed.unwrap());
+        assert!(!id.status().unwrap().is_marked_for_removal());
+        drop(segment);
+        let removed = remove_if_still_stale(id, || id.set_mode(0o640).unwrap());
+        assert!(!removed.unwrap());
+        assert!(remove_if_still_stale(id, || ()).unwrap());
+        assert_eq!(id.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
     }
 }

@@ -72,8 +72,8 @@ pub struct shm_info {
     pub swap_successes: c_ulong,
 }
 
-const WORD: usize = size_of::<c_ulong>();
 const _: () = {
+    const WORD: usize = size_of::<c_ulong>();
     assert!(size_of::<shminfo>() == 9 * WORD);
     assert!(mem::offset_of!(shminfo, shmmni) == 2 * WORD);
     assert!(mem::offset_of!(shminfo, shmall) == 4 * WORD);

@@ -1,8 +1,17 @@
 //! The one module that reads or writes shared bytes.
 //!
-//! Everything takes raw pointers and lengths; who calls checks bounds and lifetimes first. Bulk copies promise bytes;
-//! [`get`], [`set`] and the atomics promise that an element of 1, 2, 4 or 8 bytes at a multiple of its size is never torn.
-//! `--cfg sysvshm_portable` swaps the assembly for accesses that sanitizers and Miri understand.
+//! **The model:** a segment is not memory of the Rust program but state of its environment, and each access is a call to foreign code that
+//! hands bytes over. On x86-64 it is a block of assembly, which the compiler neither sees through nor moves private accesses across; elsewhere, and with
+//! `--cfg sysvshm_portable`, a relaxed atomic, which Miri and the sanitizers understand. Why that is sound, with the sources and with what each of
+//! the two guarantees, is the chapter [`guide::soundness`](crate::guide::soundness); change neither without the other.
+//!
+//! **The rules of this module:**
+//!
+//! * Everything takes raw pointers and lengths. Who calls has checked bounds, lifetime and, for atomics, alignment.
+//! * No reference to shared bytes, no plain and no volatile access to them, no `copy_nonoverlapping` that the compiler knows.
+//! * [`get`], [`set`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies promise bytes.
+//! * What may be attached read-only is only loaded, and its atomics through [`atomic_load_read_only`].
+//! * Everything is `#[inline(always)]` down to the instruction: an out-of-line wrapper was measured to cost up to a half below 256 bytes.
 #![allow(
     unsafe_code,
     reason = "this is where shared bytes are touched; every function states what its caller must have checked"
@@ -18,7 +27,7 @@ mod primitive;
 mod tests;
 
 #[cfg(all(target_arch = "x86_64", not(miri), not(sysvshm_portable)))]
-#[path = "x86_64.rs"]
+#[path = "x86_64/mod.rs"]
 mod target;
 
 #[cfg(not(all(target_arch = "x86_64", not(miri), not(sysvshm_portable))))]
@@ -151,8 +160,9 @@ pub(crate) unsafe fn set<T: NoUninit>(dst_shared: *mut T, value: T) {
     unsafe { target::write_element(dst_shared.cast(), &raw const value) }
 }
 
-/// How much of a wide pattern is laid out privately before it is copied in block by block.
-const BLOCK: usize = 1024;
+/// Up to this many bytes nothing is gained by finding out whether `memset` would do: a pattern in registers, and elements of odd sizes.
+const SHORT_PATTERN: usize = 128;
+const SHORT_ELEMENTS: usize = 64;
 
 /// Writes `value` into each of `count` consecutive elements, at any alignment.
 ///
@@ -160,54 +170,62 @@ const BLOCK: usize = 1024;
 /// `count * size_of::<T>()` does not overflow, and that many bytes at `dst_shared` are mapped and writable.
 #[inline(always)]
 pub(crate) unsafe fn fill<T: NoUninit>(dst_shared: *mut T, value: T, count: usize) {
-    let dst = dst_shared.cast::<u8>();
-    let (size, bytes) = (size_of::<T>(), bytemuck::bytes_of(&value));
-    if bytes.is_empty() {
-        return;
-    }
-    if bytes.iter().all(|&byte| byte == bytes[0]) {
-        // SAFETY: the caller vouches for `count` elements.
-        unsafe { target::fill_byte(dst, bytes[0], count * size) };
-    } else if size <= 16 && size.is_power_of_two() {
-        let mut pattern = [0; 16];
-        for part in pattern.chunks_exact_mut(size) {
-            part.copy_from_slice(bytes);
+    let (dst, len) = (dst_shared.cast::<u8>(), count * size_of::<T>());
+    let bytes = bytemuck::bytes_of(&value);
+    if let Some(pattern) = repeated(bytes) {
+        if len > SHORT_PATTERN && pattern[0] == pattern[1] && is_uniform(pattern[0]) {
+            // SAFETY: the caller vouches for `len` bytes.
+            unsafe { target::fill_byte(dst, bytes[0], len) };
+        } else {
+            // SAFETY: the caller vouches for `len` bytes, and the size of an element divides both them and 16.
+            unsafe { target::fill_pattern(dst, pattern, len) };
         }
-        // SAFETY: the caller vouches for `count` elements, and the size of one divides their bytes and 16.
-        unsafe { target::fill_pattern(dst, pattern, count * size) };
-    } else if size <= BLOCK / 2 {
-        // SAFETY: the caller's own promise.
-        unsafe { fill_blocks(dst, bytes, count) };
+    } else if len > SHORT_ELEMENTS && are_uniform(bytes) {
+        // SAFETY: the caller vouches for `len` bytes.
+        unsafe { target::fill_byte(dst, bytes[0], len) };
     } else {
         for index in 0..count {
             // SAFETY: element `index` is one of the caller's `count`.
-            let element = unsafe { dst.add(index * size) };
-            // SAFETY: as above; `bytes` is private.
-            unsafe { copy_in(element, bytes.as_ptr(), size) };
+            let element = unsafe { dst_shared.add(index) };
+            // SAFETY: as above.
+            unsafe { set(element, value) };
         }
     }
 }
 
-/// Fills with an element of an awkward size: as many as fit are laid out privately once, then copied in again and again.
-///
-/// # Safety
-/// As [`fill`]; `element` has 1 to `BLOCK` bytes.
-unsafe fn fill_blocks(dst: *mut u8, element: &[u8], count: usize) {
-    let mut block = [0; BLOCK];
-    let size = element.len();
-    let whole = (BLOCK / size).min(count) * size;
-    for part in block[..whole].chunks_exact_mut(size) {
-        part.copy_from_slice(element);
-    }
-    let (mut at, end) = (0, count * size);
-    while at < end {
-        let len = whole.min(end - at);
-        // SAFETY: `at + len <= end`, and the caller vouches for the bytes up to `end`.
-        let part = unsafe { dst.add(at) };
-        // SAFETY: as above; `len <= BLOCK` bytes of a private array.
-        unsafe { copy_in(part, block.as_ptr(), len) };
-        at += len;
-    }
+/// An element of 1, 2, 4, 8 or 16 bytes, repeated to 16; nothing for other sizes.
+#[inline(always)]
+fn repeated(element: &[u8]) -> Option<[u64; 2]> {
+    let word = match *element {
+        [a] => u64::from(a) * (u64::MAX / 0xff),
+        [a, b] => u64::from(u16::from_ne_bytes([a, b])) * (u64::MAX / 0xffff),
+        [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])) * (u64::MAX / 0xffff_ffff),
+        [a, b, c, d, e, f, g, h] => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        _ if element.len() == 16 => {
+            return Some(bytemuck::pod_read_unaligned(element));
+        }
+        _ => return None,
+    };
+    Some([word; 2])
+}
+
+/// Whether all bytes of an element of an odd size are equal.
+#[inline(always)]
+fn are_uniform(element: &[u8]) -> bool {
+    let splat = u64::from(element[0]) * (u64::MAX / 0xff);
+    let words = element.chunks_exact(8);
+    let rest = words.remainder();
+    // No early way out: a handful of comparisons without a branch.
+    let different = words.fold(0, |bits, word| {
+        bits | bytemuck::pod_read_unaligned::<u64>(word) ^ splat
+    });
+    different == 0 && rest.iter().all(|&byte| byte == element[0])
+}
+
+/// Whether all eight bytes are equal.
+#[inline(always)]
+fn is_uniform(word: u64) -> bool {
+    word == word.rotate_left(8)
 }
 
 /// Reads an integer atomically.

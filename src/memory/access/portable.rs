@@ -249,16 +249,16 @@ pub(super) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
 /// `len` bytes at `dst` are mapped and writable.
 pub(super) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: usize) {
     // SAFETY: the caller's own promise; a single byte repeats in phase everywhere.
-    unsafe { fill_pattern(dst, [byte; 16], len) }
+    unsafe { fill_pattern(dst, [u64::from(byte) * (u64::MAX / 0xff); 2], len) }
 }
 
 /// Repeats a pattern whose period (1, 2, 4, 8 or 16) divides `len`.
 ///
 /// # Safety
 /// `len` bytes at `dst` are mapped and writable.
-pub(super) unsafe fn fill_pattern(dst: *mut u8, pattern: [u8; 16], len: usize) {
+pub(super) unsafe fn fill_pattern(dst: *mut u8, pattern: [u64; 2], len: usize) {
     for at in (0..len).step_by(16) {
         // SAFETY: at most the rest of `len` bytes, which the caller vouches for, out of a private array.
-        unsafe { copy_in(dst.add(at), pattern.as_ptr(), (len - at).min(16)) };
+        unsafe { copy_in(dst.add(at), pattern.as_ptr().cast(), (len - at).min(16)) };
     }
 }

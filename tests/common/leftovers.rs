@@ -1,0 +1,75 @@
+//! A last look, when the test binary ends: has any of its processes left a segment behind?
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::sync::{Mutex, Once};
+use sysvshm::{SegmentId, Status, system};
+
+struct Watched {
+    /// What existed before the first guard was made.
+    before: HashSet<SegmentId>,
+    /// This process and those it started.
+    processes: Vec<u32>,
+}
+
+static START: Once = Once::new();
+static WATCHED: Mutex<Option<Watched>> = Mutex::new(None);
+
+/// Starts watching, once. Every guard and every peer calls it.
+pub(crate) fn watch() {
+    START.call_once(|| {
+        // A peer leaves what it is told to leave; the process that started it watches.
+        if super::peer::is_peer() {
+            return;
+        }
+        let before = system::segments().unwrap();
+        *WATCHED.lock().unwrap() = Some(Watched {
+            before: before.iter().map(|entry| entry.status.id()).collect(),
+            processes: vec![std::process::id()],
+        });
+        // SAFETY: the function is of the type atexit expects and lives as long as the program. libtest ends with exit(3).
+        let registered = unsafe { libc::atexit(fail_on_leftovers) };
+        assert_eq!(registered, 0);
+    });
+}
+
+/// Watches a process that was started.
+pub(super) fn watch_process(pid: u32) {
+    watch();
+    if let Some(watched) = &mut *WATCHED.lock().unwrap() {
+        watched.processes.push(pid);
+    }
+}
+
+/// Segments that the watched processes created and that nothing will remove. One already marked goes with its last attach.
+fn leftovers(watched: &Watched) -> Vec<Status> {
+    let ours = |status: &Status| {
+        let creator = status.creator_pid();
+        creator.is_some_and(|pid| watched.processes.contains(&pid))
+            && !watched.before.contains(&status.id())
+            && !status.is_marked_for_removal()
+    };
+    let entries = system::segments().unwrap_or_default();
+    let found = entries.into_iter().map(|entry| entry.status);
+    found.filter(ours).collect()
+}
+
+extern "C" fn fail_on_leftovers() {
+    let Ok(watched) = WATCHED.lock() else { return };
+    let Some(watched) = watched.as_ref() else {
+        return;
+    };
+    // A forked child that ends with exit(3) gets here too; it is not the one to judge.
+    if watched.processes[0] != std::process::id() {
+        return;
+    }
+    let left = leftovers(watched);
+    for status in &left {
+        let _ = writeln!(std::io::stderr(), "left behind: {status:?}");
+        let _ = status.id().mark_for_removal();
+    }
+    if !left.is_empty() {
+        // SAFETY: ends the process at once, with a status that says that the run failed.
+        unsafe { libc::_exit(101) };
+    }
+}

@@ -1,0 +1,14 @@
+//! No third kind of access, and with it no writing through what the kernel maps read-only, can be made up outside the crate.
+
+use sysvshm::segment::{Access, Writable};
+use sysvshm::ReadOnly;
+
+struct Mine;
+
+impl Access for Mine { //~ E0277
+    const READ_ONLY: bool = false;
+}
+
+impl Writable for ReadOnly {} //~ E0117
+
+fn main() {}

@@ -1,0 +1,350 @@
+//! `ipcs`: listing, filters, lines for scripts. `ipcs_removal.rs` tests what it removes.
+//!
+//! What is about all segments of the machine runs in a private IPC namespace, which takes root; the other tests look at their own alone.
+
+use crate::common::{
+    Owned, OwnedKey, Running, Talk, euid, let_a_second_pass, page, peer, root_or_skip, set_sysctl,
+    skipped, sysctl,
+};
+use crate::{Place, Printed, example, run};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use sysvshm::{ProcessState, Segment, SegmentId, SegmentOptions};
+
+#[track_caller]
+fn ipcs(arguments: &[&str]) -> Printed {
+    run(Command::new(example("ipcs")).args(arguments))
+}
+
+/// What is listed, after the exit code was checked.
+#[track_caller]
+pub(crate) fn listed(code: i32, arguments: &[&str]) -> String {
+    let printed = ipcs(arguments);
+    assert_eq!(
+        (printed.code, &*printed.stderr),
+        (Some(code), ""),
+        "{arguments:?}: {printed:?}"
+    );
+    printed.stdout
+}
+
+/// The lines for scripts, in fields.
+pub(crate) fn fields(text: &str) -> Vec<Vec<&str>> {
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines().map(|line| line.split(' ').collect()).collect()
+}
+
+/// A segment whose creator was killed, with its file.
+pub(crate) fn orphan() -> (Place, SegmentId, u32) {
+    let place = Place::new();
+    let mut command = place.command(example("sysvshm_producer"));
+    let mut producer = Running::spawn(command.args(["--seconds", "600"]));
+    producer.line().unwrap();
+    let id = SegmentId::find(place.key()).unwrap();
+    let pid = producer.pid();
+    producer.kill();
+    let status = id.status().unwrap();
+    // Evidence that what follows is about a stale segment.
+    assert_eq!(
+        (status.creator(), status.attached()),
+        (ProcessState::Dead, 0)
+    );
+    (place, id, pid)
+}
+
+pub(crate) fn exists(id: SegmentId) -> bool {
+    id.status().is_ok()
+}
+
+#[test]
+fn a_line_for_scripts_has_the_documented_fields() {
+    let key = OwnedKey::random();
+    let mut options = SegmentOptions::new();
+    let segment = options
+        .size_bytes(5000)
+        .mode(0o640)
+        .create_new(key.key())
+        .unwrap();
+    // Two pages were asked for, one exists.
+    segment.write_at(0, b"!").unwrap();
+    let key_text = key.key().to_string();
+    let text = listed(0, &["--porcelain", "--key", &key_text]);
+    let [line] = &fields(&text)[..] else {
+        panic!("{text}");
+    };
+    let (id, uid, me) = (
+        segment.id().to_string(),
+        euid().to_string(),
+        std::process::id().to_string(),
+    );
+    let expected = [
+        &*id, &*key_text, &*uid, &*uid, "0640", "5000", "1", "-", &*me, "alive", &*me, "alive",
+    ];
+    assert_eq!(line[..12], expected);
+    let age: u64 = line[12].parse().unwrap();
+    assert!(age < 3600, "made a moment ago: {age}");
+    assert_eq!(line[13..], [&*page().to_string(), "0"]);
+
+    // The same in decimal, as /proc/sysvipc/shm has it.
+    let decimal = key.key().as_raw().to_string();
+    assert_eq!(
+        fields(&listed(0, &["--porcelain", "--key", &decimal]))[0][0],
+        id
+    );
+}
+
+#[test]
+fn flags_and_missing_processes_have_words_too() {
+    let key = OwnedKey::random();
+    // Never attached: nobody was last.
+    let id = key.create(1, 0o600);
+    let text = listed(0, &["--porcelain", "--key", &key.key().to_string()]);
+    assert_eq!(fields(&text)[0][10..12], ["-", "unknown"]);
+    assert_eq!(fields(&text)[0][7], "-");
+
+    if let Err(error) = id.lock_in_memory() {
+        skipped(&format!("flags of a locked segment: {error}"));
+    } else {
+        let text = listed(0, &["--porcelain", "--key", &key.key().to_string()]);
+        assert_eq!(fields(&text)[0][7], "locked");
+        id.unlock_from_memory().unwrap();
+    }
+
+    // Marked for removal it has no key any more, so all are listed.
+    let segment = id.attach().unwrap();
+    segment.mark_for_removal().unwrap();
+    let text = listed(0, &["--porcelain"]);
+    let id = id.to_string();
+    let lines = fields(&text);
+    let line = lines.iter().find(|line| line[0] == id).unwrap();
+    assert_eq!((line[1], line[6], line[7]), ("0x00000000", "1", "dest"));
+}
+
+#[test]
+fn a_dead_creator_is_told_from_a_live_one() {
+    let (place, id, pid) = orphan();
+    let text = listed(0, &["--porcelain", "--key", &place.key().to_string()]);
+    let pid = pid.to_string();
+    assert_eq!(
+        fields(&text)[0][..2],
+        [&*id.to_string(), &*place.key().to_string()]
+    );
+    assert_eq!(fields(&text)[0][8..12], [&*pid, "dead", &*pid, "dead"]);
+    // And in words.
+    let table = listed(0, &["--key", &place.key().to_string()]);
+    assert!(table.contains(&format!(" {pid} dead ")), "{table}");
+}
+
+#[test]
+fn filters_by_owner_and_age() {
+    let key = OwnedKey::random();
+    key.create(1, 0o600);
+    let key = key.key().to_string();
+    let key = key.as_str();
+    let uid = euid().to_string();
+    let other = (euid() + 1).to_string();
+    let count = |filter: &[&str]| {
+        let arguments = [&["--porcelain", "--key", key], filter].concat();
+        fields(&listed(0, &arguments)).len()
+    };
+    assert_eq!(count(&["--owner", &uid]), 1);
+    assert_eq!(count(&["--owner", &other]), 0);
+    assert_eq!(count(&["--older-than", "0"]), 1);
+    assert_eq!(count(&["--older-than=1d"]), 0);
+    assert_eq!(count(&["--older-than=1h", "--owner", &uid]), 0);
+    let_a_second_pass();
+    assert_eq!(count(&["--older-than", "1s"]), 1);
+    // By name, where this user has one.
+    let name = Command::new("id").args(["-u", "-n"]).output().unwrap();
+    if name.status.success() {
+        let name = String::from_utf8(name.stdout).unwrap();
+        assert_eq!(count(&["--owner", name.trim()]), 1);
+    } else {
+        skipped("a filter by name: this user has none");
+    }
+}
+
+#[test]
+fn lists_every_segment_as_the_systems_ipcs_does() {
+    let peer = peer!(|_: &mut Talk| {
+        let empty = listed(0, &[]);
+        assert_eq!(empty.lines().count(), 2, "{empty}");
+        assert_eq!(listed(0, &["--porcelain"]), "");
+
+        let first = Owned::new(1, 0o600);
+        let (_place, orphan, _) = orphan();
+        let marked: Segment = Owned::new(123_456, 0o444).id().attach().unwrap();
+        marked.mark_for_removal().unwrap();
+        let ids = [first.id(), orphan, marked.id()].map(|id| id.to_string());
+
+        let text = listed(0, &["--porcelain"]);
+        let lines = fields(&text);
+        assert!(lines.iter().all(|line| line.len() == 15), "{text}");
+        assert_eq!(lines.iter().map(|line| line[0]).collect::<Vec<_>>(), ids);
+
+        // key, shmid, owner, perms, bytes, nattch, and dest if it is marked.
+        let words = |text: &str| -> Vec<Vec<String>> {
+            text.lines()
+                .filter(|line| line.starts_with("0x"))
+                .map(|line| line.split_whitespace().take(7).map(str::to_owned).collect())
+                .collect()
+        };
+        let ours = words(&listed(0, &[]));
+        assert_eq!(ours.len(), 3);
+        match Command::new("ipcs").arg("-m").output() {
+            Ok(output) => {
+                let mut theirs = words(&String::from_utf8(output.stdout).unwrap());
+                for line in &mut theirs {
+                    line.resize(7, "-".to_owned());
+                }
+                assert_eq!(ours, theirs);
+            }
+            Err(error) => skipped(&format!("a comparison with the system's ipcs: {error}")),
+        }
+
+        // All that is stale, and only that, without any filter.
+        let text = listed(0, &["--remove-stale", "--yes", "--porcelain"]);
+        assert_eq!(fields(&text).len(), 1);
+        assert_eq!(fields(&text)[0][0], ids[1]);
+        assert!(!exists(orphan) && exists(first.id()) && exists(marked.id()));
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+#[test]
+fn limits_and_usage_are_the_kernels() {
+    let peer = peer!(|_: &mut Talk| {
+        set_sysctl("shmmax", 1 << 20);
+        set_sysctl("shmmni", 17);
+        set_sysctl("shmall", 1234);
+        let first = Owned::new(3 * page(), 0o600);
+        let second = Owned::new(1, 0o600);
+        second.id().attach().unwrap().write_at(0, b"!").unwrap();
+        let page = page();
+        assert_eq!(
+            listed(0, &["--limits", "--usage", "--porcelain"]),
+            format!(
+                "max_segments 17\nmax_segment_bytes 1048576\nmax_pages 1234\npage_bytes {page}\n\
+                 segments 2\npages 4\nresident_pages 1\nswapped_pages 0\n"
+            )
+        );
+        let table = listed(0, &["--usage"]);
+        for (words, number) in [
+            ("segments", "2 of 17"),
+            ("pages, touched or not", "4 of 1234"),
+        ] {
+            let line = table.lines().find(|line| line.starts_with(words));
+            assert!(line.is_some_and(|line| line.ends_with(number)), "{table}");
+        }
+        assert!(!table.contains("bytes in a segment"));
+        assert!(exists(first.id()));
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+    // As an ordinary user: what the kernel says elsewhere.
+    let limits = listed(0, &["--limits", "--porcelain"]);
+    for (name, file) in [
+        ("max_segments", "shmmni"),
+        ("max_segment_bytes", "shmmax"),
+        ("max_pages", "shmall"),
+    ] {
+        let line = format!("{name} {}", sysctl(file));
+        assert!(limits.lines().any(|l| l == line), "no {line:?} in {limits}");
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let cases: [(&[&str], &str); 14] = [
+        (&["--yes"], "--yes goes with --remove-stale"),
+        (&["--limits", "--yes"], "--yes goes with --remove-stale"),
+        (&["--limits", "--remove-stale"], "all segments together"),
+        (
+            &["--usage", "--remove-stale", "--yes"],
+            "all segments together",
+        ),
+        (&["--usage", "--owner", "0"], "all segments together"),
+        (&["--key"], "--key needs a value"),
+        (&["--key", "SYSUOS"], "SYSUOS is no key"),
+        (&["--key", "1", "--key", "2"], "--key is given twice"),
+        (
+            &["--owner=no such user"],
+            "no user no such user in /etc/passwd",
+        ),
+        (&["--older-than", "5w"], "5w is no age"),
+        (&["--older-than", "99999999999999999999"], "is no age"),
+        (&["--yes=no"], "--yes is unknown or takes no value"),
+        (&["--all"], "unknown argument --all"),
+        (&["65536"], "unknown argument 65536"),
+    ];
+    for (arguments, words) in cases {
+        let printed = ipcs(arguments);
+        printed.assert_refused(2, &["ipcs: ", words, "; see ipcs --help"]);
+    }
+}
+
+#[test]
+fn help_documents_every_option_field_and_exit_code() {
+    let help = listed(0, &["--help"]);
+    for option in [
+        "--key",
+        "--owner",
+        "--older-than",
+        "--porcelain",
+        "--remove-stale",
+        "--yes",
+        "--limits",
+        "--usage",
+    ] {
+        assert!(help.contains(option), "{option}");
+    }
+    for number in 1..=15 {
+        assert!(
+            help.lines()
+                .any(|l| l.starts_with(&format!("  {number:2}  "))),
+            "field {number}"
+        );
+    }
+    for code in 0..=3 {
+        assert!(
+            help.lines().any(|l| l.starts_with(&format!("  {code}  "))),
+            "exit {code}"
+        );
+    }
+}
+
+/// `ipcs | head -1` is no error, and does not change what was done.
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (place, id, _) = orphan();
+    let key = place.key().to_string();
+    let closed = || -> Stdio {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(ours);
+        OwnedFd::from(theirs).into()
+    };
+    let program = example("ipcs");
+    let printed = run(Command::new(&program).stdout(closed()));
+    assert_eq!((printed.code, &*printed.stderr), (Some(0), ""));
+    let stale = ["--remove-stale", "--key", &key];
+    let printed = run(Command::new(&program).args(stale).stdout(closed()));
+    assert_eq!((printed.code, &*printed.stderr), (Some(3), ""));
+    let printed = run(Command::new(&program)
+        .args(stale)
+        .arg("--yes")
+        .stdout(closed()));
+    assert_eq!((printed.code, &*printed.stderr), (Some(0), ""));
+    assert!(!exists(id));
+
+    // A full disk is one.
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let printed = run(Command::new(&program).stdout(full));
+    printed.assert_refused(1, &["ipcs: cannot write to stdout"]);
+}

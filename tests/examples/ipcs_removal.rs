@@ -1,0 +1,178 @@
+//! `ipcs --remove-stale`: it removes what is stale and nothing else, and says what it could not remove.
+//!
+//! Where all stale segments of the machine are to be removed, the machine is a private IPC namespace, which takes root.
+
+use crate::common::{NOBODY, OwnedKey, Running, Talk, euid, peer, root_or_skip, skipped};
+use crate::ipcs::{exists, fields, listed, orphan};
+use crate::{example, run};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use sysvshm::{Key, SegmentId};
+
+/// Its own decisions, for a case that no run from outside can bring about.
+#[path = "../../examples/ipcs/stale.rs"]
+mod stale;
+
+#[test]
+fn removing_takes_what_is_stale_and_nothing_else() {
+    let (place, stale, _) = orphan();
+    let (held_place, held, _) = orphan();
+    let holder = held.attach().unwrap();
+    let alive = OwnedKey::random();
+    let alive_id = alive.create(1, 0o600);
+
+    let key = place.key().to_string();
+    let dry = ["--remove-stale", "--key", &key];
+    let really = ["--remove-stale", "--yes", "--key", &key];
+
+    // Listing says what would go, by its exit status too, and touches nothing.
+    let text = listed(3, &[&dry[..], &["--porcelain"]].concat());
+    assert_eq!(fields(&text)[0][0], stale.to_string());
+    let table = listed(3, &dry);
+    assert!(
+        table.ends_with("\n1 stale; --yes removes what is listed here\n"),
+        "{table}"
+    );
+    assert!(exists(stale));
+    // Filters narrow it down.
+    let other = (euid() + 1).to_string();
+    assert_eq!(
+        listed(
+            0,
+            &[&really[..], &["--owner", &other, "--porcelain"]].concat()
+        ),
+        ""
+    );
+    assert_eq!(
+        listed(
+            0,
+            &[&really[..], &["--older-than", "1d", "--porcelain"]].concat()
+        ),
+        ""
+    );
+    assert!(exists(stale));
+
+    // Somebody attached, or the creator alive: not stale.
+    for key in [held_place.key(), alive.key()] {
+        let key = key.to_string();
+        assert_eq!(
+            listed(0, &["--remove-stale", "--porcelain", "--key", &key]),
+            ""
+        );
+        let table = listed(0, &["--remove-stale", "--yes", "--key", &key]);
+        assert!(table.ends_with("\n0 removed\n"), "{table}");
+    }
+    assert!(exists(held) && exists(alive_id));
+    holder.detach().unwrap();
+
+    let text = listed(0, &[&really[..], &["--porcelain"]].concat());
+    assert_eq!(fields(&text)[0][0], stale.to_string());
+    assert!(!exists(stale));
+    let table = listed(0, &dry);
+    assert!(table.ends_with("\nnothing is stale\n"), "{table}");
+    // The one that was held a moment ago is stale now, and was not asked for.
+    assert!(exists(held));
+}
+
+/// The look right before the removal, with something happening between the list and it.
+#[test]
+fn a_segment_used_since_it_was_listed_is_left_alone() {
+    let (_place, id, _) = orphan();
+    let seen = id.status().unwrap();
+    assert!(stale::is_stale(&seen));
+
+    // In use.
+    let segment = id.attach().unwrap();
+    assert!(!stale::remove_if_still_stale(&seen).unwrap());
+    // Used and left: stale again, but not what was listed.
+    segment.detach().unwrap();
+    assert!(stale::is_stale(&id.status().unwrap()));
+    assert!(!stale::remove_if_still_stale(&seen).unwrap());
+    assert!(exists(id));
+
+    let seen = id.status().unwrap();
+    assert!(stale::remove_if_still_stale(&seen).unwrap());
+    assert!(!exists(id));
+    // Somebody else was faster.
+    assert!(!stale::remove_if_still_stale(&seen).unwrap());
+}
+
+/// A segment of another user's can be seen and not removed; one's own can be removed even if its mode hides it.
+#[test]
+fn what_may_not_be_removed_is_said_and_the_rest_is_done() {
+    let peer = peer!(|_: &mut Talk| {
+        let (_others_place, others, _) = orphan();
+        others.set_mode(0o600).unwrap();
+        let own_place = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(own_place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+
+        // The build directory may be closed to that user.
+        let programs = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(programs.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let as_nobody = |name: &str| {
+            let copy = programs.path().join(name);
+            std::fs::copy(example(name), &copy).unwrap();
+            let mut command = Command::new(copy);
+            command
+                .uid(NOBODY)
+                .gid(NOBODY)
+                .current_dir(own_place.path());
+            command
+        };
+        let mut producer = Running::spawn(
+            as_nobody("sysvshm_producer")
+                .args(["--seconds", "600"])
+                .stderr(Stdio::null()),
+        );
+        producer.line().unwrap();
+        let key = Key::from_path(own_place.path().join("SYSUOS"), 42).unwrap();
+        let own = SegmentId::find(key).unwrap();
+        producer.kill();
+        own.set_mode(0o000).unwrap();
+
+        let printed = run(as_nobody("ipcs").args(["--remove-stale", "--yes", "--porcelain"]));
+        assert_eq!(printed.code, Some(1), "{printed:?}");
+        let lines = fields(&printed.stdout);
+        assert_eq!(lines.len(), 1, "only what was removed: {printed:?}");
+        assert_eq!((lines[0][0], lines[0][4]), (&*own.to_string(), "0000"));
+        let complaint = format!("ipcs: segment {others} stays: shmctl(id {others}, IPC_RMID)");
+        assert!(printed.stderr.starts_with(&complaint), "{printed:?}");
+        assert_eq!(printed.stderr.lines().count(), 1, "{printed:?}");
+        assert!(exists(others) && !exists(own));
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+/// In another pid namespace the creator has no number: nothing is known of it, so it counts as alive.
+#[test]
+fn an_invisible_creator_is_not_dead() {
+    let peer = peer!(|_: &mut Talk| {
+        let (_place, id, _) = orphan();
+        assert_eq!(
+            fields(&listed(3, &["--remove-stale", "--porcelain"])).len(),
+            1
+        );
+        let mut elsewhere = Command::new("unshare");
+        elsewhere.args(["--pid", "--fork"]).arg(example("ipcs"));
+        let printed = run(elsewhere.args(["--remove-stale", "--yes", "--porcelain"]));
+        assert_eq!(
+            (printed.code, &*printed.stdout),
+            (Some(0), ""),
+            "{printed:?}"
+        );
+        assert!(exists(id));
+    });
+    if root_or_skip() {
+        let unshare = Command::new("unshare")
+            .args(["--pid", "--fork", "true"])
+            .status();
+        if unshare.is_ok_and(|status| status.success()) {
+            peer.private_namespace().run();
+        } else {
+            skipped("a private pid namespace cannot be had (unshare)");
+        }
+    }
+}

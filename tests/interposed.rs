@@ -1,0 +1,428 @@
+//! Races lost and failures had at exact moments: this binary puts its own `shmget`, `shmat` and `shmctl` before those of the C library.
+//!
+//! Each makes the system call itself, after asking the test that runs on this thread whether something is to happen first, or instead.
+#![allow(unsafe_code)] // The three functions are foreign ones.
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))] // 32-bit machines make these calls through SYS_ipc.
+
+mod common;
+
+use common::{Owned, OwnedKey, assert_says, fails};
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
+use std::rc::Rc;
+use sysvshm::raw::{self, GetFlags};
+use sysvshm::{ErrorKind, Key, Removal, SegmentId, SegmentOptions};
+
+/// A call that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Get,
+    Attach(SegmentId),
+    Status(SegmentId),
+    Remove(SegmentId),
+    Other,
+}
+
+/// What a test does before a call; an errno to fail it with instead of making it.
+type Hook = Box<dyn FnMut(Call) -> Option<c_int>>;
+
+thread_local! {
+    static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+}
+
+/// Runs `act` with `hook` in front of the calls that this thread makes. The hook's own calls go through.
+fn with_hook<T>(hook: impl FnMut(Call) -> Option<c_int> + 'static, act: impl FnOnce() -> T) -> T {
+    HOOK.set(Some(Box::new(hook)));
+    let result = act();
+    HOOK.set(None);
+    result
+}
+
+/// Asks the hook; whether the call was failed.
+fn failed(call: Call) -> bool {
+    // Taken out while it runs, so that it may make such calls itself.
+    let Some(mut hook) = HOOK.take() else {
+        return false;
+    };
+    let errno = hook(call);
+    HOOK.set(Some(hook));
+    if let Some(errno) = errno {
+        // SAFETY: no preconditions.
+        let place = unsafe { libc::__errno_location() };
+        // SAFETY: the thread's own errno.
+        unsafe { place.write(errno) };
+    }
+    errno.is_some()
+}
+
+/// Takes the place of the C library's function.
+#[unsafe(no_mangle)]
+extern "C" fn shmget(key: libc::key_t, size: usize, flags: c_int) -> c_int {
+    if failed(Call::Get) {
+        return -1;
+    }
+    // SAFETY: plain numbers.
+    unsafe { libc::syscall(libc::SYS_shmget, key, size, flags) as c_int }
+}
+
+/// Takes the place of the C library's function.
+///
+/// # Safety
+///
+/// As shmat(2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn shmat(id: c_int, address: *const c_void, flags: c_int) -> *mut c_void {
+    if failed(Call::Attach(SegmentId::from_raw(id))) {
+        return std::ptr::without_provenance_mut(usize::MAX);
+    }
+    // SAFETY: the caller's promise.
+    let attached = unsafe { libc::syscall(libc::SYS_shmat, id, address, flags) };
+    std::ptr::with_exposed_provenance_mut(attached as usize)
+}
+
+/// Takes the place of the C library's function.
+///
+/// # Safety
+///
+/// As shmctl(2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn shmctl(id: c_int, command: c_int, buffer: *mut libc::shmid_ds) -> c_int {
+    let segment = SegmentId::from_raw(id);
+    let call = match command {
+        libc::IPC_STAT => Call::Status(segment),
+        libc::IPC_RMID => Call::Remove(segment),
+        _ => Call::Other,
+    };
+    if failed(call) {
+        return -1;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_shmctl, id, command, buffer) as c_int }
+}
+
+fn sized(bytes: usize) -> SegmentOptions {
+    SegmentOptions::new().size_bytes(bytes).clone()
+}
+
+/// Runs `event` at the first attach, and never again.
+fn before_first_attach(mut event: impl FnMut(SegmentId) + 'static) -> Hook {
+    let mut happened = false;
+    Box::new(move |call| {
+        if let Call::Attach(id) = call {
+            if !std::mem::replace(&mut happened, true) {
+                event(id);
+            }
+        }
+        None
+    })
+}
+
+#[test]
+fn a_segment_replaced_between_lookup_and_attach_leads_to_the_new_one() {
+    for open in [SegmentOptions::open, SegmentOptions::open_or_create] {
+        let owned = OwnedKey::random();
+        let key = owned.key();
+        let old = owned.create(100, 0o600);
+        let hook = before_first_attach(move |id| {
+            id.mark_for_removal().unwrap();
+            sized(200).create_unattached(key).unwrap();
+        });
+        let segment = with_hook(hook, || open(&sized(50), key)).unwrap();
+        assert_ne!(segment.id(), old);
+        assert_eq!(segment.len_bytes(), 200);
+        assert!(!segment.was_created());
+    }
+}
+
+#[test]
+fn a_segment_marked_between_lookup_and_attach_is_let_go() {
+    let owned = OwnedKey::random();
+    let key = owned.key();
+    let old = owned.create(100, 0o600);
+    // Somebody keeps it alive, so that attaching by its id works.
+    let keeper = old.attach().unwrap();
+    let hook = before_first_attach(move |id| {
+        id.mark_for_removal().unwrap();
+        sized(200).create_unattached(key).unwrap();
+    });
+    let segment = with_hook(hook, || SegmentOptions::new().open_read_only(key)).unwrap();
+    assert_ne!(segment.id(), old);
+    assert_eq!(old.status().unwrap().attached(), 1);
+    drop(keeper);
+}
+
+#[test]
+fn a_segment_removed_for_good_between_lookup_and_attach_is_not_found_or_made_anew() {
+    for held in [false, true] {
+        let owned = OwnedKey::random();
+        let remove = |id: SegmentId| id.mark_for_removal().unwrap();
+        let old = owned.create(100, 0o600);
+        let keeper = held.then(|| old.attach().unwrap());
+        let open = || SegmentOptions::new().open(owned.key());
+        let result = with_hook(before_first_attach(remove), open);
+        fails(result, ErrorKind::NotFound, libc::ENOENT);
+        drop(keeper);
+
+        owned.create(100, 0o600);
+        let open = || sized(100).open_or_create(owned.key());
+        let segment = with_hook(before_first_attach(remove), open).unwrap();
+        assert!(segment.was_created());
+        segment.mark_for_removal().unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_is_taken_between_lookup_and_creation_is_opened() {
+    let owned = OwnedKey::random();
+    let key = owned.key();
+    let calls = Rc::new(Cell::new(0));
+    let counted = calls.clone();
+    let hook = move |call| {
+        if call == Call::Get {
+            counted.set(counted.get() + 1);
+            // The first looks up, the second creates.
+            if counted.get() == 2 {
+                sized(300).create_unattached(key).unwrap();
+            }
+        }
+        None
+    };
+    let segment = with_hook(hook, || sized(100).open_or_create(key)).unwrap();
+    assert!(!segment.was_created());
+    assert_eq!(segment.len_bytes(), 300);
+}
+
+#[test]
+fn a_segment_removed_between_its_creation_and_the_attach_is_made_anew() {
+    // Held by somebody who was as fast, so that it is marked; or gone at once.
+    for held in [true, false] {
+        let owned = OwnedKey::random();
+        let removed = Rc::new(Cell::new(None));
+        let seen = removed.clone();
+        let hook = before_first_attach(move |id| {
+            seen.set(Some(id));
+            let keeper = held.then(|| id.attach().unwrap().into_raw());
+            assert_eq!(keeper.is_some(), held);
+            id.mark_for_removal().unwrap();
+        });
+        let segment = with_hook(hook, || sized(100).create_new(owned.key())).unwrap();
+        assert_ne!(Some(segment.id()), removed.get());
+        assert!(segment.was_created());
+        assert_eq!(SegmentId::find(owned.key()).unwrap(), segment.id());
+        let status = removed.get().unwrap().status();
+        assert_eq!(
+            status.map(|status| status.attached()).ok(),
+            held.then_some(1)
+        );
+    }
+}
+
+#[test]
+fn replacing_it_for_ever_does_not_keep_an_opener_for_ever() {
+    let owned = OwnedKey::random();
+    let key = owned.key();
+    owned.create(100, 0o600);
+    let hook = move |call| {
+        if let Call::Attach(id) = call {
+            id.mark_for_removal().unwrap();
+            sized(100).create_unattached(key).unwrap();
+        }
+        None
+    };
+    let result = with_hook(hook, || SegmentOptions::new().open(key));
+    let error = fails(result, ErrorKind::Other, None);
+    assert_says(&error, &["keep removing the segment and creating it anew"]);
+}
+
+#[test]
+fn what_was_created_and_cannot_be_attached_is_removed_whatever_the_reason() {
+    let owned = OwnedKey::random();
+    for errno in [libc::ENOMEM, libc::EACCES, libc::EMFILE, libc::EINTR] {
+        for removal in [Removal::Never, Removal::OnDrop, Removal::OnceAttached] {
+            let hook = move |call| matches!(call, Call::Attach(_)).then_some(errno);
+            let create = || sized(100).removal(removal).create_new(owned.key());
+            let error = with_hook(hook, create).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno));
+            fails(
+                SegmentId::find(owned.key()),
+                ErrorKind::NotFound,
+                libc::ENOENT,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failure_after_the_attach_detaches_again() {
+    let owned = OwnedKey::random();
+    let id = owned.create(100, 0o600);
+    let no_status = |call| matches!(call, Call::Status(_)).then_some(libc::ENOMEM);
+    let error = with_hook(no_status, || id.attach()).unwrap_err();
+    assert_eq!(
+        (error.call(), error.raw_os_error()),
+        ("shmctl", Some(libc::ENOMEM))
+    );
+    assert_eq!(id.status().unwrap().attached(), 0);
+    // Found, not created: it stays.
+    with_hook(no_status, || SegmentOptions::new().open(owned.key())).unwrap_err();
+    assert_eq!(SegmentId::find(owned.key()).unwrap(), id);
+    // Created: it goes.
+    id.mark_for_removal().unwrap();
+    with_hook(no_status, || sized(1).create_new(owned.key())).unwrap_err();
+    fails(
+        SegmentId::find(owned.key()),
+        ErrorKind::NotFound,
+        libc::ENOENT,
+    );
+}
+
+#[test]
+fn the_status_asked_for_after_attaching_decides_about_the_length() {
+    let owned = Owned::new(100, 0o600);
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let calls = seen.clone();
+    let hook = move |call| {
+        calls.borrow_mut().push(call);
+        None
+    };
+    let segment = with_hook(hook, || owned.id().attach()).unwrap();
+    let id = owned.id();
+    assert_eq!(*seen.borrow(), [Call::Attach(id), Call::Status(id)]);
+    drop(segment);
+}
+
+#[test]
+fn every_errno_of_shmget_has_its_kind() {
+    let key = Key::random().unwrap();
+    let huge = libc::SHM_HUGETLB;
+    let create = libc::IPC_CREAT | 0o600;
+    for (errno, flags, kind, words) in [
+        (
+            libc::EACCES,
+            0o600,
+            ErrorKind::PermissionDenied,
+            "mode bits",
+        ),
+        (libc::EEXIST, create, ErrorKind::AlreadyExists, "EEXIST"),
+        (libc::ENOENT, 0, ErrorKind::NotFound, "start the program"),
+        (libc::ENOMEM, create, ErrorKind::OutOfMemory, "no_reserve"),
+        (
+            libc::ENFILE,
+            create,
+            ErrorKind::FileTableFull,
+            "fs.file-max",
+        ),
+        (libc::ENOSYS, create, ErrorKind::Unsupported, "switched off"),
+        // No rule of shmget says EPERM here, so it must be a sandbox.
+        (libc::EPERM, create, ErrorKind::Unsupported, "seccomp"),
+        (
+            libc::ENOENT,
+            create | huge,
+            ErrorKind::HugePagesUnavailable,
+            "no huge pages",
+        ),
+        (
+            libc::ENOMEM,
+            create | huge,
+            ErrorKind::HugePagesUnavailable,
+            "vm.nr_hugepages",
+        ),
+        (
+            libc::EPERM,
+            create | huge,
+            ErrorKind::HugePagesNotPermitted,
+            "CAP_IPC_LOCK",
+        ),
+        (
+            libc::EINVAL,
+            create | huge,
+            ErrorKind::HugePagesUnavailable,
+            "/hugepages",
+        ),
+        (libc::EINVAL, 0, ErrorKind::LargerThanSegment, "EINVAL"),
+        (libc::EIO, 0, ErrorKind::Other, "EIO"),
+        (4711, 0, ErrorKind::Other, "errno 4711"),
+    ] {
+        // Only the call itself fails; what looks for the cause gets through.
+        let mut done = false;
+        let hook = move |call| {
+            let first = call == Call::Get && !std::mem::replace(&mut done, true);
+            first.then_some(errno)
+        };
+        let flags = GetFlags::from_bits_retain(flags);
+        let result = with_hook(hook, || raw::shmget(key, 100, flags));
+        let error = fails(result, kind, errno);
+        assert_says(&error, &["shmget(key 0x", "100 bytes", words]);
+    }
+}
+
+#[test]
+fn every_errno_of_shmat_and_shmctl_has_its_kind() {
+    let owned = Owned::new(100, 0o600);
+    let id = owned.id();
+    for (errno, kind, words) in [
+        (
+            libc::EACCES,
+            ErrorKind::PermissionDenied,
+            "read and the write bit",
+        ),
+        (libc::EIDRM, ErrorKind::NoSuchSegment, "was removed"),
+        (libc::ENOMEM, ErrorKind::OutOfMemory, "vm.max_map_count"),
+        (libc::EMFILE, ErrorKind::AttachLimit, "detach segments"),
+        (libc::EINTR, ErrorKind::Interrupted, "EINTR"),
+        (libc::ENOSYS, ErrorKind::Unsupported, "switched off"),
+    ] {
+        let hook = move |call| matches!(call, Call::Attach(_)).then_some(errno);
+        let error = fails(with_hook(hook, || id.attach()), kind, errno);
+        assert_says(&error, &["shmat(id", "any address", words]);
+    }
+    for (errno, kind, words) in [
+        (libc::EIDRM, ErrorKind::NoSuchSegment, "was removed"),
+        (libc::EPERM, ErrorKind::NotOwner, "belongs to uid"),
+        (libc::ENOSYS, ErrorKind::Unsupported, "switched off"),
+        (libc::EOVERFLOW, ErrorKind::Other, "does not fit"),
+    ] {
+        let hook = move |call| matches!(call, Call::Remove(_)).then_some(errno);
+        let error = fails(with_hook(hook, || id.mark_for_removal()), kind, errno);
+        assert_says(&error, &["IPC_RMID", words]);
+    }
+    // EINVAL of IPC_SET for an id the kernel cannot map, although the segment is there.
+    let hook = |call| (call == Call::Other).then_some(libc::EINVAL);
+    let result = with_hook(hook, || id.set_permissions(1, 1, 0o600));
+    let error = fails(result, ErrorKind::InvalidInput, libc::EINVAL);
+    assert_says(&error, &["IPC_SET", "user namespace"]);
+}
+
+#[test]
+fn removal_on_drop_takes_that_it_is_gone_already_for_done() {
+    for errno in [libc::EINVAL, libc::EIDRM] {
+        let mut options = sized(1);
+        let create = options.removal(Removal::OnDrop);
+        let segment = create.create_new(Key::PRIVATE).unwrap();
+        let _owned = Owned(segment.id());
+        let hook = move |call| matches!(call, Call::Remove(_)).then_some(errno);
+        with_hook(hook, || segment.detach()).unwrap();
+    }
+    // One that cannot be looked at is not removed unseen, and that is told.
+    let mut options = sized(1);
+    let create = options.removal(Removal::OnDrop);
+    let segment = create.create_new(Key::PRIVATE).unwrap();
+    let owned = Owned(segment.id());
+    let hook = |call| matches!(call, Call::Status(_)).then_some(libc::ENOMEM);
+    let error = with_hook(hook, || segment.detach()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+    let status = owned.id().status().unwrap();
+    assert!(!status.is_marked_for_removal() && status.attached() == 0);
+    // Any other failure is told, by `detach`, and the segment is detached all the same.
+    let mut options = sized(1);
+    let create = options.removal(Removal::OnDrop);
+    let segment = create.create_new(Key::PRIVATE).unwrap();
+    let owned = Owned(segment.id());
+    let hook = |call| matches!(call, Call::Remove(_)).then_some(libc::EPERM);
+    fails(
+        with_hook(hook, || segment.detach()),
+        ErrorKind::NotOwner,
+        libc::EPERM,
+    );
+    assert_eq!(owned.id().status().unwrap().attached(), 0);
+}

@@ -1,0 +1,320 @@
+//! Two processes on the same bytes at the same time: what is promised not to be torn is not, and the recipe for the rest holds.
+
+mod common;
+#[allow(unreachable_pub)] // It is also the text of the documentation.
+#[path = "recipes/sequence_lock.rs"]
+mod recipe;
+
+use common::{Owned, Talk, peer};
+use recipe::SequenceLock;
+use std::fmt::Debug;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use sysvshm::bytemuck::Zeroable;
+use sysvshm::memory::Primitive;
+use sysvshm::{Segment, SegmentId, SharedRef, SharedSlice, field};
+
+/// What the two processes share: a word to start and stop by, and room.
+const STATE: usize = 0;
+const ROOM: usize = 64;
+const SIZE: usize = 64 << 10;
+/// How many elements are hammered: few, so that both sides meet often, in several cache lines.
+const ELEMENTS: usize = 64;
+
+/// Whether both are still to go on.
+fn running(segment: &Segment) -> bool {
+    segment.reference::<u32>(STATE).unwrap().load(Acquire) == 0
+}
+
+fn attach(talk: &Talk) -> Segment {
+    SegmentId::from_raw(talk.arg(0)).attach().unwrap()
+}
+
+/// Runs `act` against a peer that is already at work, then stops the peer; what the peer counted.
+fn against(peer: common::Peer, act: impl FnOnce(&Segment)) -> u64 {
+    let owned = Owned::new(SIZE, 0o600);
+    let segment = owned.id().attach().unwrap();
+    let mut peer = peer.arg(owned.raw()).start();
+    assert_eq!(peer.hear(), "at work");
+    act(&segment);
+    segment.reference::<u32>(STATE).unwrap().store(1, Release);
+    peer.finish().pop().unwrap().parse().unwrap()
+}
+
+/// Elements whose bytes are all alike: one that is torn has two kinds. The high bit of a byte says which process wrote it.
+trait Whole: Primitive + Debug {
+    fn repeat(byte: u8) -> Self;
+    /// The byte that all are, if they are.
+    fn whole(self) -> Option<u8>;
+}
+
+macro_rules! whole {
+    ($($t:ty)*) => {$(
+        impl Whole for $t {
+            fn repeat(byte: u8) -> Self {
+                Self::from_ne_bytes([byte; size_of::<Self>()])
+            }
+            fn whole(self) -> Option<u8> {
+                let bytes = self.to_ne_bytes();
+                bytes.iter().all(|byte| *byte == bytes[0]).then_some(bytes[0])
+            }
+        }
+    )*};
+}
+whole!(u8 u16 u32 u64);
+
+/// One round over all elements: reads, checks, writes. How many values of the other side it saw.
+fn hammer<T: Whole>(segment: &Segment, round: u32, mine: u8) -> u64 {
+    let view: SharedSlice<'_, T> = segment.slice(ROOM, ELEMENTS).unwrap();
+    let mut foreign = 0;
+    for i in 0..view.len() {
+        let (by_get, by_load) = (view.get(i), view.load(i, Relaxed));
+        let byte = by_get.whole().unwrap_or_else(|| panic!("get: {by_get:x?}"));
+        assert!(by_load.whole().is_some(), "load: {by_load:x?}");
+        foreign += u64::from(byte & 0x80 != mine);
+        let value = T::repeat(mine | (round.wrapping_mul(29).wrapping_add(i as u32) & 0x7f) as u8);
+        match round % 3 {
+            0 => view.set(i, value),
+            1 => view.store(i, value, Relaxed),
+            _ => {
+                let old = view.swap(i, value, Relaxed);
+                assert!(old.whole().is_some(), "swap: {old:x?}");
+            }
+        }
+    }
+    foreign
+}
+
+/// The peer's part of a test: hammers until told to stop, and says how often it met the other side.
+fn hammer_until_stopped<T: Whole>(talk: &mut Talk) {
+    let segment = attach(talk);
+    let (mut foreign, mut round) = (0, 0);
+    while running(&segment) {
+        foreign += hammer::<T>(&segment, round, 0x80);
+        if round == 0 {
+            talk.say("at work");
+        }
+        round = round.wrapping_add(1);
+    }
+    talk.say(foreign);
+}
+
+/// Hammers until it met the other side often enough, and checks that the other side met this one too.
+fn hammer_against<T: Whole>(peer: common::Peer) {
+    let theirs = against(peer, |segment| {
+        let (mut foreign, mut round) = (0, 0_u32);
+        while foreign < 100_000 || round < 3_000 {
+            foreign += hammer::<T>(segment, round, 0);
+            round += 1;
+        }
+    });
+    assert!(theirs > 0, "the peer never saw a value of this process");
+}
+
+#[test]
+fn single_bytes_are_never_torn() {
+    let peer = peer!(hammer_until_stopped::<u8>);
+    hammer_against::<u8>(peer);
+}
+
+#[test]
+fn two_byte_elements_are_never_torn() {
+    let peer = peer!(hammer_until_stopped::<u16>);
+    hammer_against::<u16>(peer);
+}
+
+#[test]
+fn four_byte_elements_are_never_torn() {
+    let peer = peer!(hammer_until_stopped::<u32>);
+    hammer_against::<u32>(peer);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn eight_byte_elements_are_never_torn() {
+    let peer = peer!(hammer_until_stopped::<u64>);
+    hammer_against::<u64>(peer);
+}
+
+/// The check itself, shown what it is for: an element of 64 bytes read with `get` while the other process writes it does come out torn.
+#[test]
+fn large_elements_are_torn_without_a_guard() {
+    fn write(segment: &Segment, round: u8) {
+        let value = segment.reference::<[u8; 2000]>(ROOM).unwrap();
+        value.set([round; 2000]);
+    }
+    let peer = peer!(|talk| {
+        let segment = attach(talk);
+        let mut round = 0_u8;
+        write(&segment, round);
+        talk.say("at work");
+        while running(&segment) {
+            round = round.wrapping_add(1);
+            write(&segment, round);
+        }
+        talk.say(round);
+    });
+    against(peer, |segment| {
+        let value = segment.reference::<[u8; 2000]>(ROOM).unwrap();
+        let torn = || {
+            let bytes = value.get();
+            bytes.iter().any(|byte| *byte != bytes[0])
+        };
+        while !torn() {}
+    });
+}
+
+/// Words that all follow from the first: no mixture of two samples is one.
+fn sample<const N: usize>(seed: u64) -> [u64; N] {
+    std::array::from_fn(|i| {
+        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(i as u32)
+    })
+}
+
+fn is_sample<const N: usize>(words: &[u64; N]) -> bool {
+    words
+        .iter()
+        .enumerate()
+        .all(|(i, word)| *word == words[0].rotate_left(i as u32))
+}
+
+#[derive(Clone, Copy, Zeroable)]
+#[repr(C)]
+struct Guarded<const N: usize> {
+    sequence: u32,
+    sample: [u64; N],
+}
+
+fn lock<const N: usize>(segment: &Segment) -> SequenceLock<'_, [u64; N]> {
+    let guarded: SharedRef<'_, Guarded<N>> = segment.reference(ROOM).unwrap();
+    SequenceLock {
+        sequence: field!(guarded, sequence),
+        value: field!(guarded, sample),
+    }
+}
+
+fn write_until_stopped<const N: usize>(talk: &mut Talk) {
+    let segment = attach(talk);
+    let lock = lock::<N>(&segment);
+    let mut seed = 1;
+    lock.write(sample(seed));
+    talk.say("at work");
+    while running(&segment) {
+        seed += 1;
+        lock.write(sample(seed));
+        // A writer that never pauses lets no reader finish.
+        for _ in 0..seed % 64 {
+            std::hint::spin_loop();
+        }
+    }
+    talk.say(seed);
+}
+
+fn read_against<const N: usize>(peer: common::Peer) {
+    against(peer, |segment| {
+        let lock = lock::<N>(segment);
+        let (mut seen, mut last) = (0, 0);
+        while seen < 20_000 {
+            let Some(words) = lock.read(1000) else {
+                continue;
+            };
+            assert!(is_sample(&words), "torn: {words:x?}");
+            seen += u32::from(words[0] != last);
+            last = words[0];
+        }
+    });
+}
+
+#[test]
+fn the_sequence_lock_guards_three_words() {
+    let peer = peer!(write_until_stopped::<3>);
+    read_against::<3>(peer);
+}
+
+#[test]
+fn the_sequence_lock_guards_half_a_kilobyte() {
+    let peer = peer!(write_until_stopped::<63>);
+    read_against::<63>(peer);
+}
+
+#[test]
+fn a_sequence_lock_survives_a_writer_that_died_half_way() {
+    let owned = Owned::new(SIZE, 0o600);
+    let segment = owned.id().attach().unwrap();
+    let lock = lock::<3>(&segment);
+    lock.write(sample(5));
+    assert_eq!(lock.sequence.get(), 2);
+    lock.sequence.set(3); // as if killed between the two stores
+    assert!(lock.read(100).is_none());
+    lock.write(sample(6));
+    assert_eq!(lock.sequence.get(), 4);
+    assert_eq!(lock.read(1), Some(sample(6)));
+}
+
+/// Views of different element sizes over the same bytes, written by two threads at once: wrong values, nothing worse.
+#[test]
+fn threads_may_mix_element_sizes() {
+    let owned = Owned::new(4096, 0o600);
+    let segment = owned.id().attach().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let wide = segment.slice::<u64>(0, 512).unwrap();
+            for round in 0..2_000_u64 {
+                wide.fill(round);
+                wide.store(7, round, Release);
+            }
+        });
+        scope.spawn(|| {
+            let narrow = segment.slice::<u16>(0, 2048).unwrap();
+            for round in 0..2_000_u16 {
+                narrow.slice(5..1031).fill(round);
+                std::hint::black_box(narrow.load(29, Acquire));
+            }
+        });
+        scope.spawn(|| {
+            let bytes = segment.slice::<u8>(0, 4096).unwrap();
+            for i in 0..2_000 {
+                std::hint::black_box(bytes.slice(i..).to_vec());
+                bytes.copy_within(1..999, i);
+            }
+        });
+    });
+    assert_eq!(segment.slice::<u64>(0, 512).unwrap().len_bytes(), 4096);
+}
+
+/// A release store in one process orders what precedes it for the acquire load of another, with bulk copies as the payload.
+#[test]
+fn a_flag_publishes_a_bulk_copy() {
+    const LEN: usize = 5000;
+    let peer = peer!(|talk| {
+        let segment = attach(talk);
+        let flag = segment.reference::<u32>(4).unwrap();
+        let payload = segment.slice::<u64>(ROOM, LEN).unwrap();
+        talk.say("at work");
+        let mut round = 0;
+        loop {
+            while flag.load(Acquire) != 2 * round {
+                std::hint::spin_loop();
+                if !running(&segment) {
+                    talk.say(round);
+                    return;
+                }
+            }
+            round += 1;
+            payload.write_from(&vec![u64::from(round); LEN]);
+            flag.store(2 * round - 1, Release);
+        }
+    });
+    let rounds = against(peer, |segment| {
+        let flag = segment.reference::<u32>(4).unwrap();
+        let payload = segment.slice::<u64>(ROOM, LEN).unwrap();
+        for round in 1..=300 {
+            while flag.load(Acquire) != 2 * round - 1 {
+                std::hint::spin_loop();
+            }
+            assert!(payload.to_vec() == [u64::from(round); LEN], "round {round}");
+            flag.store(2 * round, Release);
+        }
+    });
+    assert!(rounds >= 300);
+}
