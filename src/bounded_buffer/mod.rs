@@ -1,7 +1,9 @@
 //! The producer/consumer problem.
+mod crowd;
 mod error;
 mod header;
 pub mod lecture;
+pub mod mpmc;
 mod participant;
 mod seam;
 pub mod spsc;
