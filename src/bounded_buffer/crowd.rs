@@ -101,7 +101,7 @@ impl Sleeper {
                     memory.fence();
                 }
             }
-            if let Some(end) = finished(deadline, look, peer) {
+            if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
                 return end;
             }
             if let Some(expected) = announced {

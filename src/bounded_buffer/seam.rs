@@ -74,7 +74,7 @@ pub(crate) trait SharedItems<T>: Shared {
     unsafe fn read_item(self, at: usize) -> T;
     /// # Safety
     /// `at` is where an item's bytes start, inside the memory.
-    unsafe fn write_item(self, at: usize, item: T);
+    unsafe fn write_item(self, at: usize, item: &T);
 }
 
 /// Memory that is mapped: a segment as seen by this process.
@@ -203,10 +203,16 @@ impl<T: Pod> SharedItems<T> for Mapped {
     }
 
     #[inline(always)]
-    unsafe fn write_item(self, at: usize, value: T) {
+    unsafe fn write_item(self, at: usize, value: &T) {
         // SAFETY: the caller vouches for the offset.
         let item = unsafe { self.address::<T>(at) };
-        // SAFETY: as above; the item's bytes are mapped and writable.
-        unsafe { access::set(item, value) }
+        if size_of::<T>() <= 128 {
+            // SAFETY: as above; the item's bytes are mapped and writable.
+            unsafe { access::set(item, *value) }
+        } else {
+            // Not by value: each move of a large item is a copy more.
+            // SAFETY: as above; the value is private.
+            unsafe { access::copy_in(item.cast(), (&raw const *value).cast(), size_of::<T>()) }
+        }
     }
 }

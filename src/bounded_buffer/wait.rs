@@ -107,42 +107,49 @@ pub(crate) struct Waiter {
     pub(crate) flags: u32,
 }
 
-/// What spinning learned: whether items come in streams.
+/// What waiting learned: whether items come in streams.
+///
+/// In a stream, whoever polls at once takes the cache line from the other side for every item, and both crawl. Letting it get ahead for a moment
+/// gives many items per wait. In a round trip it only costs time. The two are told apart by how many items came between waits: a round trip
+/// brings one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Habit {
-    /// Waits in a row that ended at one of the first looks.
-    short_waits: u8,
+    /// 0 to `SURE`.
+    evidence: u8,
+    /// How long to let the other side get ahead: `16 << level` pauses.
+    level: u8,
 }
 
 impl Habit {
-    /// Looks that count as short: the time one cache line takes to change hands, not that of a round trip.
-    const SHORT: u32 = 3;
-    const STREAK: u8 = 8;
+    const LIKELY: u8 = 4;
+    const SURE: u8 = 12;
+    const LAST_LEVEL: u8 = 3;
 
-    /// In a stream, letting the other side get ahead saves both from fighting for each cache line.
+    fn is_stream(self) -> bool {
+        self.evidence >= Self::LIKELY
+    }
+
     fn pauses_first(self) -> u32 {
-        if self.short_waits >= Self::STREAK {
-            16
+        if self.is_stream() {
+            16 << self.level
         } else {
             0
         }
     }
 
-    /// Learns from a wait: after how many looks it ended, and how many items were taken since the one before.
-    fn learn(self, looks: u32, items_since: u64) -> Self {
-        let short_waits = if self.short_waits >= Self::STREAK {
-            // It let the other side get ahead. If that gave it nothing more than one item, this is no stream.
-            if items_since <= 2 {
-                0
-            } else {
-                self.short_waits
-            }
-        } else if looks <= Self::SHORT {
-            self.short_waits + 1
+    /// Learns at the beginning of a wait from how many items were taken since the one before.
+    fn learn(self, items_since: u64) -> Self {
+        let evidence = if items_since >= 2 {
+            (self.evidence + 2).min(Self::SURE)
         } else {
-            0
+            self.evidence.saturating_sub(1)
         };
-        Self { short_waits }
+        let level = match items_since {
+            0..32 if self.is_stream() => (self.level + 1).min(Self::LAST_LEVEL),
+            0..256 => self.level,
+            _ => self.level.saturating_sub(1),
+        };
+        Self { evidence, level }
     }
 }
 
@@ -170,14 +177,13 @@ impl Waiter {
         mut look: impl FnMut(Effort) -> Look<R>,
         mut peer: impl FnMut() -> Peer,
     ) -> (Result<R, Stop>, Habit) {
-        let mut looks = 0;
+        let habit = habit.learn(items_since);
         for _ in 0..habit.pauses_first() {
             spin_loop();
         }
-        while looks < spins::TOTAL {
-            looks += 1;
-            match look(spins::effort(looks)) {
-                Look::Ready(found) => return (Ok(found), habit.learn(looks, items_since)),
+        for looks in 0..spins::TOTAL {
+            match look(Effort::Glance) {
+                Look::Ready(found) => return (Ok(found), habit),
                 Look::Corrupted => return (Err(Stop::Corrupted), habit),
                 Look::NotYet => {}
             }
@@ -185,7 +191,6 @@ impl Waiter {
                 spin_loop();
             }
         }
-        let habit = habit.learn(looks, items_since);
         let done = match self.waiting {
             Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
             Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
@@ -205,6 +210,9 @@ impl Waiter {
     ) -> Result<R, Stop> {
         let announced = ASLEEP | self.flags;
         let awake = self.flags;
+        // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only: who is woken for every
+        // little costs more than it gets done.
+        let mut effort = Effort::Glance;
         let result = loop {
             // SAFETY: the word's offset is one of the layout's constants.
             if unsafe { memory.load_wait(self.word) } != announced {
@@ -217,12 +225,19 @@ impl Waiter {
                     memory.fence();
                 }
             }
-            if let Some(end) = finished(deadline, look, peer) {
+            if let Some(end) = finished(effort, deadline, look, peer) {
                 break end;
             }
             // Signals and wake-ups meant for somebody before only cost another look.
             // SAFETY: the word's offset is one of the layout's constants.
             unsafe { memory.sleep(self.word, announced, remaining(deadline, SLICE)) };
+            // SAFETY: as above.
+            let was_woken = unsafe { memory.load_wait(self.word) } != announced;
+            effort = if was_woken {
+                Effort::Glance
+            } else {
+                Effort::Thorough
+            };
         };
         // SAFETY: as above.
         unsafe { memory.store_wait(self.word, awake) };
@@ -232,11 +247,12 @@ impl Waiter {
 
 /// Looks, then asks for the peer and the time, then looks a last time. `None`: go on waiting.
 pub(super) fn finished<R>(
+    effort: Effort,
     deadline: Option<Instant>,
     look: &mut impl FnMut(Effort) -> Look<R>,
     peer: &mut impl FnMut() -> Peer,
 ) -> Option<Result<R, Stop>> {
-    match look(Effort::Thorough) {
+    match look(effort) {
         Look::Ready(found) => return Some(Ok(found)),
         Look::Corrupted => return Some(Err(Stop::Corrupted)),
         Look::NotYet => {}
@@ -280,7 +296,7 @@ pub(super) fn poll<R>(
         let due = asked.is_none_or(|before| now - before >= SLICE / 4);
         if due || deadline.is_some_and(|end| now >= end) {
             asked = Some(now);
-            if let Some(end) = finished(deadline, look, peer) {
+            if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
                 return end;
             }
         }
@@ -297,35 +313,20 @@ pub(super) fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration 
 /// The spinning before everything else: some 20 microseconds.
 #[cfg(not(loom))]
 mod spins {
-    use super::Effort;
-
     pub(super) const TOTAL: u32 = 320;
 
     /// One pause between the first looks, which answers soonest; then more, which leaves the cache line to the other side.
     pub(super) fn pauses(looks: u32) -> u32 {
         if looks < 256 { 1 } else { 16 }
     }
-
-    pub(super) fn effort(looks: u32) -> Effort {
-        if looks % 64 == 0 {
-            Effort::Thorough
-        } else {
-            Effort::Glance
-        }
-    }
 }
 
 /// A model has no use for looks that change nothing.
 #[cfg(loom)]
 mod spins {
-    use super::Effort;
-
     pub(super) const TOTAL: u32 = 0;
     pub(super) fn pauses(_: u32) -> u32 {
         0
-    }
-    pub(super) fn effort(_: u32) -> Effort {
-        Effort::Thorough
     }
 }
 

@@ -1,1 +1,369 @@
+//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each time the operation either never
+//! happened or has happened.
+//!
+//! A peer claims its role and stops at a breakpoint right before the operation; this process steps it through, one instruction at a time (ptrace),
+//! kills it after the k-th, takes over both roles, and looks. For growing k the answer must switch once from "never happened" to "happened".
 
+use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring_with, say, seed};
+use std::sync::atomic::{AtomicU64, Ordering};
+use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Layout, Options};
+
+const CAPACITY: usize = 4;
+/// What the operation under test pushes.
+const PUSHED: [u64; 3] = [100, 101, 102];
+
+/// The operations, by the number a peer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Push,
+    PushSlice,
+    Commit,
+    Pop,
+    PopSlice,
+    Release,
+}
+
+const OPERATIONS: [Operation; 6] = [
+    Operation::Push,
+    Operation::PushSlice,
+    Operation::Commit,
+    Operation::Pop,
+    Operation::PopSlice,
+    Operation::Release,
+];
+
+impl Operation {
+    fn pushes(self) -> bool {
+        matches!(self, Self::Push | Self::PushSlice | Self::Commit)
+    }
+
+    /// How many items it moves, if there are `held` and it does not wrap inside a run that lies side by side.
+    fn moves(self, held: usize, position: u64) -> usize {
+        let limit = if self.pushes() { CAPACITY - held } else { held };
+        let before_the_end = CAPACITY - (position as usize % CAPACITY);
+        match self {
+            Self::Push | Self::Pop => limit.min(1),
+            Self::PushSlice | Self::PopSlice => limit.min(3),
+            Self::Commit | Self::Release => limit.min(3).min(before_the_end),
+        }
+    }
+}
+
+/// From what state the operation starts.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    name: &'static str,
+    /// Items pushed and popped before, so that the run begins in this slot.
+    passed: u64,
+    held: usize,
+    /// Whether the other side has announced that it sleeps, so that it must be woken.
+    asleep: bool,
+}
+
+const STATES: [State; 6] = [
+    State {
+        name: "empty",
+        passed: 0,
+        held: 0,
+        asleep: false,
+    },
+    State {
+        name: "empty, other side asleep",
+        passed: 0,
+        held: 0,
+        asleep: true,
+    },
+    State {
+        name: "one item",
+        passed: 1,
+        held: 1,
+        asleep: false,
+    },
+    State {
+        name: "two items at the wrap",
+        passed: 3,
+        held: 2,
+        asleep: false,
+    },
+    State {
+        name: "full, other side asleep",
+        passed: 2,
+        held: CAPACITY,
+        asleep: true,
+    },
+    State {
+        name: "full",
+        passed: 7,
+        held: CAPACITY,
+        asleep: false,
+    },
+];
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+#[inline(always)]
+fn breakpoint() {
+    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side of it.
+    unsafe { std::arch::asm!("int3") };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn breakpoint() {}
+
+/// The process that is stepped: claims, stops, operates, stops.
+#[allow(unsafe_code)]
+pub(crate) fn peer(numbers: &[u64]) {
+    let ring: BoundedBuffer<u64> = attach(numbers[0]);
+    let trace_me = || {
+        // SAFETY: asks to be traced by the parent, which is waiting for that.
+        assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
+        // The harness runs this on a thread of its own, and single threads are traced.
+        say(&format!(
+            "thread {}",
+            rustix::thread::gettid().as_raw_nonzero()
+        ));
+    };
+    match OPERATIONS[numbers[1] as usize] {
+        Operation::Push => {
+            let mut producer = ring.producer().unwrap();
+            trace_me();
+            breakpoint();
+            let _ = producer.try_push(PUSHED[0]);
+            breakpoint();
+        }
+        Operation::PushSlice => {
+            let mut producer = ring.producer().unwrap();
+            trace_me();
+            breakpoint();
+            let _ = producer.try_push_slice(&PUSHED);
+            breakpoint();
+        }
+        Operation::Commit => {
+            let mut producer = ring.producer().unwrap();
+            trace_me();
+            breakpoint();
+            if let Ok(mut space) = producer.try_reserve(PUSHED.len()) {
+                let len = space.len();
+                space.write_from(0, &PUSHED[..len]);
+                space.commit(len).unwrap();
+            }
+            breakpoint();
+        }
+        Operation::Pop => {
+            let mut consumer = ring.consumer().unwrap();
+            trace_me();
+            breakpoint();
+            let _ = consumer.try_pop();
+            breakpoint();
+        }
+        Operation::PopSlice => {
+            let mut consumer = ring.consumer().unwrap();
+            trace_me();
+            breakpoint();
+            let _ = consumer.try_pop_slice(&mut [0; 3]);
+            breakpoint();
+        }
+        Operation::Release => {
+            let mut consumer = ring.consumer().unwrap();
+            trace_me();
+            breakpoint();
+            if let Ok(items) = consumer.try_peek(3) {
+                let len = items.len();
+                items.release(len).unwrap();
+            }
+            breakpoint();
+        }
+    }
+}
+
+/// Waits for the next stop of a traced child, and says whether it is a breakpoint; `None` if it ended.
+#[allow(unsafe_code)]
+fn next_stop(pid: i32) -> Option<bool> {
+    let mut status = 0;
+    // SAFETY: `status` lives across the call.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
+    assert_eq!(waited, pid);
+    if !libc::WIFSTOPPED(status) {
+        return None;
+    }
+    assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP);
+    // SAFETY: a siginfo_t of zeros is one.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let target = &raw mut info;
+    // SAFETY: the child is stopped, and `info` is a whole siginfo_t.
+    assert_eq!(
+        unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, pid, 0, target) },
+        0
+    );
+    /// `TRAP_TRACE`: a single step; a breakpoint is `SI_KERNEL`.
+    const TRAP_TRACE: i32 = 2;
+    Some(info.si_code != TRAP_TRACE)
+}
+
+/// Steps the peer until the second breakpoint or until it has executed `most` instructions. Says how many, and whether that was all.
+#[allow(unsafe_code)]
+fn step(pid: i32, most: u64) -> (u64, bool) {
+    assert_eq!(next_stop(pid), Some(true), "the peer did not stop");
+    for executed in 0..most {
+        // SAFETY: the child is stopped.
+        assert_eq!(
+            unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0) },
+            0
+        );
+        if next_stop(pid).expect("the peer ended") {
+            return (executed, true);
+        }
+    }
+    (most, false)
+}
+
+fn prepare(layout: Layout, state: State, pushes: bool) -> BoundedBuffer<u64> {
+    let mut options = Options::new();
+    let ring: BoundedBuffer<u64> = ring_with(options.capacity(CAPACITY).layout(layout));
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    for item in 0..state.passed {
+        producer.push(item).unwrap();
+        consumer.pop().unwrap();
+    }
+    for item in 0..state.held as u64 {
+        producer.push(item).unwrap();
+    }
+    drop((producer, consumer));
+    if state.asleep {
+        // The word of the side that this operation must wake.
+        let word = if pushes { 640 } else { 512 };
+        ring.segment().reference::<u32>(word).unwrap().set(1);
+    }
+    ring
+}
+
+/// What is in the ring, found by successors, which then show that it still works.
+fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let found: Vec<u64> = consumer.try_iter().collect();
+    assert_eq!(producer.position(), consumer.position());
+    let more: Vec<u64> = (500..500 + 3 * CAPACITY as u64).collect();
+    for run in more.chunks(CAPACITY) {
+        assert_eq!(producer.try_push_slice(run), Ok(run.len()));
+        assert!(
+            producer.try_push(0).is_err(),
+            "full again: no slot was lost or won"
+        );
+        assert!(consumer.try_iter().eq(run.iter().copied()));
+    }
+    found
+}
+
+/// Kills after the k-th instruction for each k given, and returns whether the operation had happened.
+fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool, u64, bool) {
+    let ring = prepare(layout, state, operation.pushes());
+    let index = OPERATIONS
+        .iter()
+        .position(|&other| other == operation)
+        .unwrap();
+    let mut peer = Peer::start("step", &[id(&ring), index as u64]);
+    let thread = peer.expect_number("thread ");
+    let (executed, whole) = step(thread, k);
+    peer.signal(libc::SIGKILL);
+    // A traced thread is there until its tracer has seen its end, and the process with it.
+    while next_stop(thread).is_some() {}
+    peer.kill();
+
+    let before: Vec<u64> = (0..state.held as u64).collect();
+    let position = if operation.pushes() {
+        state.passed + state.held as u64
+    } else {
+        state.passed
+    };
+    let moved = operation.moves(state.held, position);
+    let after: Vec<u64> = if operation.pushes() {
+        before.iter().chain(&PUSHED[..moved]).copied().collect()
+    } else {
+        before[moved..].to_vec()
+    };
+    let found = look(&ring);
+    assert!(
+        found == before || found == after,
+        "{layout:?}, {state:?}, {operation:?}, after {executed} instructions: {found:?}"
+    );
+    (moved > 0 && found == after, executed, whole)
+}
+
+/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with a seed, and always those around
+/// the switch.
+#[test]
+fn killed_after_every_instruction() {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        eprintln!("skipped: single steps are for x86-64 Linux");
+        return;
+    }
+    let _alone = alone();
+    let all = std::env::var("SYSVSHM_STEPS").is_ok_and(|value| value == "all");
+    let some = budget("SYSVSHM_STEPS_EACH", 2);
+    let mut random = Random::new(seed());
+    let kills = AtomicU64::new(0);
+    let mut covered = 0;
+    for layout in LAYOUTS {
+        for operation in OPERATIONS {
+            for state in STATES {
+                let kill = |k| {
+                    kills.fetch_add(1, Ordering::Relaxed);
+                    outcome(layout, state, operation, k)
+                };
+                let (happened, total, whole) = kill(u64::MAX);
+                assert!(whole, "the peer reaches its end");
+                let moves = operation.moves(
+                    state.held,
+                    state.passed
+                        + if operation.pushes() {
+                            state.held as u64
+                        } else {
+                            0
+                        },
+                );
+                assert_eq!(happened, moves > 0, "uninterrupted, it happens");
+                // Where it switches: the least k at which it had happened.
+                let (mut never, mut always) = (0, total);
+                while happened && always - never > 1 {
+                    let middle = never + (always - never) / 2;
+                    if kill(middle).0 {
+                        always = middle
+                    } else {
+                        never = middle
+                    }
+                }
+                let chosen: Vec<u64> = if all {
+                    (0..total).collect()
+                } else {
+                    (0..some).map(|_| random.below(total)).collect()
+                };
+                for &k in &chosen {
+                    let expected = happened && k >= always;
+                    assert_eq!(
+                        kill(k).0,
+                        expected,
+                        "{layout:?}, {state:?}, {operation:?}: a second switch at {k}"
+                    );
+                }
+                covered += 1;
+                if happened {
+                    println!(
+                        "{layout:?} {operation:?}, {}: {total} instructions, happens at the {always}th, {} kills",
+                        state.name,
+                        chosen.len()
+                    );
+                } else {
+                    println!(
+                        "{layout:?} {operation:?}, {}: {total} instructions, nothing to do, {} kills",
+                        state.name,
+                        chosen.len()
+                    );
+                }
+            }
+        }
+    }
+    println!(
+        "{covered} operations from their states, {} kills",
+        kills.into_inner()
+    );
+}

@@ -11,9 +11,9 @@
 //! ```
 
 mod behaviour;
-//mod hostile;
-//mod instructions;
+mod hostile;
+mod instructions;
 //mod interop;
-//mod liveness;
-//mod storm;
+mod liveness;
+mod storm;
 mod support;

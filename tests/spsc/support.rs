@@ -1,6 +1,6 @@
 //! Peers, guards, and randomness with a seed.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,14 +24,14 @@ fn peer() {
         .map(|word| word.parse().unwrap())
         .collect();
     match words[0] {
-        //        "step" => crate::instructions::peer(&numbers),
-        //        "storm" => crate::storm::peer(&numbers),
-        //        "hold" => crate::liveness::hold(&numbers),
-        //        "hold-and-exec" => crate::liveness::hold_and_exec(&numbers),
-        //        "hold-and-fork" => crate::liveness::hold_and_fork(&numbers),
-        //        "namespace" => crate::liveness::namespace(&numbers),
-        //        "begin" => crate::liveness::begin_to_initialise(&numbers),
-        //        "scribble" => crate::hostile::peer(&numbers),
+        "step" => crate::instructions::peer(&numbers),
+        "storm" => crate::storm::peer(&numbers),
+        "hold" => crate::liveness::hold(&numbers),
+        "hold-and-exec" => crate::liveness::hold_and_exec(&numbers),
+        "hold-and-fork" => crate::liveness::hold_and_fork(&numbers),
+        "namespace" => crate::liveness::namespace(&numbers),
+        "begin" => crate::liveness::begin_to_initialise(&numbers),
+        "scribble" => crate::hostile::peer(&numbers),
         other => panic!("no peer {other}"),
     }
     // Without the harness's report, which would only confuse who reads our standard output.
@@ -96,16 +96,36 @@ impl Peer {
 
     /// Waits for the peer to say this.
     pub(crate) fn expect(&mut self, what: &str) {
-        let mut line = String::new();
+        while !self.line(what).ends_with(what) {}
+    }
+
+    /// Waits for the peer to say this with a number behind it.
+    pub(crate) fn expect_number(&mut self, what: &str) -> i32 {
         loop {
-            line.clear();
-            let read = self.out.read_line(&mut line).unwrap();
-            assert!(read > 0, "the peer ended without saying {what:?}");
-            // The harness prints "test support::peer ... " without a newline before us.
-            if line.trim_end().ends_with(what) {
-                return;
+            if let Some(number) = self.line(what).strip_prefix(what) {
+                return number.parse().unwrap();
             }
         }
+    }
+
+    fn line(&mut self, what: &str) -> String {
+        let mut line = String::new();
+        let read = self.out.read_line(&mut line).unwrap();
+        assert!(read > 0, "the peer ended without saying {what:?}");
+        line.trim_end().to_string()
+    }
+
+    #[allow(unsafe_code)]
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    /// Everything the peer says until it ends.
+    pub(crate) fn read_all(&mut self) -> String {
+        let mut text = String::new();
+        self.out.read_to_string(&mut text).unwrap();
+        text
     }
 
     pub(crate) fn kill(&mut self) {

@@ -13,7 +13,7 @@ use std::fmt;
 pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]) {
     debug_assert!(slot as usize + items.len() <= g.capacity as usize);
     let mut at = g.item_at(slot);
-    for &item in items {
+    for item in items {
         // SAFETY: the item of a slot of the geometry, which was made for items of this type.
         unsafe { memory.write_item(at, item) };
         at += g.stride;

@@ -379,7 +379,7 @@ impl<T: Pod> Producer<T> {
     fn put(&mut self, run: Run, item: T) {
         let seat = &self.seat;
         // SAFETY: a slot below the capacity, in a geometry that was made for items of this type.
-        unsafe { seat.memory.write_item(seat.g.item_at(run.slot), item) };
+        unsafe { seat.memory.write_item(seat.g.item_at(run.slot), &item) };
         self.publish(run, 1);
     }
 

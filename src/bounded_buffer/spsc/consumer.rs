@@ -1,6 +1,6 @@
 //! [`Consumer`]: the side that pops.
 
-use super::buffer::{Core, Role, Side};
+use super::buffer::{Role, RoleInner, Side};
 use super::in_place::{self, Peek};
 use super::protocol::{Consuming, Refusal, find_in, look_for_items};
 use super::{Layout, PopError};
@@ -67,7 +67,7 @@ impl<T: Pod> Consumer<T> {
     /// assert_eq!(consumer.try_pop(), Ok(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
         if !self.here.is_current() {
             return Err(PopError::Forked);
@@ -86,7 +86,7 @@ impl<T: Pod> Consumer<T> {
     ///
     /// [`PopError::PeerDead`]: the buffer is drained and the producer is dead; noticed within 100 ms after the kernel has released its memory.
     /// [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`]. Signals do not end the wait.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
         if !self.here.is_current() {
             return Err(PopError::Forked);
@@ -118,7 +118,7 @@ impl<T: Pod> Consumer<T> {
     /// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
         match self.try_pop() {
             Err(PopError::Empty) => {
@@ -150,7 +150,7 @@ impl<T: Pod> Consumer<T> {
     /// assert_eq!(consumer.try_pop_slice(&mut items), Err(PopError::Empty));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
         if !self.here.is_current() {
             return Err(PopError::Forked);
@@ -226,7 +226,7 @@ impl<T: Pod> Consumer<T> {
     /// assert_eq!(consumer.pop()?, 20);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a peek at no items");
         if !self.here.is_current() {
@@ -247,7 +247,7 @@ impl<T: Pod> Consumer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
         self.peek_until(wanted, None)
     }
@@ -269,7 +269,7 @@ impl<T: Pod> Consumer<T> {
         self.peek_until(wanted, Instant::now().checked_add(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek_until(
         &mut self,
         wanted: usize,
@@ -431,25 +431,22 @@ impl<T: Pod> Consumer<T> {
     #[inline(always)]
     fn wait_for_items(&mut self, deadline: Option<Instant>) -> Result<(), PopError> {
         self.side.tell_if_due();
-        let (position, core) = (self.side.position(), &*self.role.get().core);
+        let position = self.side.position();
         let since = position.wrapping_sub(self.waited_at);
-        let waiter = Waiter::new(
-            Side::Consumer.sleeper_at(),
-            self.waiting,
-            self.role.get().registered,
-        );
         let (result, habit) = wait_for_items(
-            core,
+            self.role.get(),
             position,
             deadline,
-            waiter,
-            self.notice_departure,
+            (self.waiting, self.notice_departure),
             self.habit,
             since,
         );
         self.waited_at = position;
         self.habit = habit;
-        self.side.set_end(result?);
+        match result {
+            Ok(end) => self.side.set_end(end),
+            Err(stop) => return Err(PopError::of_wait(stop)),
+        }
         Ok(())
     }
 }
@@ -458,29 +455,23 @@ impl<T: Pod> Consumer<T> {
 #[cold]
 #[inline(never)]
 fn wait_for_items(
-    core: &Core,
+    role: &RoleInner,
     position: u64,
     deadline: Option<Instant>,
-    waiter: Waiter,
-    notice_departure: bool,
+    (waiting, notice_departure): (Waiting, bool),
     habit: Habit,
     items_since: u64,
-) -> (Result<u64, PopError>, Habit) {
-    let (result, habit) = waiter.wait(
+) -> (Result<u64, Stop>, Habit) {
+    let core = &*role.core;
+    let waiter = Waiter::new(Side::Consumer.sleeper_at(), waiting, role.registered);
+    waiter.wait(
         core.memory,
         deadline,
         habit,
         items_since,
         |_| look_for_items(core.memory, &core.geometry, position),
         || core.peer(Side::Producer, notice_departure),
-    );
-    let result = result.map_err(|stop| match stop {
-        Stop::TimedOut => PopError::TimedOut,
-        Stop::PeerDead => PopError::PeerDead,
-        Stop::PeerLeft => PopError::PeerLeft,
-        Stop::Corrupted => PopError::Corrupted,
-    });
-    (result, habit)
+    )
 }
 
 impl<T> fmt::Debug for Consumer<T> {

@@ -1,5 +1,7 @@
 //! Why an operation on the ring did nothing. Small, and they give the item back.
 
+use super::protocol::Refusal;
+use crate::bounded_buffer::wait::Stop;
 use std::io;
 
 /// Why nothing was pushed. `T` is the item, given back; `()` where there is nothing to give back.
@@ -68,6 +70,34 @@ impl<T> PushError<T> {
         }
     }
 
+    /// Why a wait for room ended.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn of_wait(stop: Stop, item: T) -> Self {
+        match stop {
+            Stop::TimedOut => Self::TimedOut(item),
+            Stop::PeerDead => Self::PeerDead(item),
+            Stop::PeerLeft => Self::PeerLeft(item),
+            Stop::Corrupted => Self::Corrupted(item),
+        }
+    }
+
+    /// Why there was no room.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn of_refusal(refusal: Refusal, item: T) -> Self {
+        match refusal {
+            Refusal::NotNow => Self::Full(item),
+            Refusal::Corrupted => Self::Corrupted(item),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn forked(item: T) -> Self {
+        Self::Forked(item)
+    }
+
     /// The same reason with something else to give back.
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> PushError<U> {
         match self {
@@ -77,6 +107,19 @@ impl<T> PushError<T> {
             Self::PeerLeft(item) => PushError::PeerLeft(change(item)),
             Self::Corrupted(item) => PushError::Corrupted(change(item)),
             Self::Forked(item) => PushError::Forked(change(item)),
+        }
+    }
+}
+
+impl PopError {
+    /// Why a wait for items ended.
+    #[cold]
+    pub(super) fn of_wait(stop: Stop) -> Self {
+        match stop {
+            Stop::TimedOut => Self::TimedOut,
+            Stop::PeerDead => Self::PeerDead,
+            Stop::PeerLeft => Self::PeerLeft,
+            Stop::Corrupted => Self::Corrupted,
         }
     }
 }

@@ -37,7 +37,7 @@ fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
         // SAFETY: the items of the run lie side by side in mapped, writable memory; the slice is private.
         unsafe { access::copy_in(to, items.as_ptr().cast(), size_of_val(items)) };
     } else {
-        for (index, &item) in items.iter().enumerate() {
+        for (index, item) in items.iter().enumerate() {
             // SAFETY: a slot of the geometry.
             unsafe { memory.write_item(g.item_at(slot + index), item) };
         }

@@ -86,6 +86,8 @@ pub(crate) struct Geometry {
     /// Where the first word is, and from one to the next.
     pub(crate) words: usize,
     pub(crate) word_stride: usize,
+    /// One stride behind the last word.
+    pub(crate) words_end: usize,
     /// Where the first item is, and from one to the next.
     pub(crate) items: usize,
     pub(crate) item_stride: usize,
@@ -128,6 +130,7 @@ impl Geometry {
             capacity,
             words,
             word_stride,
+            words_end: words + word_stride * count,
             items,
             item_stride,
             total_bytes: total,

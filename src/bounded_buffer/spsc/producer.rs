@@ -1,6 +1,6 @@
 //! [`Producer`]: the side that pushes.
 
-use super::buffer::{Core, Role, Side};
+use super::buffer::{Role, RoleInner, Side};
 use super::in_place::{self, Reservation};
 use super::protocol::{Producing, Refusal, load_out, look_for_room};
 use super::{Layout, PushError};
@@ -60,17 +60,18 @@ impl<T: Pod> Producer<T> {
     /// assert_eq!(producer.try_push(2), Err(PushError::Full(2)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
         if !self.here.is_current() {
-            return Err(PushError::Forked(item));
+            return Err(PushError::forked(item));
         }
-        match self.side.push_known(item) {
-            Ok(()) => Ok(()),
-            Err(item) => match self.side.find_room(1) {
-                Ok(_) => self.side.push_known(item).map_err(PushError::Full),
-                Err(refusal) => Err(refused(refusal).map(|()| item)),
-            },
+        if self.side.push_known(&item) {
+            return Ok(());
+        }
+        match self.side.find_room(1) {
+            Ok(_) if self.side.push_known(&item) => Ok(()),
+            Ok(_) => Err(PushError::Full(item)),
+            Err(refusal) => Err(PushError::of_refusal(refusal, item)),
         }
     }
 
@@ -99,20 +100,15 @@ impl<T: Pod> Producer<T> {
     /// assert_eq!(adding.join().unwrap(), 499_500);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
         if !self.here.is_current() {
-            return Err(PushError::Forked(item));
+            return Err(PushError::forked(item));
         }
-        match self.side.push_known(item) {
-            Ok(()) => Ok(()),
-            Err(item) => {
-                if let Err(error) = self.wait_for_room(1, None) {
-                    return Err(error.map(|()| item));
-                }
-                self.side.push_known(item).map_err(PushError::Full)
-            }
+        if self.side.push_known(&item) {
+            return Ok(());
         }
+        self.push_waiting(item, None)
     }
 
     /// Pushes an item, waiting for room at most this long.
@@ -134,16 +130,27 @@ impl<T: Pod> Producer<T> {
     /// assert_eq!(producer.push_timeout(2, wait), Err(PushError::TimedOut(2)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
-        match self.try_push(item) {
-            Err(PushError::Full(item)) => {
-                if let Err(error) = self.wait_for_room(1, Instant::now().checked_add(timeout)) {
-                    return Err(error.map(|()| item));
-                }
-                self.side.push_known(item).map_err(PushError::Full)
-            }
-            done => done,
+        if !self.here.is_current() {
+            return Err(PushError::forked(item));
+        }
+        if self.side.push_known(&item) {
+            return Ok(());
+        }
+        self.push_waiting(item, Some(timeout))
+    }
+
+    #[inline(always)]
+    fn push_waiting(&mut self, item: T, timeout: Option<Duration>) -> Result<(), PushError<T>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if let Err(stop) = self.wait_for_room(deadline) {
+            return Err(PushError::of_wait(stop, item));
+        }
+        if self.side.push_known(&item) {
+            Ok(())
+        } else {
+            Err(PushError::Full(item))
         }
     }
 
@@ -165,7 +172,7 @@ impl<T: Pod> Producer<T> {
     /// assert_eq!(producer.try_push_slice(&[4]), Err(PushError::Full(())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
         if !self.here.is_current() {
             return Err(PushError::Forked(()));
@@ -226,8 +233,8 @@ impl<T: Pod> Producer<T> {
             match self.try_push_slice(&items[done..]) {
                 Ok(count) => done += count,
                 Err(PushError::Full(())) => self
-                    .wait_for_room(1, deadline)
-                    .map_err(|error| error.map(|()| done))?,
+                    .wait_for_room(deadline)
+                    .map_err(|stop| PushError::of_wait(stop, done))?,
                 Err(error) => return Err(error.map(|()| done)),
             }
         }
@@ -263,7 +270,7 @@ impl<T: Pod> Producer<T> {
     /// assert_eq!(consumer.pop()?, b'b');
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
         if !self.here.is_current() {
@@ -282,7 +289,7 @@ impl<T: Pod> Producer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
-    #[inline]
+    #[inline(always)]
     pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
         self.reserve_until(wanted, None)
     }
@@ -304,7 +311,7 @@ impl<T: Pod> Producer<T> {
         self.reserve_until(wanted, Instant::now().checked_add(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
     fn reserve_until(
         &mut self,
         wanted: usize,
@@ -315,7 +322,8 @@ impl<T: Pod> Producer<T> {
             return Err(PushError::Forked(()));
         }
         if self.side.known_room() < wanted && self.side.find_room(wanted).is_err() {
-            self.wait_for_room(wanted, deadline)?;
+            self.wait_for_room(deadline)
+                .map_err(|stop| PushError::of_wait(stop, ()))?;
         }
         let count = self.side.known_room().min(wanted);
         Ok(Reservation::new(self, count))
@@ -413,20 +421,13 @@ impl<T: Pod> Producer<T> {
 
     /// Afterwards there is room for one item at least.
     #[inline(always)]
-    fn wait_for_room(
-        &mut self,
-        wanted: usize,
-        deadline: Option<Instant>,
-    ) -> Result<(), PushError<()>> {
-        let (position, core) = (self.side.position(), &*self.role.get().core);
+    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
         let limit = wait_for_room(
-            core,
-            position,
-            wanted,
+            self.role.get(),
+            self.side.position(),
             deadline,
             self.waiting,
             self.notice_departure,
-            self.role.get().registered,
         )?;
         self.side.set_limit(limit);
         Ok(())
@@ -437,16 +438,14 @@ impl<T: Pod> Producer<T> {
 #[cold]
 #[inline(never)]
 fn wait_for_room(
-    core: &Core,
+    role: &RoleInner,
     position: u64,
-    wanted: usize,
     deadline: Option<Instant>,
     waiting: Waiting,
     notice_departure: bool,
-    registered: bool,
-) -> Result<u64, PushError<()>> {
-    let _ = wanted;
-    let waiter = Waiter::new(Side::Producer.sleeper_at(), waiting, registered);
+) -> Result<u64, Stop> {
+    let core = &*role.core;
+    let waiter = Waiter::new(Side::Producer.sleeper_at(), waiting, role.registered);
     let capacity = core.geometry.capacity;
     let (result, _) = waiter.wait(
         core.memory,
@@ -456,12 +455,7 @@ fn wait_for_room(
         |effort| look_for_room(core.memory, capacity, position, effort),
         || core.peer(Side::Consumer, notice_departure),
     );
-    result.map_err(|stop| match stop {
-        Stop::TimedOut => PushError::TimedOut(()),
-        Stop::PeerDead => PushError::PeerDead(()),
-        Stop::PeerLeft => PushError::PeerLeft(()),
-        Stop::Corrupted => PushError::Corrupted(()),
-    })
+    result
 }
 
 #[cold]
@@ -501,7 +495,9 @@ impl io::Write for Producer<u8> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.try_push_slice(bytes) {
-                Err(PushError::Full(())) => self.wait_for_room(1, None)?,
+                Err(PushError::Full(())) => self
+                    .wait_for_room(None)
+                    .map_err(|stop| PushError::of_wait(stop, ()))?,
                 done => return Ok(done?),
             }
         }

@@ -60,7 +60,7 @@ impl Cursor {
         self.position = self.position.wrapping_add(1);
         self.word += g.word_stride;
         self.item += g.item_stride;
-        if self.word == g.words + g.word_stride * g.capacity as usize {
+        if self.word == g.words_end {
             self.word = g.words;
             self.item = g.items;
         }
@@ -208,19 +208,19 @@ impl<M: Shared> Producing<M> {
         wake_if_asleep(self.memory, CONSUMER_SLEEPS, self.registered);
     }
 
-    /// Writes and publishes one item, if there is known to be room.
+    /// Writes and publishes one item, if there is known to be room; says whether.
     #[inline(always)]
-    pub(crate) fn push_known<T>(&mut self, item: T) -> Result<(), T>
+    pub(crate) fn push_known<T>(&mut self, item: &T) -> bool
     where
         M: SharedItems<T>,
     {
         if self.limit == self.cursor.position {
-            return Err(item);
+            return false;
         }
         // SAFETY: the cursor is within the geometry, which was made for items of this type.
         unsafe { self.memory.write_item(self.cursor.item, item) };
         self.publish(1);
-        Ok(())
+        true
     }
 }
 

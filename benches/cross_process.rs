@@ -1,0 +1,68 @@
+//! The rings between two pinned processes, beside the peers, in one run.
+//!
+//! ```text
+//! cargo bench --bench cross_process                       # everything, 15 passes
+//! cargo bench --bench cross_process -- --passes 5 8B      # only what has "8B" in its name
+//! ```
+//!
+//! Ratios within one run are what counts; absolute figures drift. So the contenders take turns, pass by pass, and each measurement is bracketed by a
+//! ping-pong over one cache line, which tells whether the two processors are "near" or "far" at that moment. Both ends check every item.
+//!
+//! Processes share a segment; contenders that cannot (rtrb) run in two threads pinned to the same two processors.
+
+#[path = "cross_process/contenders.rs"]
+mod contenders;
+#[path = "cross_process/machine.rs"]
+mod machine;
+#[path = "cross_process/report.rs"]
+mod report;
+
+use contenders::{CONTENDERS, Contender};
+use machine::{Control, Worker, pin};
+use report::Report;
+
+/// Below this a cache line is near. Two regimes far apart: about 60 and 420 ns.
+const NEAR_NS: f64 = 180.0;
+
+fn main() {
+    if let Some(task) = std::env::var_os(machine::WORKER) {
+        return machine::work(&task.into_string().unwrap(), CONTENDERS);
+    }
+    let mut passes = 15;
+    let mut wanted: Option<String> = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--passes" => {
+                passes = arguments
+                    .next()
+                    .and_then(|n| n.parse().ok())
+                    .expect("a number of passes")
+            }
+            // What cargo passes on.
+            "--bench" => {}
+            name => wanted = Some(name.to_string()),
+        }
+    }
+    pin(machine::CONSUMER_CPU);
+    let chosen: Vec<&Contender> = CONTENDERS
+        .iter()
+        .filter(|contender| {
+            wanted
+                .as_ref()
+                .is_none_or(|name| contender.name.contains(name.as_str()))
+        })
+        .collect();
+    let control = Control::create();
+    let mut worker = Worker::start(&control);
+    let mut report = Report::new(&chosen);
+    for _ in 0..passes {
+        for (index, contender) in chosen.iter().enumerate() {
+            let before = machine::probe(&control, &mut worker);
+            let figure = contenders::run(contender, &control, &mut worker);
+            let after = machine::probe(&control, &mut worker);
+            report.add(index, figure, before, after, NEAR_NS);
+        }
+    }
+    report.print(passes);
+}
