@@ -27,7 +27,9 @@
 //!
 //! * past a claimed run: by its whole length;
 //! * past a slot that has left the lap: by one. A run leaves its lap from its end to its beginning, so behind such a slot there is no slot of its run
-//!   that has not left it too. That is what "the last first" in the table is for;
+//!   that has not left it too. That is what "the last first" in the table is for. A handle that fell behind also changes to a later lap there, as far
+//!   as all of its side must have got: a slot in lap L was claimed in L-1, so producers have passed it in L-1; and for that all slots were claimed in
+//!   L-2 and had left L-3, so consumers have passed it in L-2. In L-1 perhaps not: slots that are skipped leave a lap ahead of the consumers;
 //! * to a hint, which is a position that somebody had.
 //!
 //! Positions only pass what is claimed or gone, so the first slot that a producer finds EMPTY in its lap is the oldest free one, and the first that
@@ -102,13 +104,15 @@ impl Cursor {
         })
     }
 
-    /// A position that cannot be ahead of anybody: the first slot has left the lap before the one that its word names.
-    pub(crate) fn from_first_slot<M: Shared>(memory: M, g: &Geometry) -> Self {
-        let word = load(memory, g, 0);
-        let mut cursor = Self {
-            lap: word.lap().previous(),
-            slot: 0,
+    /// A position that everybody on this side has passed: the first slot has left the lap before the one that its word names. For consumers one
+    /// lap less, because it may have been skipped ahead of them.
+    pub(crate) fn from_first_slot<M: Shared>(memory: M, g: &Geometry, side: Side) -> Self {
+        let lap = load(memory, g, 0).lap().previous();
+        let lap = match side {
+            Side::Producer => lap,
+            Side::Consumer => lap.previous(),
         };
+        let mut cursor = Self { lap, slot: 0 };
         cursor.advance(g, 1);
         cursor
     }
@@ -201,7 +205,12 @@ fn judge(word: Word, at: Cursor, side: Side, g: &Geometry) -> Step {
     };
     let ahead = word.lap().ahead_of(at.lap);
     if ahead > 0 {
-        return Step::Behind(word.lap().previous());
+        return Step::Behind(match side {
+            Side::Producer => word.lap().previous(),
+            // Skipped slots leave a lap before consumers get there. The lap before that one, they must have passed.
+            Side::Consumer if ahead == 1 => at.lap,
+            Side::Consumer => word.lap().previous().previous(),
+        });
     }
     let owned = matches!(phase, Phase::Writing | Phase::Reading | Phase::Drained);
     if owned && (word.run() == 0 || word.run() > g.capacity - at.slot) {
@@ -249,8 +258,8 @@ pub(crate) fn claim<M: Shared>(
     mut cursor: Cursor,
     wanted: u32,
 ) -> (Cursor, Result<Run, Refusal>) {
-    // Twice round is more than any honest distance; whoever has not found anything by then has been overtaken all the time.
-    let mut steps = u64::from(g.capacity) * 2 + 64;
+    // Four times round is more than any honest distance; whoever has not found anything by then has been overtaken all the time.
+    let mut steps = u64::from(g.capacity) * 4 + 64;
     let mut may_reposition = true;
     let mut may_ask_hint = true;
     let mut lost_races = 0;
@@ -306,10 +315,13 @@ pub(crate) fn claim<M: Shared>(
             Step::Blocked => return (cursor, Err(Refusal::NotNow)),
             Step::Lost if may_reposition => {
                 may_reposition = false;
-                cursor = Cursor::from_first_slot(memory, g);
+                cursor = Cursor::from_first_slot(memory, g, side);
             }
             Step::Lost | Step::Nonsense => {
-                return (Cursor::from_first_slot(memory, g), Err(Refusal::Corrupted));
+                return (
+                    Cursor::from_first_slot(memory, g, side),
+                    Err(Refusal::Corrupted),
+                );
             }
         }
     }

@@ -99,7 +99,7 @@ impl Seat {
         Ok(Self {
             memory,
             g,
-            cursor: Cursor::from_first_slot(memory, &g),
+            cursor: Cursor::from_first_slot(memory, &g, side),
             owner,
             here: core.here,
             registered,
@@ -172,7 +172,7 @@ impl Seat {
     /// Recovers what the dead left, and forgets what it believes about its position.
     fn ask(&mut self) {
         self.rest.core.recover();
-        self.cursor = Cursor::from_first_slot(self.memory, &self.g);
+        self.cursor = Cursor::from_first_slot(self.memory, &self.g, self.side);
     }
 
     /// Claims slots, waiting for them.
