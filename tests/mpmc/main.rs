@@ -11,8 +11,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-//mod behaviour;
-//mod history;
+mod behaviour;
+mod history;
 mod hostile;
 mod instructions;
 mod storm;

@@ -43,6 +43,8 @@ mod consumer;
 mod error;
 mod in_place;
 mod layout;
+#[cfg(all(test, loom))]
+mod model;
 mod options;
 mod producer;
 mod protocol;
