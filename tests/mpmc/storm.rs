@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError};
-use sysvshm::{Key, Segment, SegmentId, SegmentOptions};
+use sysvshm::{Key, Mode, Segment, SegmentId, SegmentOptions};
 
 /// A producer's name, the number, and two checksums.
 type Item = [u64; 4];
@@ -116,6 +116,19 @@ fn words(ring: &BoundedBuffer<Item>) -> Vec<u64> {
     all.iter().collect()
 }
 
+/// A process that is killed between making its token and marking it leaves it behind, as the documentation says.
+fn remove_token_of(pid: u32) {
+    for entry in sysvshm::system::segments().unwrap() {
+        let status = entry.status;
+        let is_token = status.creator_pid() == Some(pid)
+            && status.attached() == 0
+            && status.mode() == Mode::from(0o444);
+        if is_token {
+            let _ = status.id().mark_for_removal();
+        }
+    }
+}
+
 #[test]
 fn storm_of_kills() {
     let actor = peer!(|talk| {
@@ -170,7 +183,9 @@ fn storm_of_kills() {
             }
             // Dead before the successor reads what it noted.
             let place = cast.remove(victim);
+            let pid = place.pid();
             place.kill();
+            remove_token_of(pid);
             let mut successor = successor;
             cast.insert(victim, successor());
         }

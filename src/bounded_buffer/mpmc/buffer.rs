@@ -272,7 +272,6 @@ impl<T: Pod> BoundedBuffer<T> {
     }
 
     /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this process.
-    #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.core.segment
     }

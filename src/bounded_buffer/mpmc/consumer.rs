@@ -352,7 +352,6 @@ impl<T: Pod> Consumer<T> {
     }
 
     /// The segment the buffer is in.
-    #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.seat.core().segment
     }

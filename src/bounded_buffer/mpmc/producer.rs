@@ -354,7 +354,6 @@ impl<T: Pod> Producer<T> {
     }
 
     /// The segment the buffer is in.
-    #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.seat.core().segment
     }
