@@ -48,6 +48,14 @@ pub enum ClaimError {
         /// `producer` or `consumer`.
         role: &'static str,
     },
+    /// Every entry of the participant table belongs to a handle that lives.
+    #[error(
+        "all {participants} entries of the buffer's participant table are taken by handles that live; create the buffer with a larger table"
+    )]
+    TableFull {
+        /// How many entries there are.
+        participants: usize,
+    },
     /// The buffer was opened before a fork, in the parent. Open it again in the child.
     #[error("the buffer was opened in the parent process; open it again in the forked child")]
     Forked,

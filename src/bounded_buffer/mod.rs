@@ -4,15 +4,16 @@
 //! The producer must wait when the buffer is full, the consumer when it is empty, nothing may be lost or seen half
 //! written, and either process may be killed at any moment.
 //!
-//! | | [`lecture`] | [`spsc`] |
-//! |---|---|---|
-//! | layout | C's, byte for byte: `item buffer[N]; int in; int out;` | a versioned header, documented |
-//! | items held | N-1 | capacity, all of it |
-//! | roles | one producer, one consumer, on trust | claimed; a second live claim is refused; a dead one is taken over |
-//! | waiting | a busy loop or yielding, as taught | looks for a moment, then sleeps; timeouts |
-//! | killed at any instruction | as in C | the promise below; the next process takes over |
+//! | | [`lecture`] | [`spsc`] | [`mpmc`] |
+//! |---|---|---|---|
+//! | layout | C's, byte for byte: `item buffer[N]; int in; int out;` | a versioned header, documented | a versioned header, documented |
+//! | items held | N-1 | capacity, all of it | capacity, all of it |
+//! | roles | one producer, one consumer, on trust | claimed; a second live claim is refused; a dead one is taken over | any number of each |
+//! | waiting | a busy loop or yielding, as taught | looks for a moment, then sleeps; timeouts | the same |
+//! | killed at any instruction | as in C | the promise below; the next process takes over | the promise below; the others go on |
 //!
-//! Take `lecture` to talk to a C program that has this very buffer, or to learn; else [`spsc`].
+//! Take `lecture` to talk to a C program that has this very buffer, or to learn; else [`spsc`], unless there are
+//! several producers or several consumers.
 //!
 //! # Example
 //!
@@ -36,7 +37,7 @@
 //!
 //! # The promise
 //!
-//! Of [`spsc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
+//! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
 //! killed before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost,
 //! doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms
 //! after the kernel has released the dead one's memory.
@@ -64,9 +65,11 @@
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
 //!   process go on.
 
+mod crowd;
 mod error;
 mod header;
 pub mod lecture;
+pub mod mpmc;
 mod participant;
 mod seam;
 pub mod spsc;

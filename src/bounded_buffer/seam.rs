@@ -59,6 +59,15 @@ pub(crate) trait Shared: Copy {
     unsafe fn wake(self, at: usize);
 }
 
+/// Waking more than one.
+pub(crate) trait SharedCrowd: Shared {
+    /// Wakes up to `count` of those who sleep on the word, and says how many there were.
+    ///
+    /// # Safety
+    /// `at` is a multiple of 4 inside the memory.
+    unsafe fn wake_some(self, at: usize, count: u32) -> u32;
+}
+
 /// The items beside the words.
 pub(crate) trait SharedItems<T>: Shared {
     /// # Safety
@@ -173,7 +182,16 @@ impl Shared for Mapped {
         // SAFETY: the caller vouches for the offset.
         let word = unsafe { self.address::<u32>(at) };
         // SAFETY: as above; the memory stays mapped.
-        unsafe { crate::sys::futex::wake(word) }
+        unsafe { crate::sys::futex::wake(word, 1) };
+    }
+}
+
+impl SharedCrowd for Mapped {
+    unsafe fn wake_some(self, at: usize, count: u32) -> u32 {
+        // SAFETY: the caller vouches for the offset.
+        let word = unsafe { self.address::<u32>(at) };
+        // SAFETY: as above; the memory stays mapped.
+        unsafe { crate::sys::futex::wake(word, count) }
     }
 }
 

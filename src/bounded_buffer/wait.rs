@@ -261,7 +261,7 @@ impl Waiter {
 }
 
 /// Looks, then asks for the peer and the time, then looks a last time. `None`: go on waiting.
-fn finished<R>(
+pub(super) fn finished<R>(
     effort: Effort,
     deadline: Option<Instant>,
     look: &mut impl FnMut(Effort) -> Look<R>,
@@ -287,7 +287,7 @@ fn finished<R>(
 }
 
 /// Looks all the time, and every few thousand looks at the clock; asks for the peer once per slice.
-fn poll<R>(
+pub(super) fn poll<R>(
     deadline: Option<Instant>,
     look: &mut impl FnMut(Effort) -> Look<R>,
     peer: &mut impl FnMut() -> Peer,
@@ -319,7 +319,7 @@ fn poll<R>(
 }
 
 /// How long to sleep: until the deadline, at most a slice.
-fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
+pub(super) fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
     deadline.map_or(slice, |end| {
         end.saturating_duration_since(Instant::now()).min(slice)
     })

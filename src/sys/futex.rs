@@ -34,15 +34,17 @@ pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
     };
 }
 
-/// `syscall(SYS_futex, word, FUTEX_WAKE, 1)`: wakes one sleeper of any process.
+/// `syscall(SYS_futex, word, FUTEX_WAKE, count)`: wakes up to `count` sleepers of any process, and says how many there were.
 ///
 /// # Safety
 ///
 /// `word` is a multiple of 4 and stays mapped and readable during the call.
 #[cfg(target_os = "linux")]
-pub(crate) unsafe fn wake(word: *const u32) {
+pub(crate) unsafe fn wake(word: *const u32, count: u32) -> u32 {
+    let count = count.min(i32::MAX as u32);
     // SAFETY: the kernel only uses the address to find the page the caller vouches for.
-    let _ = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, 1) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
 }
 
 /// No futex here: a short sleep, and the caller looks again.
@@ -61,7 +63,9 @@ pub(crate) unsafe fn wait(_word: *const u32, _expected: u32, timeout: Duration) 
 ///
 /// None; the signature is Linux's.
 #[cfg(not(target_os = "linux"))]
-pub(crate) unsafe fn wake(_word: *const u32) {}
+pub(crate) unsafe fn wake(_word: *const u32, _count: u32) -> u32 {
+    0
+}
 
 /// `MEMBARRIER_CMD_GLOBAL_EXPEDITED`: every running thread of every registered process, and the caller, has
 /// executed a full barrier.

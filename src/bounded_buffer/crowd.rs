@@ -1,0 +1,159 @@
+//! Many sleepers on one word: as [`wait`](super::wait) for one, where the argument is.
+//!
+//! | bit | meaning | written by |
+//! |---|---|---|
+//! | 0 `ASLEEP` | somebody sleeps or is about to, or did lately | set by sleepers; cleared by a publisher that found fewer sleepers than it had something for |
+//! | 1 `NO_BARRIER` | some participant cannot make the others fence: publishers must do it themselves | participants, when they come; never cleared |
+//! | 2 to 31 | a count of the clearings: a sleeper that announced before one is not mistaken for one that did after | whoever clears |
+//!
+//! No sleeper clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has something for, and only when there were
+//! fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A sleeper that looked before the item was published and goes to
+//! sleep after the clearing finds the word changed, and does not sleep.
+
+use super::seam::{Shared, SharedCrowd};
+use super::wait::{ASLEEP, Effort, Look, NO_BARRIER, Peer, SLICE, Stop, Waiting};
+use super::wait::{finished, poll, remaining};
+use std::hint::spin_loop;
+use std::sync::atomic::{Ordering, compiler_fence};
+use std::thread;
+use std::time::Instant;
+
+const COUNT: u32 = 4;
+
+/// How a handle waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sleeper {
+    /// Offset of the word of its side.
+    pub(crate) word: usize,
+    pub(crate) waiting: Waiting,
+    /// Whether this process takes part in barriers.
+    pub(crate) registered: bool,
+}
+
+/// Says that a participant came that cannot take part in barriers.
+#[allow(unsafe_code)]
+pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
+    // A few rounds at most, for the word changes when somebody falls asleep; more is somebody who scribbles.
+    for _ in 0..1000 {
+        // SAFETY: the word's offset is one of the layout's constants.
+        let seen = unsafe { memory.load_wait(word) };
+        if seen & NO_BARRIER != 0
+            // SAFETY: as above.
+            || unsafe { memory.compare_exchange_wait(word, seen, seen | NO_BARRIER) }
+        {
+            return;
+        }
+    }
+}
+
+impl Sleeper {
+    /// Looks until there is something, the deadline passes or the other side is gone.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wait<M: Shared, R>(
+        self,
+        memory: M,
+        deadline: Option<Instant>,
+        mut look: impl FnMut(Effort) -> Look<R>,
+        mut peer: impl FnMut() -> Peer,
+    ) -> Result<R, Stop> {
+        for looks in 0..SPINS {
+            match look(Effort::Glance) {
+                Look::Ready(found) => return Ok(found),
+                Look::Corrupted => return Err(Stop::Corrupted),
+                Look::NotYet => {}
+            }
+            for _ in 0..if looks < 256 { 1 } else { 16 } {
+                spin_loop();
+            }
+        }
+        match self.waiting {
+            Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
+            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
+            Waiting::Yield => poll(deadline, &mut look, &mut peer, thread::yield_now),
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn sleep<M: Shared, R>(
+        self,
+        memory: M,
+        deadline: Option<Instant>,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+        peer: &mut impl FnMut() -> Peer,
+    ) -> Result<R, Stop> {
+        let mut announced = None;
+        loop {
+            // SAFETY: the word's offset is one of the layout's constants.
+            let seen = unsafe { memory.load_wait(self.word) };
+            if announced != Some(seen) {
+                let wanted = seen | ASLEEP;
+                if seen != wanted {
+                    // Lost against another sleeper or a publisher: the futex will not sleep on a word that differs, and this looks again.
+                    // SAFETY: as above.
+                    let _ = unsafe { memory.compare_exchange_wait(self.word, seen, wanted) };
+                }
+                announced = Some(wanted);
+                if self.registered && wanted & NO_BARRIER == 0 {
+                    memory.barrier_everywhere();
+                } else {
+                    // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
+                    memory.fence();
+                }
+            }
+            if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
+                return end;
+            }
+            if let Some(expected) = announced {
+                // SAFETY: as above.
+                unsafe { memory.sleep(self.word, expected, remaining(deadline, SLICE)) };
+            }
+        }
+    }
+}
+
+#[cfg(not(loom))]
+const SPINS: u32 = 320;
+/// A model has no use for looks that change nothing.
+#[cfg(loom)]
+const SPINS: u32 = 0;
+
+/// Wakes up to `count` of those who sleep on `word`, if anybody does. Called after publishing so much.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn wake_crowd<M: SharedCrowd>(memory: M, word: usize, registered: bool, count: u32) {
+    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the compiler may not.
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: the word's offset is one of the layout's constants.
+    if unsafe { memory.load_wait(word) } & (ASLEEP | NO_BARRIER) != 0 || !registered {
+        wake(memory, word, registered, count);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[allow(unsafe_code)]
+fn wake<M: SharedCrowd>(memory: M, word: usize, registered: bool, count: u32) {
+    // SAFETY: the word's offset is one of the layout's constants.
+    let mut seen = unsafe { memory.load_wait(word) };
+    if seen & NO_BARRIER != 0 || !registered {
+        // Pairs with the sleeper's fence or barrier between announcing and looking again.
+        memory.fence();
+        // SAFETY: as above.
+        seen = unsafe { memory.load_wait(word) };
+    }
+    if seen & ASLEEP == 0 {
+        return;
+    }
+    // SAFETY: as above.
+    if unsafe { memory.wake_some(word, count) } >= count {
+        return;
+    }
+    let cleared = (seen & !ASLEEP).wrapping_add(COUNT);
+    // Whoever fails here lost against another publisher, which does the same.
+    // SAFETY: as above.
+    if unsafe { memory.compare_exchange_wait(word, seen, cleared) } {
+        // SAFETY: as above.
+        unsafe { memory.wake_some(word, i32::MAX as u32) };
+    }
+}

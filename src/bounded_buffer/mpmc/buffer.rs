@@ -1,0 +1,333 @@
+//! [`BoundedBuffer`]: the ring as it is attached, from which handles are made.
+
+use super::layout::{CONSUMERS_SLEEP, EVER_CONSUMER, EVER_PRODUCER, Geometry, PRODUCERS_SLEEP};
+use super::protocol::{Side, count};
+use super::seat::Seat;
+use super::table::{self, Recovered};
+use super::{Consumer, Options, Producer};
+use crate::bounded_buffer::crowd::wake_crowd;
+use crate::bounded_buffer::participant::{Life, Place};
+use crate::bounded_buffer::seam::{Mapped, Shared};
+use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
+use crate::bytemuck::Pod;
+use crate::fork::Here;
+use crate::key::Key;
+use crate::segment::Segment;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A ring for many producers and many consumers, attached. Handles are made with [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer), as many as the participant table has entries.
+///
+/// See the [module](super) for what it promises, and for an example.
+pub struct BoundedBuffer<T> {
+    core: Arc<Core>,
+    items: PhantomData<fn(T) -> T>,
+}
+
+/// What everything made from one opening shares.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) segment: Segment,
+    pub(super) memory: Mapped,
+    pub(super) geometry: Geometry,
+    pub(super) generation: u64,
+    pub(super) place: Place,
+    pub(super) here: Here,
+    /// Whether to fence instead of relying on membarrier(2), although the system may have it.
+    pub(super) fences: bool,
+}
+
+/// What a handle is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It pushes.
+    Producer,
+    /// It pops.
+    Consumer,
+}
+
+/// A handle as the participant table has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Which entry of the table it has.
+    pub index: usize,
+    /// What it is for. `None`: it died or is about to say.
+    pub role: Option<Role>,
+    /// Its process, by the number that process itself sees. In another pid namespace it has another.
+    pub pid: u32,
+    /// When it came, to the second.
+    pub since: SystemTime,
+    /// [`PeerState::Alive`], [`PeerState::Dead`] or [`PeerState::Unknown`].
+    pub state: PeerState,
+}
+
+impl<T: Pod> BoundedBuffer<T> {
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::create_new`].
+    pub fn create_new(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).create_new(key)
+    }
+
+    /// Opens the ring that has this key, with whatever capacity it has; [`Options::open`] with nothing set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open`].
+    pub fn open(key: Key) -> Result<Self, OpenError> {
+        Options::new().open(key)
+    }
+
+    /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).open_or_create(key)
+    }
+
+    pub(super) fn from_core(core: Core) -> Self {
+        Self {
+            core: Arc::new(core),
+            items: PhantomData,
+        }
+    }
+
+    /// Makes a handle that pushes. Each thread that pushes has its own.
+    ///
+    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register
+    /// for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::TableFull`]: every entry of the table belongs to a handle that lives. [`ClaimError::Forked`]: this buffer was opened in the
+    /// parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could not be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::{ClaimError, mpmc::Options};
+    ///
+    /// let buffer = Options::new().capacity(4).participants(2).create_new::<u64>(Key::PRIVATE)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let (one, two) = (buffer.producer()?, buffer.producer()?);
+    /// assert!(matches!(buffer.producer(), Err(ClaimError::TableFull { participants: 2 })));
+    /// drop(one);
+    /// assert!(buffer.producer().is_ok());
+    /// # drop(two);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn producer(&self) -> Result<Producer<T>, ClaimError> {
+        Seat::take(&self.core, Side::Producer).map(Producer::new)
+    }
+
+    /// Makes a handle that pops; as [`producer`](Self::producer).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`producer`](Self::producer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    ///
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// buffer.producer()?.push(7)?;
+    /// assert_eq!(buffer.consumer()?.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn consumer(&self) -> Result<Consumer<T>, ClaimError> {
+        Seat::take(&self.core, Side::Consumer).map(Consumer::new)
+    }
+
+    /// Recovers what dead participants left, and says what that was.
+    ///
+    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for supervisors that have seen a
+    /// process die and want its work handed on now.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)` for each taken entry of the table.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Forked`], [`ClaimError::ElsewhereInNamespace`]: from there nobody's life can be judged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let found = buffer.recover()?;
+    /// println!("{} dead, {} items delivered again", found.participants, found.redelivered);
+    /// # assert!(found.is_nothing());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover(&self) -> Result<Recovered, ClaimError> {
+        self.core.check_place()?;
+        Ok(self.core.recover())
+    }
+
+    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered yet.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)` for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::bounded_buffer::{PeerState, mpmc::Role};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let consumer = buffer.consumer()?;
+    /// let all = buffer.participants();
+    /// assert_eq!((all.len(), all[0].role, all[0].state), (1, Some(Role::Consumer), PeerState::Alive));
+    /// assert_eq!(all[0].pid, std::process::id());
+    /// # drop(consumer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn participants(&self) -> Vec<Participant> {
+        let core = &self.core;
+        let entries = (0..core.geometry.participants as usize).filter_map(|index| {
+            table::entry(core.memory, &core.geometry, index).map(|entry| (index, entry))
+        });
+        entries
+            .map(|(index, entry)| Participant {
+                index,
+                role: entry.side.map(|side| match side {
+                    Side::Producer => Role::Producer,
+                    Side::Consumer => Role::Consumer,
+                }),
+                pid: entry.pid,
+                // Seconds that no clock of ours could have said are shown as none.
+                since: UNIX_EPOCH
+                    .checked_add(Duration::from_secs(entry.since))
+                    .unwrap_or(UNIX_EPOCH),
+                state: match entry.claim.life(&core.place) {
+                    Life::Alive => PeerState::Alive,
+                    Life::Dead => PeerState::Dead,
+                    Life::Unknown => PeerState::Unknown,
+                },
+            })
+            .collect()
+    }
+
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// assert!(buffer.is_empty());
+    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
+    /// assert!(buffer.is_full() && buffer.len() == 3 && buffer.capacity() == 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        count(self.core.memory, &self.core.geometry) as usize
+    }
+
+    /// Whether there was no item, at some moment of the past.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every slot held an item, at some moment of the past.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many items fit. All of them can be used.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.core.geometry.capacity as usize
+    }
+
+    /// How many entries the participant table has: handles that can exist at once, in all processes.
+    #[must_use]
+    pub fn max_participants(&self) -> usize {
+        self.core.geometry.participants as usize
+    }
+
+    /// The random number of this initialisation: another one means that the buffer was removed and made anew.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.core.generation
+    }
+
+    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this process.
+    pub fn segment(&self) -> &Segment {
+        &self.core.segment
+    }
+}
+
+impl<T> fmt::Debug for BoundedBuffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("mpmc::BoundedBuffer")
+            .field("segment", &self.core.segment.id().as_raw())
+            .field("capacity", &self.core.geometry.capacity)
+            .field("max_participants", &self.core.geometry.participants)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Whether this process and thread may take part and judge others.
+    pub(super) fn check_place(&self) -> Result<(), ClaimError> {
+        if !self.here.is_current() {
+            return Err(ClaimError::Forked);
+        }
+        if !self.place.is_here() {
+            return Err(ClaimError::ElsewhereInNamespace);
+        }
+        Ok(())
+    }
+
+    pub(super) fn recover(&self) -> Recovered {
+        let found = table::recover(self.memory, &self.geometry, |claim| claim.life(&self.place));
+        if !found.is_nothing() {
+            for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
+                // Rare: the fence costs nothing here.
+                wake_crowd(self.memory, word, false, u32::MAX);
+            }
+        }
+        found
+    }
+
+    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is drained.
+    #[allow(unsafe_code, reason = "reads words at constant offsets")]
+    pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
+        let at = match side {
+            Side::Producer => EVER_PRODUCER,
+            Side::Consumer => EVER_CONSUMER,
+        };
+        // SAFETY: a constant of the layout.
+        let ever = unsafe { self.memory.load(at, Ordering::Acquire) };
+        let mut entries = (0..self.geometry.participants as usize)
+            .filter_map(|index| table::entry(self.memory, &self.geometry, index));
+        // What others are reading may come back.
+        let is_drained = || side == Side::Consumer || count(self.memory, &self.geometry) == 0;
+        ever != 0
+            && entries.all(|entry| {
+                entry.side.is_some_and(|its| its != side)
+                    || entry.claim.life(&self.place) == Life::Dead
+            })
+            && is_drained()
+    }
+}

@@ -1,0 +1,482 @@
+//! [`Consumer`]: a handle that pops.
+
+use super::PopError;
+use super::in_place::{self, Peek};
+use super::layout::PRODUCERS_SLEEP;
+use super::producer::deadline;
+use super::protocol::{Refusal, Run, Side, load, pass, release, swap};
+use super::seat::Seat;
+use super::word::Word;
+use crate::bounded_buffer::crowd::wake_crowd;
+use crate::bounded_buffer::seam::SharedItems;
+use crate::bounded_buffer::wait::{Stop, Waiting};
+use crate::bytemuck::Pod;
+use crate::segment::Segment;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+/// A handle that pops from a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in the participant table.
+///
+/// All calls take `&mut self`: a thread has a handle of its own. It may move to another thread.
+///
+/// Popping is one operation that takes effect at one instruction. A process that is killed has popped all of a batch or none of it; what it had claimed
+/// is delivered again. What it did with an item *after* the pop took effect died with it: who needs every item to be dealt with at least once
+/// works on it [in place](Self::peek) and releases it afterwards.
+pub struct Consumer<T> {
+    pub(super) seat: Seat,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod> Consumer<T> {
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            items: PhantomData,
+        }
+    }
+
+    /// Pops an item if there is one.
+    ///
+    /// "Empty" may also mean that the push whose turn it is has not finished, although one behind it has: its items come in the order in which the
+    /// pushes began.
+    ///
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`). When it is empty, at most every 10 ms `shmctl(IPC_STAT)` for each
+    /// participant, to find the dead.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::Empty`], [`PopError::Corrupted`], [`PopError::Forked`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut one, mut two) = (buffer.consumer()?, buffer.consumer()?);
+    /// buffer.producer()?.try_push_slice(&[1, 2])?;
+    /// assert_eq!((one.try_pop(), two.try_pop()), (Ok(1), Ok(2)));
+    /// assert_eq!(one.try_pop(), Err(PopError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_pop(&mut self) -> Result<T, PopError> {
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        let run = match self.claim_next() {
+            Some(run) => run,
+            None => self.seat.claim(1).map_err(refused)?,
+        };
+        Ok(self.take(run))
+    }
+
+    /// Pops an item, waiting for one.
+    ///
+    /// A consumer that sleeps is woken for each item that is pushed, and looks by itself every 80 ms. Each time it also recovers what the dead left.
+    ///
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a producer (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`]. Signals do not end the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let waiting = std::thread::spawn(move || consumer.pop());
+    /// producer.push(7)?;
+    /// assert_eq!(waiting.join().unwrap(), Ok(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop(&mut self) -> Result<T, PopError> {
+        self.pop_until(None)
+    }
+
+    /// Pops an item, waiting for one at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
+        self.pop_until(Some(timeout))
+    }
+
+    #[inline(always)]
+    fn pop_until(&mut self, timeout: Option<Duration>) -> Result<T, PopError> {
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        let run = match self.claim_next() {
+            Some(run) => run,
+            None => self.wait(1, timeout.and_then(deadline))?,
+        };
+        Ok(self.take(run))
+    }
+
+    /// Pops as many items as there are side by side and fit, in order, as one operation, and says how many: at least one, unless there is no
+    /// room for any; at most 1023, and never round the end of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
+    /// let mut into = [0; 2];
+    /// assert_eq!((consumer.try_pop_slice(&mut into), into), (Ok(2), [1, 2]));
+    /// assert_eq!((consumer.try_pop_slice(&mut into), into[0]), (Ok(1), 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let run = self.seat.claim(into.len()).map_err(refused)?;
+        Ok(self.take_slice(run, into))
+    }
+
+    /// As [`try_pop_slice`](Self::try_pop_slice), waiting for an item.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        self.pop_slice_until(into, None)
+    }
+
+    /// As [`pop_slice`](Self::pop_slice), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    pub fn pop_slice_timeout(
+        &mut self,
+        into: &mut [T],
+        timeout: Duration,
+    ) -> Result<usize, PopError> {
+        self.pop_slice_until(into, deadline(timeout))
+    }
+
+    fn pop_slice_until(
+        &mut self,
+        into: &mut [T],
+        deadline: Option<Instant>,
+    ) -> Result<usize, PopError> {
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let run = self.wait(into.len(), deadline)?;
+        Ok(self.take_slice(run, into))
+    }
+
+    /// Looks at up to `wanted` of the oldest items in place: at least one, at most 1023, never round the end of the buffer. Nothing is popped
+    /// before [`release`](Peek::release), and nobody else gets them meanwhile.
+    ///
+    /// This is how no item gets lost with the process that works on it: **an item that is being looked at when its process dies is delivered
+    /// again**, to another consumer, behind items that came later. So it may be dealt with twice, by one that died after the work and before
+    /// the release. Producers that come round to the slot wait for the release.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut one, mut two) = (buffer.consumer()?, buffer.consumer()?);
+    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
+    /// let items = one.try_peek(2)?;
+    /// assert_eq!((items.len(), items.get(0)), (2, 1));
+    /// assert_eq!(two.try_pop(), Ok(3));
+    /// items.release(1)?; // the second one is delivered again
+    /// assert_eq!(two.try_pop(), Ok(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a look at no items");
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.seat.settle();
+        let run = self.seat.claim(wanted).map_err(refused)?;
+        Ok(Peek::new(self, run))
+    }
+
+    /// As [`try_peek`](Self::try_peek), waiting for an item.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, None)
+    }
+
+    /// As [`peek`](Self::peek), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn peek_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, deadline(timeout))
+    }
+
+    fn peek_until(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a look at no items");
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.seat.settle();
+        let run = self.wait(wanted, deadline)?;
+        Ok(Peek::new(self, run))
+    }
+
+    /// Pops items as long as there are any.
+    pub fn try_iter(&mut self) -> TryIter<'_, T> {
+        TryIter { consumer: self }
+    }
+
+    /// Pops items, waiting for each. Ends only with an error, such as [`PopError::PeerLeft`] [if asked](Self::notice_departure).
+    pub fn iter(&mut self) -> Iter<'_, T> {
+        Iter {
+            consumer: self,
+            end: None,
+        }
+    }
+
+    /// How calls wait; [`Waiting::Sleep`] unless set.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.seat.waiting = waiting;
+        self
+    }
+
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained, there have been producers and none lives. An item that another
+    /// consumer is looking at counts as there, because it may come back. Otherwise the wait goes on, for another producer may come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// consumer.notice_departure(true);
+    /// buffer.producer()?.push_slice(&[1, 2])?;
+    /// let mut items = consumer.iter();
+    /// assert!(items.by_ref().eq([1, 2]));
+    /// assert_eq!(items.why_it_ended(), Some(PopError::PeerLeft));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
+        self.seat.notice_departure = notice;
+        self
+    }
+
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seat.len()
+    }
+
+    /// Whether there was no item, at some moment of the past.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every slot held an item, at some moment of the past.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many items fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.seat.g.capacity as usize
+    }
+
+    /// The segment the buffer is in.
+    pub fn segment(&self) -> &Segment {
+        &self.seat.core().segment
+    }
+
+    /// The item at the cursor, if there is one, without a look at anything else.
+    #[inline(always)]
+    fn claim_next(&mut self) -> Option<Run> {
+        let seat = &mut self.seat;
+        let at = seat.cursor;
+        let full = Word::full(at.lap);
+        // Looking first: a compare-and-swap that fails takes the line away from the producer.
+        if load(seat.memory, &seat.g, at.slot) != full {
+            return None;
+        }
+        let to = Word::reading(at.lap, seat.owner, 1);
+        swap(seat.memory, &seat.g, at.slot, full, to).ok()?;
+        pass(seat.memory, &seat.g, Side::Consumer, &mut seat.cursor, 1);
+        Some(Run {
+            lap: at.lap,
+            slot: at.slot,
+            len: 1,
+        })
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "reads an item from a claimed slot")]
+    fn take(&mut self, run: Run) -> T {
+        let seat = &self.seat;
+        // SAFETY: a slot below the capacity, in a geometry that was made for items of this type.
+        let item = unsafe { seat.memory.read_item(seat.g.item_at(run.slot)) };
+        self.release(run, 1);
+        item
+    }
+
+    #[inline(always)]
+    fn take_slice(&mut self, run: Run, into: &mut [T]) -> usize {
+        // A run is never longer than what was wanted.
+        let count = into.len().min(run.len as usize);
+        in_place::read(self.seat.memory, &self.seat.g, run.slot, &mut into[..count]);
+        self.release(run, count as u32);
+        count
+    }
+
+    #[inline(always)]
+    pub(super) fn release(&mut self, run: Run, count: u32) {
+        let seat = &mut self.seat;
+        release(seat.memory, &seat.g, seat.owner, run, count);
+        if count < run.len {
+            seat.returned(run, count);
+            wake_crowd(
+                seat.memory,
+                super::layout::CONSUMERS_SLEEP,
+                seat.registered,
+                u32::MAX,
+            );
+        }
+        // Waking a producer for each item would cost more than all the rest.
+        let quarter = seat.quarter;
+        let end = run.slot + count;
+        if end == seat.g.capacity || run.slot / quarter != end / quarter {
+            wake_crowd(seat.memory, PRODUCERS_SLEEP, seat.registered, quarter);
+        }
+    }
+
+    fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PopError> {
+        self.seat.wait(wanted, deadline).map_err(|stop| match stop {
+            Stop::TimedOut => PopError::TimedOut,
+            Stop::PeerDead | Stop::PeerLeft => PopError::PeerLeft,
+            Stop::Corrupted => PopError::Corrupted,
+        })
+    }
+}
+
+fn refused(refusal: Refusal) -> PopError {
+    match refusal {
+        Refusal::NotNow => PopError::Empty,
+        Refusal::Corrupted => PopError::Corrupted,
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("mpmc::Consumer").finish_non_exhaustive()
+    }
+}
+
+/// Pops items as long as there are any. Made by [`Consumer::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+impl<T: Pod> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.consumer.try_pop().ok()
+    }
+}
+
+/// Pops items, waiting for each. Made by [`Consumer::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    end: Option<PopError>,
+}
+
+impl<T> Iter<'_, T> {
+    /// What [`Consumer::pop`] said at the end; `None` before it.
+    #[must_use]
+    pub fn why_it_ended(&self) -> Option<PopError> {
+        self.end
+    }
+}
+
+impl<T: Pod> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self.consumer.pop() {
+            Ok(item) => Some(item),
+            Err(error) => {
+                self.end = Some(error);
+                None
+            }
+        }
+    }
+}

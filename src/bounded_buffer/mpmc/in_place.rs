@@ -1,0 +1,235 @@
+//! Items in place: [`Reservation`] and [`Peek`], and the copies of runs.
+
+use super::layout::Geometry;
+use super::protocol::Run;
+use super::{Consumer, PopError, Producer, PushError};
+use crate::bounded_buffer::seam::{Mapped, SharedItems};
+use crate::bytemuck::Pod;
+use std::fmt;
+
+/// `slot + items.len()` is at most the capacity.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]) {
+    debug_assert!(slot as usize + items.len() <= g.capacity as usize);
+    let mut at = g.item_at(slot);
+    for item in items {
+        // SAFETY: the item of a slot of the geometry, which was made for items of this type.
+        unsafe { memory.write_item(at, item) };
+        at += g.stride;
+    }
+}
+
+/// `slot + into.len()` is at most the capacity.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, into: &mut [T]) {
+    debug_assert!(slot as usize + into.len() <= g.capacity as usize);
+    let mut at = g.item_at(slot);
+    for item in into {
+        // SAFETY: the item of a slot of the geometry, which was made for items of this type.
+        *item = unsafe { memory.read_item(at) };
+        at += g.stride;
+    }
+}
+
+fn check(index: usize, count: usize, len: usize) {
+    assert!(
+        index <= len && count <= len - index,
+        "items {index}..{} of a run of {len}",
+        index.saturating_add(count)
+    );
+}
+
+/// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
+///
+/// The slots hold what was there before. Dropping it, or the process, pushes nothing: the slots are skipped, and free again in the next lap.
+#[must_use = "dropping it pushes nothing"]
+pub struct Reservation<'a, T> {
+    producer: &'a mut Producer<T>,
+    run: Run,
+}
+
+impl<'a, T: Pod> Reservation<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(producer: &'a mut Producer<T>, run: Run) -> Self {
+        producer.seat.open = Some(run);
+        Self { producer, run }
+    }
+
+    /// How many slots there are: 1 or more.
+    #[must_use]
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.run.len as usize
+    }
+
+    /// Writes one item.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    #[inline(always)]
+    pub fn set(&mut self, index: usize, item: T) {
+        self.write_from(index, &[item]);
+    }
+
+    /// Copies items in, from slot `index` of the reservation on.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit.
+    #[inline(always)]
+    pub fn write_from(&mut self, index: usize, items: &[T]) {
+        check(index, items.len(), self.len());
+        if items.is_empty() {
+            return;
+        }
+        let seat = &self.producer.seat;
+        // `index` is below the length of the run.
+        write(seat.memory, &seat.g, self.run.slot + index as u32, items);
+    }
+
+    /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes nothing.
+    ///
+    /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
+    ///
+    /// # Panics
+    ///
+    /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Forked`]: the reservation was made before a fork, in the parent.
+    #[inline(always)]
+    pub fn commit(self, count: usize) -> Result<(), PushError<()>> {
+        check(0, count, self.len());
+        if !self.producer.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        if count > 0 {
+            self.producer.seat.open = None;
+            self.producer.publish(self.run, count as u32);
+        }
+        // Dropped: with nothing open any more, or to skip it all.
+        Ok(())
+    }
+}
+
+impl<T> Drop for Reservation<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let seat = &mut self.producer.seat;
+        // In a forked child it is the parent's.
+        if seat.here.is_current() {
+            seat.settle();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Reservation<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("mpmc::Reservation")
+            .field("len", &self.run.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Items looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
+///
+/// Dropping it, or the process, pops nothing: the items are delivered again, to this consumer or another.
+#[must_use = "dropping it pops nothing"]
+pub struct Peek<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    run: Run,
+}
+
+impl<'a, T: Pod> Peek<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(consumer: &'a mut Consumer<T>, run: Run) -> Self {
+        consumer.seat.open = Some(run);
+        Self { consumer, run }
+    }
+
+    /// How many items there are: 1 or more.
+    #[must_use]
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.run.len as usize
+    }
+
+    /// A copy of one item.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    #[must_use]
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> T {
+        let mut item = [T::zeroed()];
+        self.read_into(index, &mut item);
+        item[0]
+    }
+
+    /// Copies items out, from item `index` on.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    #[inline(always)]
+    pub fn read_into(&self, index: usize, into: &mut [T]) {
+        check(index, into.len(), self.len());
+        if into.is_empty() {
+            return;
+        }
+        let seat = &self.consumer.seat;
+        // `index` is below the length of the run.
+        read(seat.memory, &seat.g, self.run.slot + index as u32, into);
+    }
+
+    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing.
+    ///
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`).
+    ///
+    /// # Panics
+    ///
+    /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::Forked`]: the peek was made before a fork, in the parent.
+    #[inline(always)]
+    pub fn release(self, count: usize) -> Result<(), PopError> {
+        check(0, count, self.len());
+        if !self.consumer.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        if count > 0 {
+            self.consumer.seat.open = None;
+            self.consumer.release(self.run, count as u32);
+        }
+        // Dropped: with nothing open any more, or to give it all back.
+        Ok(())
+    }
+}
+
+impl<T> Drop for Peek<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let seat = &mut self.consumer.seat;
+        // In a forked child it is the parent's.
+        if seat.here.is_current() {
+            seat.settle();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Peek<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("mpmc::Peek")
+            .field("len", &self.run.len)
+            .finish_non_exhaustive()
+    }
+}

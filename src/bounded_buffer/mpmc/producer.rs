@@ -1,0 +1,428 @@
+//! [`Producer`]: a handle that pushes.
+
+use super::PushError;
+use super::in_place::{self, Reservation};
+use super::protocol::{Refusal, Run, Side, pass, publish, swap};
+use super::seat::Seat;
+use super::word::Word;
+use crate::bounded_buffer::crowd::wake_crowd;
+use crate::bounded_buffer::seam::SharedItems;
+use crate::bounded_buffer::wait::{Stop, Waiting};
+use crate::bytemuck::Pod;
+use crate::segment::Segment;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::layout::CONSUMERS_SLEEP;
+
+/// A handle that pushes into a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in the participant table.
+///
+/// All calls take `&mut self`: a thread has a handle of its own. It may move to another thread.
+///
+/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a batch or none of it; what it had
+/// claimed is skipped, by whoever comes across it.
+pub struct Producer<T> {
+    pub(super) seat: Seat,
+    items: PhantomData<fn(T)>,
+}
+
+impl<T: Pod> Producer<T> {
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            items: PhantomData,
+        }
+    }
+
+    /// Pushes an item if there is room.
+    ///
+    /// "Full" means that the slot whose turn it is still holds its item of the lap before, or that its reader has not finished.
+    ///
+    /// **C call:** none, unless a sleeping consumer must be woken (`futex`). When it is full, at most every 10 ms `shmctl(IPC_STAT)` for each
+    /// participant, to find the dead.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Full`], [`PushError::Corrupted`], [`PushError::Forked`]; each gives the item back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut one, mut two) = (buffer.producer()?, buffer.producer()?);
+    /// assert_eq!(one.try_push(1), Ok(()));
+    /// assert_eq!(two.try_push(2), Ok(()));
+    /// assert_eq!(one.try_push(3), Err(PushError::Full(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(item));
+        }
+        let run = match self.claim_next() {
+            Some(run) => run,
+            None => match self.seat.claim(1) {
+                Ok(run) => run,
+                Err(refusal) => return Err(refused(refusal).map(|()| item)),
+            },
+        };
+        self.put(run, item);
+        Ok(())
+    }
+
+    /// Pushes an item, waiting for room.
+    ///
+    /// A producer that sleeps is woken when a quarter of the buffer is free or a consumer has nothing to do, and looks by itself every 80 ms. Each
+    /// time it also recovers what the dead left.
+    ///
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a consumer (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::PeerLeft`], [`PushError::Corrupted`], [`PushError::Forked`]. Signals do not end the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// let adding = std::thread::spawn(move || consumer.iter().take(2000).sum::<u64>());
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         let mut producer = buffer.producer().unwrap();
+    ///         scope.spawn(move || (0..1000).for_each(|item| producer.push(item).unwrap()));
+    ///     }
+    /// });
+    /// assert_eq!(adding.join().unwrap(), 2 * 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
+        self.push_until(item, None)
+    }
+
+    /// Pushes an item, waiting for room at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// assert_eq!(producer.push_timeout(1, wait), Ok(()));
+    /// assert_eq!(producer.push_timeout(2, wait), Err(PushError::TimedOut(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
+        self.push_until(item, Some(timeout))
+    }
+
+    #[inline(always)]
+    fn push_until(&mut self, item: T, timeout: Option<Duration>) -> Result<(), PushError<T>> {
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(item));
+        }
+        let run = match self.claim_next() {
+            Some(run) => run,
+            None => match self.wait(1, timeout.and_then(deadline)) {
+                Ok(run) => run,
+                Err(error) => return Err(error.map(|()| item)),
+            },
+        };
+        self.put(run, item);
+        Ok(())
+    }
+
+    /// Pushes as many of the items as there is room for side by side, in order, as one operation, and says how many: at least one, unless there
+    /// are none; at most 1023, and never round the end of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert_eq!(producer.try_push_slice(&[1, 2]), Ok(2));
+    /// assert_eq!(producer.try_push_slice(&[3, 4]), Ok(1));
+    /// assert_eq!(producer.try_push_slice(&[4]), Err(PushError::Full(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        if items.is_empty() {
+            return Ok(0);
+        }
+        let run = self.seat.claim(items.len()).map_err(refused)?;
+        Ok(self.put_slice(run, items))
+    }
+
+    /// Pushes all of the items in order, waiting for room as often as need be.
+    ///
+    /// Each time there is room, one operation pushes as many as [fit](Self::try_push_slice): a process killed meanwhile has pushed the first few
+    /// batches, and items of other producers may come between two batches.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Self::push); what they give back is how many items were pushed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || consumer.iter().take(1000).sum::<u64>());
+    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_slice(&mut self, items: &[T]) -> Result<(), PushError<usize>> {
+        self.push_slice_until(items, None)
+    }
+
+    /// As [`push_slice`](Self::push_slice), waiting at most this long in all.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice).
+    pub fn push_slice_timeout(
+        &mut self,
+        items: &[T],
+        timeout: Duration,
+    ) -> Result<(), PushError<usize>> {
+        self.push_slice_until(items, deadline(timeout))
+    }
+
+    fn push_slice_until(
+        &mut self,
+        items: &[T],
+        deadline: Option<Instant>,
+    ) -> Result<(), PushError<usize>> {
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(0));
+        }
+        let mut done = 0;
+        while done < items.len() {
+            let rest = &items[done..];
+            let run = self
+                .wait(rest.len(), deadline)
+                .map_err(|error| error.map(|()| done))?;
+            done += self.put_slice(run, rest);
+        }
+        Ok(())
+    }
+
+    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most 1023, never round the end of the
+    /// buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    ///
+    /// Consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(5)?;
+    /// space.write_from(0, &[1, 2, 3]);
+    /// assert!(consumer.try_pop().is_err());
+    /// space.commit(3)?;
+    /// assert!(consumer.try_iter().eq([1, 2, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        self.seat.settle();
+        let run = self.seat.claim(wanted).map_err(refused)?;
+        Ok(Reservation::new(self, run))
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), waiting for room.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, None)
+    }
+
+    /// As [`reserve`](Self::reserve), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn reserve_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, deadline(timeout))
+    }
+
+    fn reserve_until(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        self.seat.settle();
+        let run = self.wait(wanted, deadline)?;
+        Ok(Reservation::new(self, run))
+    }
+
+    /// How calls wait; [`Waiting::Sleep`] unless set.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.seat.waiting = waiting;
+        self
+    }
+
+    /// Whether a wait ends with [`PushError::PeerLeft`] when there have been consumers and none lives. Otherwise it goes on, for another may come.
+    pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
+        self.seat.notice_departure = notice;
+        self
+    }
+
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seat.len()
+    }
+
+    /// Whether there was no item, at some moment of the past.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every slot held an item, at some moment of the past.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many items fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.seat.g.capacity as usize
+    }
+
+    /// The segment the buffer is in.
+    pub fn segment(&self) -> &Segment {
+        &self.seat.core().segment
+    }
+
+    /// The slot at the cursor, if it is free, without a look at anything else.
+    #[inline(always)]
+    fn claim_next(&mut self) -> Option<Run> {
+        let seat = &mut self.seat;
+        let at = seat.cursor;
+        let to = Word::writing(at.lap, seat.owner, 1);
+        swap(seat.memory, &seat.g, at.slot, Word::empty(at.lap), to).ok()?;
+        pass(seat.memory, &seat.g, Side::Producer, &mut seat.cursor, 1);
+        Some(Run {
+            lap: at.lap,
+            slot: at.slot,
+            len: 1,
+        })
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "writes an item to a claimed slot")]
+    fn put(&mut self, run: Run, item: T) {
+        let seat = &self.seat;
+        // SAFETY: a slot below the capacity, in a geometry that was made for items of this type.
+        unsafe { seat.memory.write_item(seat.g.item_at(run.slot), &item) };
+        self.publish(run, 1);
+    }
+
+    #[inline(always)]
+    fn put_slice(&mut self, run: Run, items: &[T]) -> usize {
+        // A run is never longer than what was wanted.
+        let count = items.len().min(run.len as usize);
+        in_place::write(self.seat.memory, &self.seat.g, run.slot, &items[..count]);
+        self.publish(run, count as u32);
+        count
+    }
+
+    #[inline(always)]
+    pub(super) fn publish(&mut self, run: Run, count: u32) {
+        let seat = &self.seat;
+        publish(seat.memory, &seat.g, run, count);
+        // One more than one when slots were skipped: consumers behind them may go on.
+        let wake = if count == run.len { count } else { u32::MAX };
+        wake_crowd(seat.memory, CONSUMERS_SLEEP, seat.registered, wake);
+    }
+
+    fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PushError<()>> {
+        self.seat.wait(wanted, deadline).map_err(|stop| match stop {
+            Stop::TimedOut => PushError::TimedOut(()),
+            Stop::PeerDead | Stop::PeerLeft => PushError::PeerLeft(()),
+            Stop::Corrupted => PushError::Corrupted(()),
+        })
+    }
+}
+
+/// `None`, forever, for what no clock can reach.
+pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+fn refused(refusal: Refusal) -> PushError<()> {
+    match refusal {
+        Refusal::NotNow => PushError::Full(()),
+        Refusal::Corrupted => PushError::Corrupted(()),
+    }
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("mpmc::Producer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! [`Seat`]: a handle's entry in the participant table, and what producers and consumers have in common.
+
+use super::buffer::Core;
+use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP};
+use super::protocol::{self, Cursor, Refusal, Run, Side, claim_redelivered, count, epoch};
+use super::table;
+use super::word::Owner;
+use crate::bounded_buffer::ClaimError;
+use crate::bounded_buffer::crowd::{Sleeper, announce_no_barrier, wake_crowd};
+use crate::bounded_buffer::participant::{Claim, Token};
+use crate::bounded_buffer::seam::Mapped;
+use crate::bounded_buffer::wait::{self, Effort, Look, Peer, Stop, Waiting};
+use crate::fork::Here;
+use crate::sys::process;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often a handle that polls asks the kernel who lives.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a handle needs for every operation, side by side; the rest is behind the box.
+pub(super) struct Seat {
+    pub(super) memory: Mapped,
+    pub(super) g: Geometry,
+    pub(super) cursor: Cursor,
+    pub(super) owner: Owner,
+    pub(super) here: Here,
+    pub(super) registered: bool,
+    pub(super) waiting: Waiting,
+    pub(super) notice_departure: bool,
+    /// A run claimed for work in place. Still set after a guard was forgotten.
+    pub(super) open: Option<Run>,
+    side: Side,
+    /// How many slots may become free before sleeping producers are told.
+    pub(super) quarter: u32,
+    /// The epoch in which all slots were found without a redelivered item.
+    epoch: u64,
+    asked: Option<Instant>,
+    rest: Box<Rest>,
+}
+
+struct Rest {
+    core: Arc<Core>,
+    index: usize,
+    claim: Claim,
+    /// Keeps the claim alive.
+    _token: Arc<Token>,
+}
+
+impl Side {
+    pub(super) fn sleep_at(self) -> usize {
+        match self {
+            Self::Producer => PRODUCERS_SLEEP,
+            Self::Consumer => CONSUMERS_SLEEP,
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+}
+
+impl Seat {
+    pub(super) fn take(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
+        core.check_place()?;
+        let token = Token::current()?;
+        let claim = token.claim();
+        let registered = !core.fences && wait::register();
+        let (memory, g) = (core.memory, core.geometry);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs());
+        let enter = || {
+            table::enter(
+                memory,
+                &g,
+                claim,
+                side,
+                process::pid().unsigned_abs(),
+                since,
+            )
+        };
+        let (index, owner) = match enter() {
+            Some(entry) => entry,
+            None => {
+                core.recover();
+                enter().ok_or(ClaimError::TableFull {
+                    participants: g.participants as usize,
+                })?
+            }
+        };
+        if !registered {
+            announce_no_barrier(memory, PRODUCERS_SLEEP);
+            announce_no_barrier(memory, CONSUMERS_SLEEP);
+        }
+        Ok(Self {
+            memory,
+            g,
+            cursor: Cursor::from_first_slot(memory, &g, side),
+            owner,
+            here: core.here,
+            registered,
+            waiting: Waiting::default(),
+            notice_departure: false,
+            open: None,
+            side,
+            quarter: g.quarter(),
+            // Another than it is: there may be redelivered items.
+            epoch: epoch(memory).wrapping_sub(1),
+            asked: None,
+            rest: Box::new(Rest {
+                core: Arc::clone(core),
+                index,
+                claim,
+                _token: token,
+            }),
+        })
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.rest.core
+    }
+
+    /// Claims slots, whatever it takes without waiting: looks at redelivered items too, and now and then for the dead.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn claim(&mut self, wanted: usize) -> Result<Run, Refusal> {
+        let first = self.look(wanted);
+        if first != Err(Refusal::NotNow) {
+            return first;
+        }
+        if self.side == Side::Consumer {
+            // A consumer that has nothing to do: producers that wait for a quarter of the buffer may go on.
+            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+        }
+        let now = Instant::now();
+        if self.asked.is_some_and(|before| now - before < ASK_EVERY) {
+            return first;
+        }
+        self.asked = Some(now);
+        self.ask();
+        self.look(wanted)
+    }
+
+    fn look(&mut self, wanted: usize) -> Result<Run, Refusal> {
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let (cursor, result) = protocol::claim(
+            self.memory,
+            &self.g,
+            self.owner,
+            self.side,
+            self.cursor,
+            wanted,
+        );
+        self.cursor = cursor;
+        if result == Err(Refusal::NotNow) && self.side == Side::Consumer {
+            let now = epoch(self.memory);
+            if now != self.epoch {
+                if let Some(run) = claim_redelivered(self.memory, &self.g, self.owner) {
+                    return Ok(run);
+                }
+                // Only now: there may have been several.
+                self.epoch = now;
+            }
+        }
+        result
+    }
+
+    /// Recovers what the dead left, and forgets what it believes about its position.
+    fn ask(&mut self) {
+        self.rest.core.recover();
+        self.cursor = Cursor::from_first_slot(self.memory, &self.g, self.side);
+    }
+
+    /// Claims slots, waiting for them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, Stop> {
+        if self.side == Side::Consumer {
+            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+        }
+        let sleeper = Sleeper {
+            word: self.side.sleep_at(),
+            waiting: self.waiting,
+            registered: self.registered,
+        };
+        let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
+        let (side, notice) = (self.side, self.notice_departure);
+        let this = std::cell::RefCell::new(&mut *self);
+        let run = sleeper.wait(
+            memory,
+            deadline,
+            |_: Effort| match this.borrow_mut().look(wanted) {
+                Ok(run) => Look::Ready(run),
+                Err(Refusal::NotNow) => Look::NotYet,
+                Err(Refusal::Corrupted) => Look::Corrupted,
+            },
+            || {
+                this.borrow_mut().ask();
+                if notice && core.is_abandoned_by(side.other()) {
+                    Peer::Left
+                } else {
+                    Peer::WaitForIt
+                }
+            },
+        )?;
+        // Whoever published may have woken this handle alone, for more than it takes.
+        wake_crowd(memory, side.sleep_at(), self.registered, 1);
+        Ok(run)
+    }
+
+    /// Gives back what a forgotten guard holds.
+    #[inline(always)]
+    pub(super) fn settle(&mut self) {
+        if let Some(run) = self.open.take() {
+            self.undo(run);
+        }
+    }
+
+    /// Undoes a claim: a push or a pop that does not happen.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn undo(&mut self, run: Run) {
+        match self.side {
+            Side::Producer => protocol::skip(self.memory, &self.g, run),
+            Side::Consumer => {
+                protocol::give_back(self.memory, &self.g, run);
+                self.returned(run, 0);
+            }
+        }
+        self.wake_all();
+    }
+
+    /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody else is quicker.
+    pub(super) fn returned(&mut self, run: Run, count: u32) {
+        protocol::advance_epoch(self.memory);
+        self.cursor = Cursor {
+            lap: run.lap,
+            slot: run.slot,
+        };
+        self.cursor.advance(&self.g, count);
+    }
+
+    fn wake_all(&self) {
+        for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
+            wake_crowd(self.memory, word, self.registered, u32::MAX);
+        }
+    }
+
+    /// Items of the buffer, as they are now.
+    pub(super) fn len(&self) -> usize {
+        count(self.memory, &self.g) as usize
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // In a forked child the entry and the claims are the parent's.
+        if self.here.is_current() {
+            self.settle();
+            table::leave(self.memory, &self.g, self.rest.index, self.rest.claim);
+            // Who waits for this side may want to know that it left.
+            self.wake_all();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The participant table, and what becomes of the slots of a participant that died.
+//!
+//! One entry of 64 bytes for each handle:
+//!
+//! | byte | width | holds | written by |
+//! |---|---|---|---|
+//! | 0 | 8 | [claim](crate::bounded_buffer::participant) of the handle's process, 0 if the entry is free | compare-and-swap |
+//! | 8 | 8 | generation: one more for each handle that had the entry | the new holder, right after its claim |
+//! | 16 | 4 | 1 producer, 2 consumer, 0 while that is not said yet | the holder |
+//! | 20 | 4 | process id, as the holder sees it: for people | the holder |
+//! | 24 | 8 | when it came, in seconds since 1970 | the holder |
+//! | 32 | 32 | zero | |
+//!
+//! # Recovery
+//!
+//! ```text
+//! claim c of the entry; does the kernel say c is dead?    from here on nobody but recoverers changes what c left
+//! generation n; is the claim still c?                     so n is what c put into its slots
+//! for every slot of (entry, n): finish or undo it         the table of transitions
+//! advance the epoch                                       consumers look for redelivered items
+//! claim c -> 0                                            the entry can be used again
+//! wake both sides
+//! ```
+//!
+//! Any number of processes may do this at once, and be killed at any point: the entry stays until one of them has been through all slots, and each
+//! step starts from an exact word that occurs once. A holder writes its generation behind its claim and uses it in slots behind that, so a recoverer
+//! that comes late has the generation of the dead, and finds nothing of the living. (A generation repeats after 4096 holders of one entry, and the lap
+//! would have to repeat with it.)
+#![allow(
+    unsafe_code,
+    reason = "every offset is a constant of the layout or an entry below the size of the table that the geometry was made with"
+)]
+
+use super::layout::{EVER_CONSUMER, EVER_PRODUCER, Geometry};
+use super::protocol::{Side, advance_epoch, load, swap};
+use super::word::{Owner, Phase, Word};
+use crate::bounded_buffer::participant::{Claim, Life};
+use crate::bounded_buffer::seam::Shared;
+use std::sync::atomic::Ordering;
+
+const CLAIM: usize = 0;
+const GENERATION: usize = 8;
+const WHO: usize = 16;
+const SINCE: usize = 24;
+
+/// What a recovery found, and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// Handles of dead processes whose entries can be used again.
+    pub participants: usize,
+    /// Slots whose push never happened; they are skipped in this lap.
+    pub skipped: usize,
+    /// Items whose pop never happened; they are delivered again.
+    pub redelivered: usize,
+    /// Slots whose pop had happened, and which are free now.
+    pub released: usize,
+}
+
+impl Recovered {
+    /// Whether nothing had to be done.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// assert!(buffer.recover()?.is_nothing());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// An entry as it stands in the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) claim: Claim,
+    pub(crate) side: Option<Side>,
+    pub(crate) pid: u32,
+    pub(crate) since: u64,
+}
+
+fn word<M: Shared>(memory: M, at: usize) -> u64 {
+    // SAFETY: a field of an entry of the table.
+    unsafe { memory.load(at, Ordering::Acquire) }
+}
+
+/// Entry `index`, if it is taken.
+pub(crate) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<Entry> {
+    let at = g.entry_at(index);
+    let claim = Claim::from_word(word(memory, at + CLAIM))?;
+    let who = word(memory, at + WHO).to_ne_bytes();
+    let half =
+        |from: usize| u32::from_ne_bytes([who[from], who[from + 1], who[from + 2], who[from + 3]]);
+    Some(Entry {
+        claim,
+        side: match half(0) {
+            1 => Some(Side::Producer),
+            2 => Some(Side::Consumer),
+            _ => None,
+        },
+        pid: half(4),
+        since: word(memory, at + SINCE),
+    })
+}
+
+/// Takes a free entry, if there is one, and says which and with which generation.
+pub(crate) fn enter<M: Shared>(
+    memory: M,
+    g: &Geometry,
+    claim: Claim,
+    side: Side,
+    pid: u32,
+    since: u64,
+) -> Option<(usize, Owner)> {
+    let index = (0..g.participants as usize).find(|&index| {
+        let at = g.entry_at(index) + CLAIM;
+        word(memory, at) == 0
+            // SAFETY: a field of an entry of the table.
+            && unsafe { memory.compare_exchange(at, 0, claim.word()) }.is_ok()
+    })?;
+    let at = g.entry_at(index);
+    let generation = word(memory, at + GENERATION).wrapping_add(1);
+    let (role, ever) = match side {
+        Side::Producer => (1_u32, EVER_PRODUCER),
+        Side::Consumer => (2, EVER_CONSUMER),
+    };
+    let (a, b) = (role.to_ne_bytes(), pid.to_ne_bytes());
+    let who = u64::from_ne_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]]);
+    for (at, value) in [
+        // Release, before any slot can bear it: whoever finds a slot of this owner, or finds it dead, finds its generation.
+        (at + GENERATION, generation),
+        (at + SINCE, since),
+        (at + WHO, who),
+        (ever, 1),
+    ] {
+        // SAFETY: a field of an entry of the table, or a constant of the layout.
+        unsafe { memory.store(at, value, Ordering::Release) };
+    }
+    Some((index, Owner::new(index, generation)))
+}
+
+/// Frees an entry whose holder has no slots any more.
+pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, index: usize, claim: Claim) {
+    let at = g.entry_at(index);
+    // The next holder says who it is after its claim; until then nobody shall take it for this one.
+    // SAFETY: a field of an entry of the table.
+    unsafe { memory.store(at + WHO, 0, Ordering::Release) };
+    // Fails only if somebody scribbled over it.
+    // SAFETY: as above.
+    let _ = unsafe { memory.compare_exchange(at + CLAIM, claim.word(), 0) };
+}
+
+/// Recovers everything that participants left who died, and says what it found. `life` judges a claim.
+pub(crate) fn recover<M: Shared>(
+    memory: M,
+    g: &Geometry,
+    mut life: impl FnMut(Claim) -> Life,
+) -> Recovered {
+    let mut found = Recovered::default();
+    for index in 0..g.participants as usize {
+        let at = g.entry_at(index);
+        let Some(claim) = Claim::from_word(word(memory, at + CLAIM)) else {
+            continue;
+        };
+        if life(claim) != Life::Dead {
+            continue;
+        }
+        // Behind the verdict: the dead change nothing any more. And before the second look at the claim: so it is theirs.
+        let generation = word(memory, at + GENERATION);
+        if word(memory, at + CLAIM) != claim.word() {
+            continue;
+        }
+        sweep(memory, g, Owner::new(index, generation), &mut found);
+        // Always: a recoverer before this one may have died between making items REDELIVER and this.
+        advance_epoch(memory);
+        // SAFETY: a field of an entry of the table.
+        if unsafe { memory.compare_exchange(at + CLAIM, claim.word(), 0) }.is_ok() {
+            found.participants += 1;
+        }
+    }
+    found
+}
+
+/// Finishes or undoes what the owner, who is dead, was doing.
+fn sweep<M: Shared>(memory: M, g: &Geometry, owner: Owner, found: &mut Recovered) {
+    for slot in 0..g.capacity {
+        let first = load(memory, g, slot);
+        let Some(phase @ (Phase::Writing | Phase::Reading | Phase::Drained)) = first.phase() else {
+            continue;
+        };
+        if first.owner() != owner {
+            continue;
+        }
+        let lap = first.lap();
+        // A run that reaches beyond the end is nonsense; it is cut off.
+        let len = first.run().clamp(1, g.capacity - slot);
+        let (to, changed) = match phase {
+            Phase::Writing => (Word::empty(lap.next()), &mut found.skipped),
+            Phase::Reading => (Word::redeliver(lap), &mut found.redelivered),
+            _ => (Word::empty(lap.next()), &mut found.released),
+        };
+        for other in (slot + 1..slot + len).rev() {
+            let word = load(memory, g, other);
+            let theirs = match phase {
+                Phase::Writing => word == Word::full(lap) || word == Word::empty(lap),
+                _ => word == Word::full(lap),
+            };
+            if theirs {
+                *changed += usize::from(swap(memory, g, other, word, to).is_ok());
+            }
+        }
+        *changed += usize::from(swap(memory, g, slot, first, to).is_ok());
+    }
+}

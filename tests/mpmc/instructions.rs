@@ -1,0 +1,473 @@
+//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each time the operation either never
+//! happened or has happened.
+//!
+//! A peer stops at a breakpoint right before the operation; this process steps it through, one instruction at a time (ptrace), kills it after the k-th,
+//! and looks. For growing k the answer must switch once from "never happened" to "happened". Recovery is stepped too: one process dies in the
+//! middle of its operation, a second in the middle of recovering that, and a third must find everything in order.
+
+#![allow(unsafe_code, reason = "single-steps other processes")]
+
+use crate::common::{Peer, Running, Talk, peer};
+use crate::support::{Random, alone, attach, budget, id, ring_with, seed};
+use std::collections::BTreeMap;
+use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options};
+
+const CAPACITY: usize = 4;
+/// What the operation under test pushes.
+const PUSHED: [u64; 3] = [100, 101, 102];
+
+/// The operations, by the number a peer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Push,
+    PushSlice,
+    Commit,
+    /// Two of three reserved slots.
+    CommitPart,
+    Pop,
+    PopSlice,
+    Release,
+    /// One of up to three items looked at.
+    ReleasePart,
+}
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::Push,
+    Operation::PushSlice,
+    Operation::Commit,
+    Operation::CommitPart,
+    Operation::Pop,
+    Operation::PopSlice,
+    Operation::Release,
+    Operation::ReleasePart,
+];
+
+impl Operation {
+    fn pushes(self) -> bool {
+        matches!(
+            self,
+            Self::Push | Self::PushSlice | Self::Commit | Self::CommitPart
+        )
+    }
+
+    /// How many items it moves, if there are `held`; no run goes round the end.
+    fn moves(self, held: usize, position: u64) -> usize {
+        let limit = if self.pushes() { CAPACITY - held } else { held };
+        let run = limit.min(3).min(CAPACITY - position as usize % CAPACITY);
+        match self {
+            Self::Push | Self::Pop | Self::ReleasePart => run.min(1),
+            Self::CommitPart => run.min(2),
+            _ => run,
+        }
+    }
+}
+
+/// From what state the operation starts.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    name: &'static str,
+    /// Items pushed and popped before.
+    passed: u64,
+    held: usize,
+    /// Whether the other side has announced that it sleeps, so that it must be woken.
+    asleep: bool,
+}
+
+const fn state(name: &'static str, passed: u64, held: usize) -> State {
+    State {
+        name,
+        passed,
+        held,
+        asleep: false,
+    }
+}
+
+const STATES: [State; 5] = [
+    state("empty", 0, 0),
+    State {
+        asleep: true,
+        ..state("one item, others asleep", 1, 1)
+    },
+    state("two items at the wrap", 3, 2),
+    State {
+        asleep: true,
+        ..state("full, others asleep", 0, CAPACITY)
+    },
+    state("full at the wrap", 6, CAPACITY),
+];
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn breakpoint() {
+    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side of it.
+    unsafe { std::arch::asm!("int3") };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn breakpoint() {}
+
+/// Says which thread to trace, for the harness runs a test in a thread of its own, and asks for it.
+fn trace_me(talk: &Talk) {
+    // SAFETY: asks to be traced by the parent, which is waiting for that.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
+    // Behind it: before, the tracer may not wait for a thread that is not its child.
+    // SAFETY: no preconditions, cannot fail.
+    talk.say(unsafe { libc::gettid() });
+}
+
+/// The process that is stepped: makes its handle, stops, operates, stops.
+fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation) {
+    if operation.pushes() {
+        let mut producer = ring.producer().unwrap();
+        trace_me(talk);
+        breakpoint();
+        match operation {
+            Operation::Push => drop(producer.try_push(PUSHED[0])),
+            Operation::PushSlice => drop(producer.try_push_slice(&PUSHED)),
+            _ => {
+                if let Ok(mut space) = producer.try_reserve(PUSHED.len()) {
+                    let len = space.len();
+                    space.write_from(0, &PUSHED[..len]);
+                    let part = operation == Operation::CommitPart;
+                    space.commit(if part { len.min(2) } else { len }).unwrap();
+                }
+            }
+        }
+        breakpoint();
+    } else {
+        let mut consumer = ring.consumer().unwrap();
+        trace_me(talk);
+        breakpoint();
+        match operation {
+            Operation::Pop => drop(consumer.try_pop()),
+            Operation::PopSlice => drop(consumer.try_pop_slice(&mut [0; 3])),
+            _ => {
+                if let Ok(items) = consumer.try_peek(3) {
+                    let len = items.len();
+                    let part = operation == Operation::ReleasePart;
+                    items.release(if part { 1 } else { len }).unwrap();
+                }
+            }
+        }
+        breakpoint();
+    }
+}
+
+/// Waits for the next stop of a traced child, and says whether it is a breakpoint; `None` if it ended.
+fn next_stop(thread: i32) -> Option<bool> {
+    let mut status = 0;
+    // SAFETY: `status` lives across the call.
+    let waited = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) };
+    assert_eq!(waited, thread);
+    if !libc::WIFSTOPPED(status) {
+        return None;
+    }
+    assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP);
+    // SAFETY: a siginfo_t of zeros is one.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let target = &raw mut info;
+    // SAFETY: the child is stopped, and `info` is a whole siginfo_t.
+    let done = unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, thread, 0, target) };
+    assert_eq!(done, 0);
+    /// A single step; a breakpoint is `SI_KERNEL`.
+    const TRAP_TRACE: i32 = 2;
+    Some(info.si_code != TRAP_TRACE)
+}
+
+/// Steps the peer until the second breakpoint or until it has executed `most` instructions, then kills it. Says how many, and whether that was all.
+fn step_and_kill(mut peer: Running, most: u64) -> (u64, bool) {
+    let thread: i32 = peer.hear().parse().unwrap();
+    assert_eq!(next_stop(thread), Some(true), "the peer did not stop");
+    let mut executed = 0;
+    let mut whole = false;
+    while executed < most && !whole {
+        // SAFETY: the child is stopped.
+        let done = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, thread, 0, 0) };
+        assert_eq!(done, 0);
+        whole = next_stop(thread).expect("the peer ended");
+        executed += u64::from(!whole);
+    }
+    // SAFETY: a plain number; the child has not been waited for, so it has that number.
+    assert_eq!(unsafe { libc::kill(peer.pid() as i32, libc::SIGKILL) }, 0);
+    // Its tracer has to see the thread's end before the process can end.
+    while next_stop(thread).is_some() {}
+    peer.kill();
+    (executed, whole)
+}
+
+fn prepare(state: State) -> BoundedBuffer<u64> {
+    let mut options = Options::new();
+    // Laps wrap in the middle of the test.
+    let ring = ring_with::<u64>(
+        options
+            .capacity(CAPACITY)
+            .participants(3)
+            .start_lap(u32::MAX),
+    );
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    for item in 0..state.passed {
+        producer.push(item).unwrap();
+        consumer.pop().unwrap();
+    }
+    for item in 0..state.held as u64 {
+        producer.push(item).unwrap();
+    }
+    drop((producer, consumer));
+    if state.asleep {
+        for word in [512, 640] {
+            ring.segment().reference::<u32>(word).unwrap().set(1);
+        }
+    }
+    ring
+}
+
+/// What is in the ring, found by others, which then show that it still works and that no slot was lost.
+fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let found: Vec<u64> = consumer.try_iter().collect();
+    // Skipped slots come back with the next lap.
+    for item in 0..2 * CAPACITY as u64 {
+        producer.try_push(item).unwrap();
+        assert_eq!(consumer.try_pop(), Ok(item));
+    }
+    for _ in 0..3 {
+        for item in 0..CAPACITY as u64 {
+            producer.try_push(item).unwrap();
+        }
+        assert!(producer.try_push(0).is_err(), "full: no slot was won");
+        assert!(consumer.try_iter().eq(0..CAPACITY as u64));
+    }
+    drop((producer, consumer));
+    assert!(ring.participants().is_empty(), "no entry was lost");
+    found
+}
+
+struct Outcome {
+    happened: bool,
+    executed: u64,
+    whole: bool,
+}
+
+/// What must be there if the operation did not happen, and if it did.
+fn expected(state: State, operation: Operation) -> (usize, Vec<u64>, Vec<u64>) {
+    let before: Vec<u64> = (0..state.held as u64).collect();
+    let position = if operation.pushes() {
+        state.passed + state.held as u64
+    } else {
+        state.passed
+    };
+    let moved = operation.moves(state.held, position);
+    let after = if operation.pushes() {
+        before.iter().chain(&PUSHED[..moved]).copied().collect()
+    } else {
+        before[moved..].to_vec()
+    };
+    (moved, before, after)
+}
+
+/// Items that were given back come behind others: the same items count as the same.
+fn sorted(mut items: Vec<u64>) -> Vec<u64> {
+    items.sort_unstable();
+    items
+}
+
+/// Kills after the k-th instruction, and says whether the operation had happened. `between` runs after the death and before the look.
+fn outcome(
+    stepped: &Peer,
+    state: State,
+    operation: Operation,
+    k: u64,
+    between: impl FnOnce(&BoundedBuffer<u64>),
+) -> Outcome {
+    let ring = prepare(state);
+    let number = OPERATIONS.iter().position(|&other| other == operation);
+    let running = stepped.clone().arg(id(&ring)).arg(number.unwrap()).start();
+    let (executed, whole) = step_and_kill(running, k);
+    between(&ring);
+    let (moved, before, after) = expected(state, operation);
+    let found = sorted(look(&ring));
+    assert!(
+        found == before || found == after,
+        "{state:?}, {operation:?}, after {executed} instructions: {found:?}"
+    );
+    Outcome {
+        happened: moved > 0 && found == after,
+        executed,
+        whole,
+    }
+}
+
+fn is_possible() -> bool {
+    let possible = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+    if !possible {
+        crate::common::skipped("single steps are for x86-64 Linux");
+    }
+    possible
+}
+
+fn all_steps() -> bool {
+    std::env::var("SYSVSHM_STEPS").is_ok_and(|value| value == "all")
+}
+
+/// The peer of both tests: operates in the ring and with the operation given.
+macro_rules! operator {
+    () => {
+        peer!(|talk| {
+            let ring = attach(talk.arg(0));
+            operate(talk, &ring, OPERATIONS[talk.arg::<usize>(1)]);
+        })
+    };
+}
+
+/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with a seed, and always those around
+/// the switch.
+#[test]
+fn killed_after_every_instruction() {
+    let stepped = operator!();
+    if !is_possible() {
+        return;
+    }
+    let _alone = alone();
+    let mut random = Random::new(seed());
+    let (mut kills, mut covered) = (0, 0);
+    for operation in OPERATIONS {
+        for state in STATES {
+            let mut kill = |k| {
+                kills += 1;
+                outcome(&stepped, state, operation, k, |_| {})
+            };
+            let Outcome {
+                happened,
+                executed: total,
+                whole,
+            } = kill(u64::MAX);
+            assert!(whole, "the peer reaches its end");
+            assert_eq!(
+                happened,
+                expected(state, operation).0 > 0,
+                "uninterrupted, it happens"
+            );
+            // Where it switches: the least k at which it had happened.
+            let (mut never, mut always) = (0, total);
+            while happened && always - never > 1 {
+                let middle = never + (always - never) / 2;
+                if kill(middle).happened {
+                    always = middle;
+                } else {
+                    never = middle;
+                }
+            }
+            let chosen: Vec<u64> = if all_steps() {
+                (0..total).collect()
+            } else {
+                let some = budget("SYSVSHM_STEPS_EACH", 2);
+                (0..some).map(|_| random.below(total)).collect()
+            };
+            for &k in &chosen {
+                assert_eq!(
+                    kill(k).happened,
+                    happened && k >= always,
+                    "{state:?}, {operation:?}: a second switch at {k}"
+                );
+            }
+            covered += chosen.len();
+            let switch = if happened {
+                format!("happens at the {always}th")
+            } else {
+                "nothing to do".to_owned()
+            };
+            println!(
+                "{operation:?}, {}: {total} instructions, {switch}, {} kills",
+                state.name,
+                chosen.len()
+            );
+        }
+    }
+    println!("{covered} instructions chosen, {kills} kills");
+}
+
+/// A recoverer that is killed while it recovers: after chosen instructions, or all, of a recovery of what somebody left who was killed in the
+/// middle of an operation, at each of the instructions that leave something different behind.
+#[test]
+fn killed_while_recovering() {
+    let stepped = operator!();
+    let recoverer = peer!(|talk| {
+        let ring: BoundedBuffer<u64> = attach(talk.arg(0));
+        // What a first call does once is no part of the recovery.
+        ring_with::<u64>(Options::new().capacity(CAPACITY))
+            .recover()
+            .unwrap();
+        trace_me(talk);
+        breakpoint();
+        ring.recover().unwrap();
+        breakpoint();
+    });
+    if !is_possible() {
+        return;
+    }
+    let _alone = alone();
+    let mut random = Random::new(seed() + 1);
+    let state = state("three items", 0, 3);
+    let (mut kills, mut covered) = (0, 0);
+    for (operation, state) in [
+        (Operation::PushSlice, STATES[0]),
+        (Operation::CommitPart, STATES[0]),
+        (Operation::PopSlice, state),
+        (Operation::ReleasePart, state),
+    ] {
+        // The instructions after which the slots look different: one death for each picture.
+        let mut pictures: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
+        let total = outcome(&stepped, state, operation, u64::MAX, |_| {}).executed;
+        let step = if all_steps() { 1 } else { (total / 60).max(1) };
+        for k in (0..total).step_by(step as usize) {
+            outcome(&stepped, state, operation, k, |ring| {
+                pictures.entry(picture(ring)).or_insert(k);
+            });
+            kills += 1;
+        }
+        for &k in pictures.values() {
+            let mut of_recovery = 0;
+            let first = outcome(&stepped, state, operation, k, |ring| {
+                let (executed, whole) = start_recoverer(&recoverer, ring, u64::MAX);
+                assert!(whole);
+                of_recovery = executed;
+            });
+            let chosen: Vec<u64> = if all_steps() {
+                (0..of_recovery).step_by(7).collect()
+            } else {
+                let some = budget("SYSVSHM_STEPS_EACH", 2);
+                (0..some).map(|_| random.below(of_recovery)).collect()
+            };
+            for &at in &chosen {
+                let second = outcome(&stepped, state, operation, k, |ring| {
+                    start_recoverer(&recoverer, ring, at);
+                });
+                assert_eq!(
+                    first.happened, second.happened,
+                    "{operation:?} killed at {k}, its recovery at {at}"
+                );
+                kills += 2;
+            }
+            covered += chosen.len();
+        }
+        println!(
+            "recovery of {operation:?}: {} different pictures left behind",
+            pictures.len()
+        );
+    }
+    println!("{covered} instructions of recoveries chosen, {kills} kills");
+}
+
+/// The words of all slots.
+fn picture(ring: &BoundedBuffer<u64>) -> Vec<u64> {
+    let first = 896 + 3 * 64_usize;
+    let slots = ring
+        .segment()
+        .slice::<u64>(first.next_multiple_of(128), 2 * CAPACITY);
+    slots.unwrap().iter().step_by(2).collect()
+}
+
+fn start_recoverer(recoverer: &Peer, ring: &BoundedBuffer<u64>, most: u64) -> (u64, bool) {
+    let running = recoverer.clone().arg(id(ring)).start();
+    step_and_kill(running, most)
+}

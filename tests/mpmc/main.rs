@@ -1,0 +1,19 @@
+//! The ring for many producers and many consumers: behaviour, recovery, and the promise under kills.
+//!
+//! Storms and the single-stepping have a small seeded budget here; these give them more:
+//!
+//! ```text
+//! SYSVSHM_SEED=7 SYSVSHM_KILLS=20000 cargo test --release --test mpmc storm -- --nocapture
+//! SYSVSHM_STEPS=all cargo test --release --test mpmc killed -- --nocapture
+//! SYSVSHM_SCRIBBLES=1000000 cargo test --release --test mpmc hostile -- --nocapture
+//! ```
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod behaviour;
+mod history;
+mod hostile;
+mod instructions;
+mod storm;
+mod support;
