@@ -8,10 +8,12 @@
 //! result: the length and that the first byte can be written and read.
 #![allow(unsafe_code)] // The raw calls to compare with.
 
+mod interleaved;
+
+use interleaved::{Comparison, passes_from_arguments};
 use std::hint::black_box;
 use std::mem;
 use std::ptr;
-use std::time::Instant;
 use sysvshm::{Key, Removal, SegmentId, SegmentOptions};
 
 const SIZES: [usize; 2] = [4 << 10, 1 << 20];
@@ -19,7 +21,7 @@ const SIZES: [usize; 2] = [4 << 10, 1 << 20];
 const BATCH: u32 = 200;
 
 fn main() {
-    let passes = passes_from_arguments();
+    let passes = passes_from_arguments(101);
     println!("median of {passes} passes of {BATCH} iterations, [quartiles]; µs per iteration");
     for size in SIZES {
         println!("\n{size} bytes");
@@ -29,76 +31,35 @@ fn main() {
             .create_new(Key::PRIVATE)
             .expect("a segment to attach");
         let id = keeper.id();
+        let comparison = Comparison {
+            passes,
+            batch: BATCH,
+            per_second: 1e6,
+        };
+        let compare = |name, raw: &mut dyn FnMut(), safe: &mut dyn FnMut()| {
+            comparison.run(name, &mut || (), raw, safe);
+        };
         compare(
             "attach + detach",
-            passes,
             &mut || raw_attach_detach(id, size),
             &mut || safe_attach_detach(id, size),
         );
         compare(
             "create + attach + detach + remove",
-            passes,
             &mut || raw_whole_life(size),
             &mut || safe_whole_life(size),
         );
         compare(
             "the same, removed once attached",
-            passes,
             &mut || raw_whole_life(size),
             &mut || safe_removed_once_attached(size),
         );
         compare(
             "the same, removed on drop (checks the identity first)",
-            passes,
             &mut || raw_whole_life(size),
             &mut || safe_removed_on_drop(size),
         );
     }
-}
-
-fn passes_from_arguments() -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--passes");
-    arguments
-        .nth(1)
-        .map_or(101, |count| count.parse().expect("--passes takes a number"))
-}
-
-fn compare(name: &str, passes: usize, raw: &mut dyn FnMut(), safe: &mut dyn FnMut()) {
-    let mut raw_times = Vec::with_capacity(passes);
-    let mut safe_times = Vec::with_capacity(passes);
-    let mut ratios = Vec::with_capacity(passes);
-    for pass in 0..passes {
-        let (raw_time, safe_time) = if pass % 2 == 0 {
-            let raw_time = time(raw);
-            (raw_time, time(safe))
-        } else {
-            let safe_time = time(safe);
-            (time(raw), safe_time)
-        };
-        raw_times.push(raw_time);
-        safe_times.push(safe_time);
-        ratios.push(safe_time / raw_time);
-    }
-    let [_, raw_median, _] = quartiles(&mut raw_times);
-    let [_, safe_median, _] = quartiles(&mut safe_times);
-    let [low, ratio, high] = quartiles(&mut ratios);
-    println!(
-        "  {name:<55} raw {raw_median:6.2}  sysvshm {safe_median:6.2}  ratio {ratio:.3} [{low:.3}, {high:.3}]"
-    );
-}
-
-/// Microseconds per iteration of one batch.
-fn time(work: &mut dyn FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCH {
-        work();
-    }
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH)
-}
-
-fn quartiles(values: &mut [f64]) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
 fn raw_attach_detach(id: SegmentId, size: usize) {

@@ -6,7 +6,10 @@
 //! within a pass, and the median and the quartiles of those are printed. Every call's result is checked, and after each pass the values are.
 #![allow(unsafe_code)] // The raw calls to compare with.
 
-use std::time::{Duration, Instant};
+mod interleaved;
+
+use interleaved::{Comparison, passes_from_arguments};
+use std::time::Duration;
 use sysvshm::semaphore::Operation;
 use sysvshm::{Key, Semaphore, SemaphoreSet};
 
@@ -15,40 +18,35 @@ const BATCH: u32 = 200;
 const UNDO: i16 = libc::SEM_UNDO as i16;
 
 fn main() {
-    let passes = passes_from_arguments();
+    let passes = passes_from_arguments(2001);
     println!("median of {passes} passes of {BATCH} iterations, [quartiles]; ns per iteration");
     let set = Removed(SemaphoreSet::create_new(Key::PRIVATE, &[1, 1]).expect("a set"));
     let (set, id) = (&set.0, set.0.id());
     let semaphore = set.semaphore(0);
-    compare(
-        "acquire + release",
+    let comparison = Comparison {
         passes,
-        set,
-        &mut || raw_pair(id, 0),
-        &mut || safe_pair(semaphore),
-    );
+        batch: BATCH,
+        per_second: 1e9,
+    };
+    let mut check = || assert_eq!(set.values().expect("values"), [1, 1]);
+    let mut compare = |name, raw: &mut dyn FnMut(), safe: &mut dyn FnMut()| {
+        comparison.run(name, &mut check, raw, safe);
+    };
+    compare("acquire + release", &mut || raw_pair(id, 0), &mut || {
+        safe_pair(semaphore);
+    });
     let undone = semaphore.with_undo();
     compare(
         "acquire + release, with undo",
-        passes,
-        set,
         &mut || raw_pair(id, UNDO),
         &mut || safe_pair(undone),
     );
-    compare(
-        "lock + unlock",
-        passes,
-        set,
-        &mut || raw_pair(id, UNDO),
-        &mut || {
-            let guard = semaphore.lock().expect("lock");
-            guard.unlock().expect("unlock");
-        },
-    );
+    compare("lock + unlock", &mut || raw_pair(id, UNDO), &mut || {
+        let guard = semaphore.lock().expect("lock");
+        guard.unlock().expect("unlock");
+    });
     compare(
         "both of two in one step, and back",
-        passes,
-        set,
         &mut || {
             raw(id, &mut [step(0, -1, 0), step(1, -1, 0)]);
             raw(id, &mut [step(0, 1, 0), step(1, 1, 0)]);
@@ -63,8 +61,6 @@ fn main() {
     let hour = Duration::from_secs(3600);
     compare(
         "acquire within an hour + release (raw: no deadline kept)",
-        passes,
-        set,
         &mut || {
             raw_timed(id, &mut [step(0, -1, 0)]);
             raw(id, &mut [step(0, 1, 0)]);
@@ -83,58 +79,6 @@ impl Drop for Removed {
     fn drop(&mut self) {
         let _ = self.0.remove();
     }
-}
-
-fn passes_from_arguments() -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--passes");
-    arguments.nth(1).map_or(2001, |count| {
-        count.parse().expect("--passes takes a number")
-    })
-}
-
-fn compare(
-    name: &str,
-    passes: usize,
-    set: &SemaphoreSet,
-    raw: &mut dyn FnMut(),
-    safe: &mut dyn FnMut(),
-) {
-    let mut raw_times = Vec::with_capacity(passes);
-    let mut safe_times = Vec::with_capacity(passes);
-    let mut ratios = Vec::with_capacity(passes);
-    for pass in 0..passes {
-        let (raw_time, safe_time) = if pass % 2 == 0 {
-            let raw_time = time(raw);
-            (raw_time, time(safe))
-        } else {
-            let safe_time = time(safe);
-            (time(raw), safe_time)
-        };
-        assert_eq!(set.values().expect("values"), [1, 1]);
-        raw_times.push(raw_time);
-        safe_times.push(safe_time);
-        ratios.push(safe_time / raw_time);
-    }
-    let [_, raw_median, _] = quartiles(&mut raw_times);
-    let [_, safe_median, _] = quartiles(&mut safe_times);
-    let [low, ratio, high] = quartiles(&mut ratios);
-    println!(
-        "  {name:<57} raw {raw_median:6.0}  sysvshm {safe_median:6.0}  ratio {ratio:.3} [{low:.3}, {high:.3}]"
-    );
-}
-
-/// Nanoseconds per iteration of one batch.
-fn time(work: &mut dyn FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCH {
-        work();
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH)
-}
-
-fn quartiles(values: &mut [f64]) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
 fn safe_pair(semaphore: Semaphore) {

@@ -9,6 +9,7 @@
 //! | view other parts of a segment: C structs, buffers, counters | [`memory`]: [`SharedSlice`], [`SharedRef`] and [`field!`] |
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
+//! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |

@@ -12,7 +12,7 @@
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
 //! | `futex.rs` | `futex`, `membarrier` |
 //! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
-//! | `linux.rs`, `macos.rs`, `freebsd.rs` | constants, structs and calls only one system has, behind the same names |
+//! | `linux.rs`, `macos.rs`, `freebsd.rs`, the last two over `bsd.rs` | constants, structs and calls only one system has, behind the same names |
 #![allow(unsafe_code)] // The one place that may call foreign functions.
 
 use std::ffi::c_int;
@@ -24,6 +24,8 @@ pub(crate) mod process;
 pub(crate) mod sem;
 pub(crate) mod shm;
 
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod bsd;
 #[cfg(target_os = "freebsd")]
 #[path = "freebsd.rs"]
 pub(crate) mod os;
