@@ -216,7 +216,7 @@ impl Token {
                     return Err(error);
                 }
             };
-            let advice = os::MADV_DONTFORK.unwrap_or(libc::MADV_DONTFORK);
+            let advice = os::MADV_DONTFORK;
             #[allow(unsafe_code)]
             // SAFETY: the mapping was made above and nobody relies on finding it in a child.
             let advised = unsafe { mapping::advise(segment.base().cast(), nonce as usize, advice) };

@@ -24,8 +24,6 @@ pub(crate) const SHM_LOCKED: u32 = 0;
 /// None of these advices exists here.
 pub(crate) const MADV_WIPEONFORK: Option<c_int> = None;
 /// As above.
-pub(crate) const MADV_DONTFORK: Option<c_int> = None;
-/// As above.
 pub(crate) const MADV_HUGEPAGE: Option<c_int> = None;
 /// As above.
 pub(crate) const MADV_POPULATE_READ: Option<c_int> = None;

@@ -194,7 +194,7 @@ pub(crate) fn ipc_namespace() -> Option<(u64, u64)> {
 /// The advice that makes a page read as zeros in a forked child, Linux 4.14 and later.
 pub(crate) const MADV_WIPEONFORK: Option<c_int> = Some(libc::MADV_WIPEONFORK);
 /// The advice that keeps a mapping out of forked children, Linux 2.6.16 and later.
-pub(crate) const MADV_DONTFORK: Option<c_int> = Some(libc::MADV_DONTFORK);
+pub(crate) const MADV_DONTFORK: c_int = libc::MADV_DONTFORK;
 /// The advice that asks for transparent huge pages.
 pub(crate) const MADV_HUGEPAGE: Option<c_int> = Some(libc::MADV_HUGEPAGE);
 /// The advice that allocates pages now, readable, Linux 5.14 and later.
