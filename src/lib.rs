@@ -13,7 +13,7 @@
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
-//! | know who removes a segment and when; why the accesses are sound; how a C program is ported | the [`guide`] |
+//! | know who removes a segment and when; what a kill leaves; why the accesses are sound; how a C program is ported | the [`guide`] |
 //!
 //! ```
 //! use sysvshm::{Key, Removal, SegmentOptions, SharedArray};

@@ -43,7 +43,8 @@
 //! after the kernel has released the dead one's memory.
 //!
 //! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
-//! least once works in place and releases afterwards: [`spsc::Consumer::peek`].
+//! least once works in place and releases afterwards: [`spsc::Consumer::peek`]. [The guide](crate::guide::crash_safety)
+//! has a chapter on what to build on this, and on data outside the buffers.
 //!
 //! # Liveness
 //!
