@@ -1,5 +1,5 @@
-//! The recipe that the guide's chapter on crashes gives for values outside the rings: a writer is killed at random moments, and nobody ever sees
-//! half a value, is held up, or has to repair anything.
+//! The recipe that the guide's chapter on crashes gives for values outside the rings: a writer is killed at random
+//! moments, and nobody ever sees half a value, is held up, or has to repair anything.
 
 mod common;
 #[allow(unreachable_pub)] // It is also the text of the documentation.

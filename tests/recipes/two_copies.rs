@@ -3,7 +3,8 @@ use sysvshm::memory::{Readable, Storable};
 use sysvshm::segment::Access;
 use sysvshm::{ReadWrite, SharedRef};
 
-/// A value of any size that outlives its writer: whenever that is killed, the value is the old one or the new one, whole.
+/// A value of any size that outlives its writer: whenever that is killed, the value is the old one or the new one,
+/// whole.
 ///
 /// One writer at a time; any number of readers, whom a dead writer does not hold up.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,8 @@ impl<T: Readable, A: Access> TwoCopies<'_, T, A> {
             // Acquire, with the writer's last store: who sees the version sees its copy.
             let version = self.version.load(Ordering::Acquire);
             let value = self.copies[(version & 1) as usize].get();
-            // Acquire, with the writer's fence: who read a byte of the write after the next sees that the next was published.
+            // Acquire, with the writer's fence: who read a byte of the write after the next sees that the next was
+            // published.
             fence(Ordering::Acquire);
             if self.version.load(Ordering::Relaxed) == version {
                 return Some((version, value));

@@ -11,9 +11,12 @@
 use core::arch::asm;
 use core::arch::x86_64::__m128i;
 
-use super::Unit;
 use super::copy::order_before_streaming;
+use super::{Unit, wide};
 use crate::sys::bytes;
+
+/// The longest run that is filled without a call or a loop in registers of 32 bytes.
+const FILLED_WIDE: usize = 512;
 
 /// Sets `len` bytes to `byte`.
 ///
@@ -26,8 +29,16 @@ pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: u
         unsafe { fill_short(dst, [u64::from(byte) * (u64::MAX / 0xff); 2], len) };
         return;
     }
+    if len <= FILLED_WIDE && wide::is_available() {
+        let pattern = [u64::from(byte) * (u64::MAX / 0xff); 2];
+        // SAFETY: the caller vouches for `len` bytes, and one byte repeated fits at any phase; two words are as
+        // large as the register and valid as one.
+        unsafe { wide::fill_ends(dst, core::mem::transmute::<[u64; 2], __m128i>(pattern), len) };
+        return;
+    }
     order_before_streaming(len);
-    // SAFETY: memset with its own contract, which the caller's promise covers; the operands as in `copy::call_copy`.
+    // SAFETY: memset with its own contract, which the caller's promise covers; the operands as in
+    // `copy::call_copy`.
     unsafe {
         asm!("call {f}", f = in(reg) bytes::memset as *const (), in("rdi") dst, in("esi") u32::from(byte),
             in("rdx") len, clobber_abi("C"));
@@ -47,9 +58,14 @@ pub(in crate::memory::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u64
     }
     // SAFETY: two words are as large as the register and valid as one.
     let value = unsafe { core::mem::transmute::<[u64; 2], __m128i>(pattern) };
-    // Whole blocks of 64 bytes from the front, then the last 64 bytes once more or for the first time: the run ends on
-    // a multiple of the period, so the pattern starts there in phase.
-    // SAFETY: the loop stores below `dst + len - 64 + 64`; the last block ends at `dst + len`. The caller vouches for both.
+    if len <= FILLED_WIDE && wide::is_available() {
+        // SAFETY: the caller's own promise.
+        unsafe { wide::fill_ends(dst, value, len) };
+        return;
+    }
+    // Whole blocks of 64 bytes from the front, then the last 64 bytes once more or for the first time: the run ends
+    // on a multiple of the period, so the pattern starts there in phase. SAFETY: the loop stores below `dst + len -
+    // 64 + 64`; the last block ends at `dst + len`. The caller vouches for both.
     unsafe {
         let last = dst.add(len - 64);
         asm!(

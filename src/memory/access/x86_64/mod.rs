@@ -1,13 +1,13 @@
 //! The accesses in x86-64 machine code.
 //!
 //! The compiler sees opaque blocks: it cannot split, merge, repeat, drop or type-check what happens to the shared
-//! bytes, and private memory is touched by ordinary Rust on either side of a block. What makes each of them correct is
-//! the processor's manual and nothing else: an aligned `mov` of 1, 2, 4 or 8 bytes is one access that never tears
-//! (Intel SDM volume 3, "Guaranteed Atomic Operations"; AMD64 APM volume 2, "Access Atomicity"), loads are acquire and
-//! stores are release by themselves, and a `lock`ed instruction or `xchg` is a full fence.
+//! bytes, and private memory is touched by ordinary Rust on either side of a block. What makes each of them correct
+//! is the processor's manual and nothing else: an aligned `mov` of 1, 2, 4 or 8 bytes is one access that never
+//! tears (Intel SDM volume 3, "Guaranteed Atomic Operations"; AMD64 APM volume 2, "Access Atomicity"), loads are
+//! acquire and stores are release by themselves, and a `lock`ed instruction or `xchg` is a full fence.
 //!
-//! No block says `readonly` or `nomem`, not even a load: both promise the compiler that the block takes no part in any
-//! synchronisation, and it may move private accesses across it.
+//! No block says `readonly` or `nomem`, not even a load: both promise the compiler that the block takes no part in
+//! any synchronisation, and it may move private accesses across it.
 #![allow(
     unsafe_code,
     reason = "inline assembly on raw pointers is what this module is for"
@@ -39,6 +39,7 @@ macro_rules! movups {
 
 mod copy;
 mod fill;
+mod wide;
 
 pub(super) use copy::{copy_in, copy_out, copy_within, read_element, write_element};
 pub(super) use fill::{fill_byte, fill_pattern};
@@ -74,8 +75,8 @@ impl Unit for __m128i {
     }
 }
 
-/// Implements [`Unit`] and [`Word`] for one integer: its register class, the template modifier that names the register
-/// at that width, the width in assembler words, and the accumulator that `cmpxchg` insists on.
+/// Implements [`Unit`] and [`Word`] for one integer: its register class, the template modifier that names the
+/// register at that width, the width in assembler words, and the accumulator that `cmpxchg` insists on.
 macro_rules! integer {
     ($t:ty, $class:ident, $modifier:literal, $width:literal, $accumulator:tt) => {
         impl Unit for $t {
@@ -104,8 +105,8 @@ macro_rules! integer {
             unsafe fn load(p: *const Self, order: Ordering) -> Self {
                 check_load(order);
                 let value;
-                // SAFETY: reads the aligned bytes the caller vouches for. On this processor every load is acquire, and
-                // sequentially consistent as long as sequentially consistent stores are `xchg`, as below.
+                // SAFETY: reads the aligned bytes the caller vouches for. On this processor every load is acquire,
+                // and sequentially consistent as long as sequentially consistent stores are `xchg`, as below.
                 unsafe {
                     asm!(concat!("mov {v", $modifier, "}, ", $width, " ptr [{p}]"), p = in(reg) p,
                         v = lateout($class) value, options(nostack, preserves_flags));
@@ -144,8 +145,8 @@ macro_rules! integer {
             ) -> Result<Self, Self> {
                 check_load(failure);
                 let old;
-                // SAFETY: compares and exchanges the aligned bytes the caller vouches for; the flags are clobbered, as
-                // the absence of `preserves_flags` says.
+                // SAFETY: compares and exchanges the aligned bytes the caller vouches for; the flags are clobbered,
+                // as the absence of `preserves_flags` says.
                 unsafe {
                     asm!(concat!("lock cmpxchg ", $width, " ptr [{p}], {new", $modifier, "}"), p = in(reg) p,
                         new = in($class) new, inout($accumulator) current => old, options(nostack));
