@@ -1,6 +1,7 @@
 //! What is measured: each contender has an end for the worker process, which produces, and one for this process,
 //! which consumes and keeps the time.
 
+use crate::ceiling;
 use crate::machine::{self, Control, Worker, pin};
 use std::fs::File;
 use std::hint::spin_loop;
@@ -29,7 +30,7 @@ type OurEnd = fn(&Contender, &Control, &mut Worker) -> f64;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    count: u64,
+    pub(crate) count: u64,
     pub(crate) worker: WorkerEnd,
     ours: OurEnd,
 }
@@ -38,7 +39,7 @@ pub(crate) fn run(contender: &Contender, control: &Control, worker: &mut Worker)
     (contender.ours)(contender, control, worker)
 }
 
-const CAPACITY: usize = 1024;
+pub(crate) const CAPACITY: usize = 1024;
 const CHUNK: usize = 256;
 const MILLION: u64 = 1_000_000;
 
@@ -63,6 +64,27 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         count: 8 * MILLION,
         worker: nothing,
         ours: |c, _, _| rtrb_single::<u64>(c.count, |n| n, |item, n| item == n),
+    },
+    Contender {
+        name: "8B bare sequence ring (ceiling)",
+        unit: Unit::MillionPerSecond,
+        count: 8 * MILLION,
+        worker: ceiling::push_bare,
+        ours: ceiling::pop_bare,
+    },
+    Contender {
+        name: "8B one core: spsc push, pop",
+        unit: Unit::Nanoseconds,
+        count: 8 * MILLION,
+        worker: nothing,
+        ours: ceiling::one_core,
+    },
+    Contender {
+        name: "8B one core: rtrb push, pop",
+        unit: Unit::Nanoseconds,
+        count: 8 * MILLION,
+        worker: nothing,
+        ours: ceiling::rtrb_one_core,
     },
     Contender {
         name: "8B lecture ring 1024",
@@ -233,6 +255,16 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "8B lecture ring 1024",
     ),
     (
+        "8B single: spsc / bare sequence ring (the price of promises)",
+        "8B spsc single",
+        "8B bare sequence ring (ceiling)",
+    ),
+    (
+        "8B one core, push and pop: spsc / rtrb",
+        "8B one core: spsc push, pop",
+        "8B one core: rtrb push, pop",
+    ),
+    (
         "8B single: default waiting / spin only (target >= 0.95)",
         "8B spsc single",
         "8B spsc single, spin only",
@@ -298,7 +330,7 @@ fn nothing(_: &Control, _: [i32; 2], _: u64, go: &dyn Fn()) {
     go();
 }
 
-fn ring<T: Pod>(capacity: usize, layout: Layout) -> BoundedBuffer<T> {
+pub(crate) fn ring<T: Pod>(capacity: usize, layout: Layout) -> BoundedBuffer<T> {
     let mut options = Options::new();
     let ring = options
         .capacity(capacity)
@@ -318,7 +350,7 @@ fn id<T: Pod>(ring: &BoundedBuffer<T>) -> i32 {
     ring.segment().id().as_raw()
 }
 
-fn millions(count: u64, took: Duration) -> f64 {
+pub(crate) fn millions(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64() / 1e6
 }
 
