@@ -15,6 +15,8 @@
 mod ceiling;
 #[path = "cross_process/contenders.rs"]
 mod contenders;
+#[path = "cross_process/large.rs"]
+mod large;
 #[path = "cross_process/machine.rs"]
 mod machine;
 #[path = "cross_process/report.rs"]

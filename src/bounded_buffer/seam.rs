@@ -64,6 +64,8 @@ pub(crate) trait SharedMoved: Shared {
     /// The same memory with offsets that count from `by` bytes further on, modulo the width of an address. What is
     /// said of `at` elsewhere is then said of the sum.
     fn moved(self, by: usize) -> Self;
+    /// Says that the cache line at this offset will be read soon.
+    fn prefetch(self, _at: usize) {}
 }
 
 /// Waking more than one.
@@ -202,6 +204,11 @@ impl SharedMoved for Mapped {
         Self {
             base: self.base.wrapping_add(by),
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: usize) {
+        access::prefetch(self.base.wrapping_add(at));
     }
 }
 

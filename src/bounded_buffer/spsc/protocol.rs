@@ -564,9 +564,9 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
 /// Looks for items at `position`, where nothing is known to be, in a stream of them: further ahead first.
 ///
 /// A word that publishes something publishes everything before it. So one load can tell of many items, and then
-/// their cache lines are on their way together, where one look after the other would wait for each.
+/// their cache lines are fetched together, where one look after the other would wait for each.
 #[inline(never)]
-fn look_ahead<M: Shared>(memory: M, g: Geometry, position: u64) -> Result<u64, Refusal> {
+fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64) -> Result<u64, Refusal> {
     for ahead in AHEAD {
         if ahead < g.capacity {
             let there = position.wrapping_add(ahead);
@@ -574,6 +574,7 @@ fn look_ahead<M: Shared>(memory: M, g: Geometry, position: u64) -> Result<u64, R
             // nonsense.
             if let Look::Ready(end) = look_for_items(memory, &g, there) {
                 if end.wrapping_sub(position) <= g.capacity {
+                    fetch(memory, &g, position, end);
                     return Ok(end);
                 }
             }
@@ -583,6 +584,23 @@ fn look_ahead<M: Shared>(memory: M, g: Geometry, position: u64) -> Result<u64, R
         Look::Ready(end) => Ok(end),
         Look::NotYet => Err(Refusal::NotNow),
         Look::Corrupted => Err(Refusal::Corrupted),
+    }
+}
+
+/// As many as a processor has on their way at once, give or take.
+const FETCHED_TOGETHER: usize = 16;
+
+/// Has the first cache lines of these items fetched. They have been pushed: nobody writes to them meanwhile.
+fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, end: u64) {
+    let step = (64 / g.item_stride).max(1) as u64;
+    let mut position = position;
+    for _ in 0..FETCHED_TOGETHER {
+        // Steps may leave `end` behind, but not by a lap.
+        if end.wrapping_sub(position).wrapping_sub(1) >= g.capacity {
+            break;
+        }
+        memory.prefetch(g.item_at(g.slot(position)));
+        position = position.wrapping_add(step);
     }
 }
 
