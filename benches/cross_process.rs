@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench cross_process                       # everything, 15 passes
-//! cargo bench --bench cross_process -- --passes 5 8B      # only what has "8B" in its name
+//! cargo bench --bench cross_process -- --passes 5 8B 64B  # only what has "8B" or "64B" in its name
 //! ```
 //!
 //! Ratios within one run are what counts; absolute figures drift. So the contenders take turns, pass by pass, and
@@ -11,8 +11,12 @@
 //!
 //! Processes share a segment; contenders that cannot (rtrb) run in two threads pinned to the same two processors.
 
+#[path = "cross_process/ceiling.rs"]
+mod ceiling;
 #[path = "cross_process/contenders.rs"]
 mod contenders;
+#[path = "cross_process/large.rs"]
+mod large;
 #[path = "cross_process/machine.rs"]
 mod machine;
 #[path = "cross_process/report.rs"]
@@ -30,7 +34,7 @@ fn main() {
         return machine::work(&task.into_string().unwrap(), CONTENDERS);
     }
     let mut passes = 15;
-    let mut wanted: Option<String> = None;
+    let mut wanted: Vec<String> = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -42,16 +46,15 @@ fn main() {
             }
             // What cargo passes on.
             "--bench" => {}
-            name => wanted = Some(name.to_string()),
+            name => wanted.push(name.to_string()),
         }
     }
     pin(machine::CONSUMER_CPU);
     let chosen: Vec<&Contender> = CONTENDERS
         .iter()
         .filter(|contender| {
-            wanted
-                .as_ref()
-                .is_none_or(|name| contender.name.contains(name.as_str()))
+            let is_wanted = |name: &String| contender.name.contains(name.as_str());
+            wanted.is_empty() || wanted.iter().any(is_wanted)
         })
         .collect();
     let control = Control::create();

@@ -1,9 +1,11 @@
 //! What is measured: each contender has an end for the worker process, which produces, and one for this process,
 //! which consumes and keeps the time.
 
+use crate::ceiling;
+use crate::large;
 use crate::machine::{self, Control, Worker, pin};
 use std::fs::File;
-use std::hint::spin_loop;
+use std::hint::{black_box, spin_loop};
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ type OurEnd = fn(&Contender, &Control, &mut Worker) -> f64;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    count: u64,
+    pub(crate) count: u64,
     pub(crate) worker: WorkerEnd,
     ours: OurEnd,
 }
@@ -38,7 +40,7 @@ pub(crate) fn run(contender: &Contender, control: &Control, worker: &mut Worker)
     (contender.ours)(contender, control, worker)
 }
 
-const CAPACITY: usize = 1024;
+pub(crate) const CAPACITY: usize = 1024;
 const CHUNK: usize = 256;
 const MILLION: u64 = 1_000_000;
 
@@ -63,6 +65,27 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         count: 8 * MILLION,
         worker: nothing,
         ours: |c, _, _| rtrb_single::<u64>(c.count, |n| n, |item, n| item == n),
+    },
+    Contender {
+        name: "8B bare sequence ring (ceiling)",
+        unit: Unit::MillionPerSecond,
+        count: 8 * MILLION,
+        worker: ceiling::push_bare,
+        ours: ceiling::pop_bare,
+    },
+    Contender {
+        name: "8B one core: spsc push, pop",
+        unit: Unit::Nanoseconds,
+        count: 8 * MILLION,
+        worker: nothing,
+        ours: ceiling::one_core,
+    },
+    Contender {
+        name: "8B one core: rtrb push, pop",
+        unit: Unit::Nanoseconds,
+        count: 8 * MILLION,
+        worker: nothing,
+        ours: ceiling::rtrb_one_core,
     },
     Contender {
         name: "8B lecture ring 1024",
@@ -149,12 +172,26 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         ours: |c, _, _| {
             rtrb_single::<[u64; 128]>(
                 c.count,
-                |n| [n; 128],
-                |item, n| item[0] == n && item[127] == n,
+                |n| black_box([n; 128]),
+                |item, n| black_box(&item)[0] == n && item[127] == n,
             ) * 1e6
                 * 1024.0
                 / (1u64 << 30) as f64
         },
+    },
+    Contender {
+        name: "64KiB spsc in place",
+        unit: Unit::GibPerSecond,
+        count: 20_000,
+        worker: large::push_in_place,
+        ours: large::pop_in_place,
+    },
+    Contender {
+        name: "64KiB the same copies, bare",
+        unit: Unit::GibPerSecond,
+        count: 20_000,
+        worker: large::push_bare,
+        ours: large::pop_bare,
     },
     Contender {
         name: "round trip, raw cache line",
@@ -212,6 +249,13 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         ours: idle,
     },
     Contender {
+        name: "idle, raw futex in slices of 80 ms",
+        unit: Unit::MicrosecondsPerSecond,
+        count: 0,
+        worker: nothing,
+        ours: idle_futex,
+    },
+    Contender {
         name: "producer of a slow consumer",
         unit: Unit::Share,
         count: 20_000,
@@ -231,6 +275,16 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "8B single: spsc / lecture ring 1024 (target >= 12)",
         "8B spsc single",
         "8B lecture ring 1024",
+    ),
+    (
+        "8B single: spsc / bare sequence ring (the price of promises)",
+        "8B spsc single",
+        "8B bare sequence ring (ceiling)",
+    ),
+    (
+        "8B one core, push and pop: spsc / rtrb",
+        "8B one core: spsc push, pop",
+        "8B one core: rtrb push, pop",
     ),
     (
         "8B single: default waiting / spin only (target >= 0.95)",
@@ -273,6 +327,11 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "1KiB rtrb single (threads)",
     ),
     (
+        "64KiB in place: spsc / the same copies, bare (target >= 0.85)",
+        "64KiB spsc in place",
+        "64KiB the same copies, bare",
+    ),
+    (
         "round trip: spsc spinning / raw line (target <= 1.5, far 1.1)",
         "round trip, spsc spinning",
         "round trip, raw cache line",
@@ -292,13 +351,18 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "wake-up, spsc",
         "wake-up, raw futex",
     ),
+    (
+        "idle: spsc / raw futex in as many slices",
+        "idle consumer",
+        "idle, raw futex in slices of 80 ms",
+    ),
 ];
 
 fn nothing(_: &Control, _: [i32; 2], _: u64, go: &dyn Fn()) {
     go();
 }
 
-fn ring<T: Pod>(capacity: usize, layout: Layout) -> BoundedBuffer<T> {
+pub(crate) fn ring<T: Pod>(capacity: usize, layout: Layout) -> BoundedBuffer<T> {
     let mut options = Options::new();
     let ring = options
         .capacity(capacity)
@@ -310,15 +374,15 @@ fn ring<T: Pod>(capacity: usize, layout: Layout) -> BoundedBuffer<T> {
     ring
 }
 
-fn attach<T: Pod>(id: i32) -> BoundedBuffer<T> {
+pub(crate) fn attach<T: Pod>(id: i32) -> BoundedBuffer<T> {
     Options::new().attach(SegmentId::from_raw(id)).unwrap()
 }
 
-fn id<T: Pod>(ring: &BoundedBuffer<T>) -> i32 {
+pub(crate) fn id<T: Pod>(ring: &BoundedBuffer<T>) -> i32 {
     ring.segment().id().as_raw()
 }
 
-fn millions(count: u64, took: Duration) -> f64 {
+pub(crate) fn millions(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64() / 1e6
 }
 
@@ -430,11 +494,14 @@ fn pop_batches<T: Pod>(
     millions(contender.count, started.elapsed())
 }
 
+/// The items of 1 KiB pass through `black_box` on both sides, for every contender: they are in the producer's memory
+/// before and in the consumer's afterwards. Otherwise the compiler sees through plain copies, and moves the two words
+/// that are looked at.
 fn push_kib(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
     let mut producer = attach::<[u64; 128]>(ids[0]).producer().unwrap();
     go();
     for n in 0..count {
-        producer.push([n; 128]).unwrap();
+        producer.push(black_box([n; 128])).unwrap();
     }
 }
 
@@ -445,7 +512,7 @@ fn pop_kib(contender: &Contender, control: &Control, worker: &mut Worker) -> f64
     let started = Instant::now();
     for n in 0..contender.count {
         let item = consumer.pop().unwrap();
-        assert!(item[0] == n && item[127] == n);
+        assert!(black_box(&item)[0] == n && item[127] == n);
     }
     millions(contender.count, started.elapsed()) * 1e6 * 1024.0 / (1_u64 << 30) as f64
 }
@@ -454,7 +521,7 @@ fn push_kib_slice(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
     let mut producer = attach::<[u64; 128]>(ids[0]).producer().unwrap();
     go();
     for n in 0..count {
-        producer.push_slice(&[[n; 128]]).unwrap();
+        producer.push_slice(black_box(&[[n; 128]])).unwrap();
     }
 }
 
@@ -466,7 +533,7 @@ fn pop_kib_slice(contender: &Contender, control: &Control, worker: &mut Worker) 
     let started = Instant::now();
     for n in 0..contender.count {
         assert!(consumer.pop_slice(&mut item).unwrap() == 1);
-        assert!(item[0][0] == n && item[0][127] == n);
+        assert!(black_box(&item)[0][0] == n && item[0][127] == n);
     }
     millions(contender.count, started.elapsed()) * 1e6 * 1024.0 / (1_u64 << 30) as f64
 }
@@ -762,6 +829,26 @@ fn idle(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
     worker.begin(control, contender.name, [0, 0], 0);
     let before = processor_time();
     assert!(consumer.pop_timeout(Duration::from_secs(1)).is_err());
+    (processor_time() - before) as f64 / 1e3
+}
+
+/// What as many sleeps cost by themselves.
+fn idle_futex(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
+    let words = control.words();
+    let word = words.at(machine::PING).as_ptr().cast::<u32>();
+    worker.begin(control, contender.name, [0, 0], 0);
+    let slice = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 80_000_000,
+    };
+    let (started, before) = (Instant::now(), processor_time());
+    while started.elapsed() < Duration::from_secs(1) {
+        // SAFETY: the word is in a segment that this function has attached, and the time outlives the call.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, 0, &raw const slice);
+        }
+    }
     (processor_time() - before) as f64 / 1e3
 }
 

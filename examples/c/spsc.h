@@ -99,11 +99,15 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
     if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
         h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz)
         goto fail;
-    size_t slot = item_align > 8 ? item_align : 8, total;
+    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item, total;
     if (variant == 0) {
+        if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
+            slot = item_align > 64 ? item_align : 64;
+        if (item_size >= 256)
+            to_item = slot;
         r->words = spsc_up(sizeof *h, slot);
-        r->items = r->words + slot;
-        r->word_stride = r->item_stride = spsc_up(slot + item_size, slot);
+        r->items = r->words + to_item;
+        r->word_stride = r->item_stride = spsc_up(to_item + item_size, slot);
         total = r->words + capacity * r->word_stride;
     } else {
         r->words = sizeof *h;

@@ -59,6 +59,15 @@ pub(crate) trait Shared: Copy {
     unsafe fn wake(self, at: usize);
 }
 
+/// Counting offsets from elsewhere.
+pub(crate) trait SharedMoved: Shared {
+    /// The same memory with offsets that count from `by` bytes further on, modulo the width of an address. What is
+    /// said of `at` elsewhere is then said of the sum.
+    fn moved(self, by: usize) -> Self;
+    /// Says that the cache line at this offset will be read soon.
+    fn prefetch(self, _at: usize) {}
+}
+
 /// Waking more than one.
 pub(crate) trait SharedCrowd: Shared {
     /// Wakes up to `count` of those who sleep on the word, and says how many there were.
@@ -81,7 +90,8 @@ pub(crate) trait SharedItems<T>: Shared {
 /// Memory that is mapped: a segment as seen by this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mapped {
-    base: NonNull<u8>,
+    /// May point anywhere if it was [moved](Shared::moved).
+    base: *mut u8,
 }
 
 // SAFETY: an address; what is done through it are atomic accesses and copies that may race with anything.
@@ -95,7 +105,9 @@ impl Mapped {
     /// As long as the value or a copy of it is used, the memory at `base` stays mapped and writable for as many
     /// bytes as the offsets used with it reach.
     pub(crate) unsafe fn new(base: NonNull<u8>) -> Self {
-        Self { base }
+        Self {
+            base: base.as_ptr(),
+        }
     }
 
     /// Where the byte at this offset is.
@@ -104,8 +116,8 @@ impl Mapped {
     /// `at` lies inside the memory, or right behind its end.
     #[inline(always)]
     pub(crate) unsafe fn address<P>(self, at: usize) -> *mut P {
-        // SAFETY: the caller vouches for the offset.
-        unsafe { self.base.as_ptr().add(at) }.cast()
+        // Wrapping, for the sake of what was moved.
+        self.base.wrapping_add(at).cast()
     }
 }
 
@@ -183,6 +195,20 @@ impl Shared for Mapped {
         let word = unsafe { self.address::<u32>(at) };
         // SAFETY: as above; the memory stays mapped.
         unsafe { crate::sys::futex::wake(word, 1) };
+    }
+}
+
+impl SharedMoved for Mapped {
+    #[inline(always)]
+    fn moved(self, by: usize) -> Self {
+        Self {
+            base: self.base.wrapping_add(by),
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: usize) {
+        access::prefetch(self.base.wrapping_add(at));
     }
 }
 

@@ -350,6 +350,36 @@ mod spins {
     }
 }
 
+/// How a publisher looks for a sleeper: one load and one comparison, also if this process does not take part in
+/// barriers and has to fence first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    /// The sleeper's word; for who has to fence, one that is never 0.
+    at: usize,
+    word: usize,
+}
+
+impl Watch {
+    /// For the sleeper whose word is at this offset. `registered`: whether this process takes part in barriers.
+    pub(crate) fn new(word: usize, registered: bool) -> Self {
+        let at = if registered { word } else { super::header::MAGIC };
+        Self { at, word }
+    }
+
+    /// Wakes who sleeps, if anybody does. Called after publishing.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn wake_if_asleep<M: Shared>(self, memory: M) {
+        // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
+        // compiler may not.
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+        // SAFETY: one of the layout's constants.
+        if unsafe { memory.load_wait(self.at) } != 0 {
+            wake(memory, self.word, self.at == self.word);
+        }
+    }
+}
+
 /// Wakes who sleeps on `word`, if anybody does. Called after publishing.
 ///
 /// `registered`: whether this process takes part in barriers.

@@ -13,8 +13,18 @@
 //! | 384 | 8 | `out` as of some pops ago: what a producer that finds the buffer full looks at first | the consumer, now and then |
 //! | 512 | 4 | sleeper's word of the producer | the producer; the consumer to wake it |
 //! | 640 | 4 | sleeper's word of the consumer | the consumer; the producer to wake it |
-//! | 768 | | interleaved: `capacity` slots, each a *sequence word* and an item | the producer |
+//! | 768 | | interleaved: `capacity` slots, each a *sequence word* and an item; see below | the producer |
 //! | 768 | | contiguous: `capacity` sequence words; at the next multiple of 128 `capacity` items | the producer |
+//!
+//! A slot of the interleaved layout begins at a multiple of its alignment and is as long as a multiple of that:
+//!
+//! | size and alignment of an item | alignment of the slot | offset of the item in it |
+//! |---|---|---|
+//! | `max(alignment, 8) + size <= 64` | `max(alignment, 8)` | `max(alignment, 8)` |
+//! | more, and `size < 256` | `max(alignment, 64)` | `max(alignment, 8)` |
+//! | `size >= 256` | `max(alignment, 64)` | `max(alignment, 64)` |
+//!
+//! So no two slots that are larger than a cache line share one.
 //!
 //! Positions count items and never go back: position `p` lies in slot `p % capacity`. The sequence word of the slot
 //! where a push begins, a single item or a batch, holds the position where it ends. **Storing it is the push.** The
@@ -41,8 +51,11 @@ pub(crate) const OUT_LAZY: usize = 384;
 pub(crate) const PRODUCER_SLEEPS: usize = 512;
 pub(crate) const CONSUMER_SLEEPS: usize = 640;
 pub(crate) const SLOTS: usize = 768;
+const LINE: usize = 64;
 /// Two cache lines.
-const LINES: usize = 128;
+const LINES: usize = 2 * LINE;
+/// From this size on an item begins a cache line of its own: a line more, and the copies are aligned.
+const LARGE: usize = 256;
 /// Alignments beyond a page cannot be promised for a mapping.
 const MAX_ALIGN: usize = 4096;
 
@@ -112,11 +125,15 @@ impl Geometry {
         let up = |n: usize, to: usize| n.checked_next_multiple_of(to);
         let (words, word_stride, items, item_stride, total) = match layout {
             Layout::Interleaved => {
-                let slot = align.max(8);
+                let (slot, to_item) = match size {
+                    ..LARGE if align.max(8) + size <= LINE => (align.max(8), align.max(8)),
+                    ..LARGE => (align.max(LINE), align.max(8)),
+                    _ => (align.max(LINE), align.max(LINE)),
+                };
                 let words = up(SLOTS, slot)?;
-                let stride = up(slot.checked_add(size)?, slot)?;
+                let stride = up(to_item.checked_add(size)?, slot)?;
                 let total = words.checked_add(stride.checked_mul(count)?)?;
-                (words, stride, words + slot, stride, total)
+                (words, stride, words + to_item, stride, total)
             }
             Layout::Contiguous => {
                 let words_end = SLOTS.checked_add(count.checked_mul(8)?)?;
@@ -179,6 +196,12 @@ mod tests {
                 (24, 8),
                 (64, 64),
                 (16, 16),
+                (56, 8),
+                (57, 1),
+                (248, 8),
+                (255, 1),
+                (256, 8),
+                (1024, 8),
                 (4096, 4096),
             ] {
                 for capacity in [1, 2, 3, 10, 64] {

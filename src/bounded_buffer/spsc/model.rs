@@ -15,7 +15,8 @@
 
 use super::layout::{CONSUMER_SLEEPS, Geometry, Layout, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use super::protocol::{Consuming, Producing, Refusal, initialise, look_for_items, look_for_room};
-use crate::bounded_buffer::seam::{Shared, SharedItems};
+use crate::bounded_buffer::header;
+use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
 use crate::bounded_buffer::wait::{Habit, Peer, Waiter, Waiting};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -46,7 +47,7 @@ struct Parts {
 
 /// Lives as long as the exploration: the seam wants a value to copy.
 #[derive(Clone, Copy)]
-struct Model(&'static Parts);
+struct Model(&'static Parts, usize);
 
 impl Model {
     fn new(capacity: u64, bug: Bug) -> Self {
@@ -60,16 +61,16 @@ impl Model {
             sleepers: [sleeper(), sleeper()],
             bug,
         };
-        let this = Self(Box::leak(Box::new(parts)));
+        let this = Self(Box::leak(Box::new(parts)), 0);
         initialise(this, &g, 0);
         this
     }
 
     fn word(self, at: usize) -> &'static AtomicU64 {
-        match at {
+        match self.1.wrapping_add(at) {
             OUT => &self.0.out[0],
             OUT_LAZY => &self.0.out[1],
-            _ => &self.0.words[(at - self.0.g.words) / self.0.g.word_stride],
+            at => &self.0.words[(at - self.0.g.words) / self.0.g.word_stride],
         }
     }
 
@@ -82,7 +83,7 @@ impl Model {
     }
 
     fn item(self, at: usize) -> &'static UnsafeCell<u64> {
-        &self.0.items[(at - self.0.g.items) / self.0.g.item_stride]
+        &self.0.items[(self.1.wrapping_add(at) - self.0.g.items) / self.0.g.item_stride]
     }
 
     fn producer(self) -> Producing<Self> {
@@ -110,6 +111,10 @@ impl Shared for Model {
         unreachable!("the protocol itself needs none")
     }
     unsafe fn load_wait(self, at: usize) -> u32 {
+        // What those watch who have to fence: never 0.
+        if at == header::MAGIC {
+            return 1;
+        }
         self.sleeper(at).0.load(Ordering::Relaxed)
     }
     unsafe fn store_wait(self, at: usize, value: u32) {
@@ -142,6 +147,12 @@ impl Shared for Model {
         let (_, lock, wakes) = self.sleeper(at);
         let _guard = lock.lock().unwrap();
         wakes.notify_one();
+    }
+}
+
+impl SharedMoved for Model {
+    fn moved(self, by: usize) -> Self {
+        Self(self.0, self.1.wrapping_add(by))
     }
 }
 

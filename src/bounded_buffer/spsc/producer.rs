@@ -327,7 +327,7 @@ impl<T: Pod> Producer<T> {
         if !self.here.is_current() {
             return Err(PushError::Forked(()));
         }
-        if self.side.known_room() < wanted && self.side.find_room(wanted).is_err() {
+        if self.side.find_room(wanted).is_err() {
             self.wait_for_room(deadline)
                 .map_err(|stop| PushError::of_wait(stop, ()))?;
         }
@@ -429,6 +429,9 @@ impl<T: Pod> Producer<T> {
     /// Afterwards there is room for one item at least.
     #[inline(always)]
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
+        if self.side.goes_on() {
+            return Ok(());
+        }
         let limit = wait_for_room(
             self.role.get(),
             self.side.position(),

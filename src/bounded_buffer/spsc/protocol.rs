@@ -24,8 +24,8 @@
 )]
 
 use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
-use crate::bounded_buffer::seam::{Shared, SharedItems};
-use crate::bounded_buffer::wait::{Effort, Look, wake_if_asleep};
+use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
+use crate::bounded_buffer::wait::{Effort, Look, Watch, wake_if_asleep};
 use std::sync::atomic::Ordering;
 
 /// Why an operation did nothing.
@@ -39,52 +39,75 @@ pub(crate) enum Refusal {
 
 /// A side's place in the ring: private, and always within the geometry.
 ///
-/// Two numbers, of which one changes at each step and the other once per lap. On the fast path every store counts,
+/// One number that changes at each step and others that change once per lap. On the fast path every store counts,
 /// private ones too: the processor keeps only so many on their way, and those to the shared line wait for it to
 /// arrive.
 #[derive(Debug, Clone, Copy)]
-struct Cursor {
+struct Cursor<M> {
     position: u64,
-    /// The position that lies in slot 0 in this lap: `position - lap` is the slot, below the capacity.
+    /// The position that lies in slot 0 in this lap: `position - lap` is the slot, at most the capacity.
     lap: u64,
+    /// The memory as seen from where word and item of position 0 would be if its lap were this one: from a position
+    /// to an address in one multiplication and one addition.
+    words: M,
+    items: M,
 }
 
-impl Cursor {
-    fn at(g: &Geometry, position: u64) -> Self {
-        Self {
+impl<M: SharedMoved> Cursor<M> {
+    fn at(memory: M, g: &Geometry, position: u64) -> Self {
+        let mut this = Self {
             position,
-            lap: position.wrapping_sub(g.slot(position) as u64),
+            lap: 0,
+            words: memory,
+            items: memory,
+        };
+        this.begin_lap(memory, g, position.wrapping_sub(g.slot(position) as u64));
+        this
+    }
+
+    fn begin_lap(&mut self, memory: M, g: &Geometry, lap: u64) {
+        self.lap = lap;
+        // Modulo the width of an address, as the sums below.
+        let back = |stride: usize| (lap as usize).wrapping_mul(stride);
+        self.words = memory.moved(g.words.wrapping_sub(back(g.word_stride)));
+        self.items = memory.moved(g.items.wrapping_sub(back(g.item_stride)));
+    }
+
+    /// Begins the next lap if the last slot is behind. Needs no power of two.
+    #[inline(always)]
+    fn wrap(&mut self, memory: M, g: &Geometry) {
+        if self.slot() as u64 >= g.capacity {
+            self.begin_lap(memory, g, self.lap.wrapping_add(g.capacity));
         }
     }
 
     #[inline(always)]
-    fn slot(self) -> usize {
+    fn slot(&self) -> usize {
         self.position.wrapping_sub(self.lap) as usize
     }
 
-    /// `count` further, at most the capacity.
+    /// Where the word of this position is, for `words`.
     #[inline(always)]
-    fn advance(&mut self, g: &Geometry, count: usize) {
-        self.position = self.position.wrapping_add(count as u64);
-        self.wrap(g);
+    fn word(&self, g: &Geometry) -> usize {
+        (self.position as usize).wrapping_mul(g.word_stride)
     }
 
-    /// Begins the next lap when the last slot is behind. Needs no power of two.
+    /// Where the item of this position is, for `items`.
     #[inline(always)]
-    fn wrap(&mut self, g: &Geometry) {
-        if self.position.wrapping_sub(self.lap) >= g.capacity {
-            self.lap = self.lap.wrapping_add(g.capacity);
-        }
+    fn item(&self, g: &Geometry) -> usize {
+        (self.position as usize).wrapping_mul(g.item_stride)
     }
 
-    /// `end`, which is ahead by at most the capacity, or the end of this lap if that comes first.
     #[inline(always)]
-    fn run_end(self, g: &Geometry, end: u64) -> u64 {
-        let lap_end = self.lap.wrapping_add(g.capacity);
-        let ahead = end.wrapping_sub(self.position);
-        let left = lap_end.wrapping_sub(self.position);
-        if ahead < left { end } else { lap_end }
+    fn lap_end(&self, g: &Geometry) -> u64 {
+        self.lap.wrapping_add(g.capacity)
     }
+}
+
+/// The first of the ends that are ahead of `position`.
+fn first_of<const N: usize>(position: u64, ends: [u64; N]) -> u64 {
+    let ahead = ends.map(|end| end.wrapping_sub(position));
+    position.wrapping_add(ahead.into_iter().min().unwrap_or(0))
 }
 
 /// What the word in the slot of `position` says: how far everything has been pushed, if anything has.
@@ -139,25 +162,45 @@ pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, start: u64) {
 pub(crate) struct Producing<M> {
     memory: M,
     g: Geometry,
-    cursor: Cursor,
+    cursor: Cursor<M>,
     /// The position up to which there is known to be room.
     limit: u64,
     /// As `limit`, but not beyond this lap: one comparison per push instead of two.
     run_end: u64,
-    registered: bool,
+    /// What to look at after publishing, instead of at the consumer's word and whether to fence.
+    watch: Watch,
 }
 
-impl<M: Shared> Producing<M> {
+/// The part that changes when a run ends: a value in and a value out.
+#[derive(Debug, Clone, Copy)]
+struct Room<M> {
+    cursor: Cursor<M>,
+    limit: u64,
+    run_end: u64,
+}
+
+impl<M: SharedMoved> Room<M> {
+    /// Begins the next run: in the next lap if this one is over.
+    #[inline(always)]
+    fn begin_run(mut self, memory: M, g: &Geometry) -> Self {
+        self.cursor.wrap(memory, g);
+        let ends = [self.limit, self.cursor.lap_end(g)];
+        self.run_end = first_of(self.cursor.position, ends);
+        self
+    }
+}
+
+impl<M: SharedMoved> Producing<M> {
     /// Where the last producer stopped.
     pub(crate) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
         let position = find_in(memory, &g, load_out(memory));
         Self {
             memory,
             g,
-            cursor: Cursor::at(&g, position),
+            cursor: Cursor::at(memory, &g, position),
             limit: position,
             run_end: position,
-            registered,
+            watch: Watch::new(CONSUMER_SLEEPS, registered),
         }
     }
 
@@ -173,6 +216,7 @@ impl<M: Shared> Producing<M> {
         self.memory
     }
 
+    /// The slot where the next item goes, after [`find_room`](Self::find_room) or [`set_limit`](Self::set_limit).
     pub(crate) fn slot(&self) -> usize {
         self.cursor.slot()
     }
@@ -183,16 +227,33 @@ impl<M: Shared> Producing<M> {
         self.limit.wrapping_sub(self.cursor.position) as usize
     }
 
+    fn room(&self) -> Room<M> {
+        Room {
+            cursor: self.cursor,
+            limit: self.limit,
+            run_end: self.run_end,
+        }
+    }
+
+    #[inline(always)]
+    fn set_room(&mut self, room: Room<M>) {
+        self.cursor = room.cursor;
+        self.limit = room.limit;
+        self.run_end = room.run_end;
+    }
+
     /// Takes note of room found by [`look_for_room`].
     #[inline(always)]
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
-        self.begin_run();
+        self.set_room(next_run(self.memory, self.g, self.room()));
     }
 
+    /// Goes on to the next lap if there is known to be room in it; says whether there is room.
     #[inline(always)]
-    fn begin_run(&mut self) {
-        self.run_end = self.cursor.run_end(&self.g, self.limit);
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.set_room(next_run(self.memory, self.g, self.room()));
+        self.known_room() > 0
     }
 
     /// Looks for room for `wanted` items, or at least for one.
@@ -201,6 +262,8 @@ impl<M: Shared> Producing<M> {
         if self.known_room() < wanted {
             let limit = find_room(self.memory, self.g.capacity, self.cursor.position, wanted)?;
             self.set_limit(limit);
+        } else if self.run_end == self.cursor.position {
+            self.goes_on();
         }
         Ok(self.known_room())
     }
@@ -210,33 +273,42 @@ impl<M: Shared> Producing<M> {
     #[inline(always)]
     pub(crate) fn publish(&mut self, count: usize) {
         let end = self.cursor.position.wrapping_add(count as u64);
-        let word = self.g.word_at(self.cursor.slot());
+        let word = self.cursor.word(&self.g);
         // SAFETY: the cursor is within the geometry.
-        unsafe { self.memory.store(word, end, Ordering::Release) };
+        unsafe { self.cursor.words.store(word, end, Ordering::Release) };
         self.cursor.position = end;
         if end.wrapping_sub(self.run_end) as i64 >= 0 {
-            self.cursor.wrap(&self.g);
-            self.begin_run();
+            self.set_room(self.room().begin_run(self.memory, &self.g));
         }
-        wake_if_asleep(self.memory, CONSUMER_SLEEPS, self.registered);
+        self.watch.wake_if_asleep(self.memory);
     }
 
-    /// Writes and publishes one item, if there is known to be room; says whether.
+    /// Writes and publishes one item, if there is known to be room in this lap; says whether.
+    ///
+    /// Leaves the cursor behind the last slot: the next lap begins with the next look for room.
     #[inline(always)]
     pub(crate) fn push_known<T>(&mut self, item: &T) -> bool
     where
         M: SharedItems<T>,
     {
-        // Either there is no room that is known of, or the next run begins.
         if self.run_end == self.cursor.position {
             return false;
         }
-        let at = self.g.item_at(self.cursor.slot());
+        let (word, at) = (self.cursor.word(&self.g), self.cursor.item(&self.g));
         // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        unsafe { self.memory.write_item(at, item) };
-        self.publish(1);
+        unsafe { self.cursor.items.write_item(at, item) };
+        let end = self.cursor.position.wrapping_add(1);
+        self.cursor.position = end;
+        // SAFETY: as above.
+        unsafe { self.cursor.words.store(word, end, Ordering::Release) };
+        self.watch.wake_if_asleep(self.memory);
         true
     }
+}
+
+#[inline(never)]
+fn next_run<M: SharedMoved>(memory: M, g: Geometry, room: Room<M>) -> Room<M> {
+    room.begin_run(memory, &g)
 }
 
 #[cold]
@@ -294,11 +366,11 @@ pub(crate) fn look_for_room<M: Shared>(
 pub(crate) struct Consuming<M> {
     memory: M,
     g: Geometry,
-    cursor: Cursor,
+    cursor: Cursor<M>,
     /// A position up to which items are known to have been pushed. May have fallen behind, and then says nothing.
     end: u64,
     /// Where the next item comes that is not known to be there, or that begins a lap, or behind which a producer is
-    /// to be told: one comparison per pop instead of three.
+    /// to be told: one comparison per pop instead of three. Never behind the cursor.
     run_end: u64,
     /// What the lazy word holds.
     told: u64,
@@ -314,14 +386,14 @@ const AHEAD: [u64; 2] = [63, 15];
 #[cfg(loom)]
 const AHEAD: [u64; 2] = [2, 1];
 
-impl<M: Shared> Consuming<M> {
+impl<M: SharedMoved> Consuming<M> {
     /// Where the last consumer stopped.
     pub(crate) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
         let position = load_out(memory);
         let mut this = Self {
             memory,
             g,
-            cursor: Cursor::at(&g, position),
+            cursor: Cursor::at(memory, &g, position),
             end: find_in(memory, &g, position),
             run_end: position,
             told: position,
@@ -366,12 +438,10 @@ impl<M: Shared> Consuming<M> {
 
     #[inline(always)]
     fn begin_run(&mut self) {
-        let known = self.cursor.position.wrapping_add(self.known_items() as u64);
-        let run_end = self.cursor.run_end(&self.g, known);
+        let position = self.cursor.position;
+        let known = position.wrapping_add(self.known_items() as u64);
         let due = self.told.wrapping_add(self.g.tell_every);
-        let is_sooner =
-            due.wrapping_sub(self.cursor.position) < run_end.wrapping_sub(self.cursor.position);
-        self.run_end = if is_sooner { due } else { run_end };
+        self.run_end = first_of(position, [known, self.cursor.lap_end(&self.g), due]);
     }
 
     /// Looks for `wanted` items, or at least for one.
@@ -379,7 +449,7 @@ impl<M: Shared> Consuming<M> {
     pub(crate) fn find_items(&mut self, wanted: usize) -> Result<usize, Refusal> {
         if self.known_items() < wanted {
             let known = self.cursor.position.wrapping_add(self.known_items() as u64);
-            self.end = find_items(self.memory, &self.g, self.cursor.position, known, wanted)?;
+            self.end = find_items(self.memory, self.g, self.cursor.position, known, wanted)?;
             self.begin_run();
         }
         Ok(self.known_items())
@@ -388,21 +458,24 @@ impl<M: Shared> Consuming<M> {
     /// Gives the slots of `count` items back, which the caller has copied: `count <= known_items()`, and not 0.
     #[inline(always)]
     pub(crate) fn release(&mut self, count: usize) {
-        self.cursor.position = self.cursor.position.wrapping_add(count as u64);
-        // Release pairs with the producer's acquire: the items were copied before the slots are free.
-        // SAFETY: a constant of the layout.
-        unsafe {
-            self.memory
-                .store(OUT, self.cursor.position, Ordering::Release);
-        }
+        self.advance(count);
         if self.cursor.position.wrapping_sub(self.run_end) as i64 >= 0 {
             self.finish_run();
         }
     }
 
     #[inline(always)]
+    fn advance(&mut self, count: usize) {
+        let position = self.cursor.position.wrapping_add(count as u64);
+        self.cursor.position = position;
+        // Release pairs with the producer's acquire: the items were copied before the slots are free.
+        // SAFETY: a constant of the layout.
+        unsafe { self.memory.store(OUT, position, Ordering::Release) };
+    }
+
+    #[inline(always)]
     fn finish_run(&mut self) {
-        self.cursor.wrap(&self.g);
+        self.cursor.wrap(self.memory, &self.g);
         if self.cursor.position.wrapping_sub(self.told) >= self.g.tell_every {
             self.tell();
         }
@@ -419,9 +492,16 @@ impl<M: Shared> Consuming<M> {
     where
         M: SharedItems<T>,
     {
-        if self.run_end == self.cursor.position {
+        let left = self.run_end.wrapping_sub(self.cursor.position);
+        if left > 1 {
+            // Not the last of its run: nothing else to do.
+            let item = self.read();
+            self.advance(1);
+            return Ok(item);
+        }
+        if left == 0 {
             if self.in_stream {
-                self.end = look_ahead(self.memory, &self.g, self.cursor.position)?;
+                self.end = look_ahead(self.memory, self.g, self.cursor.position)?;
                 self.begin_run();
             } else {
                 let end = self.look()?;
@@ -431,20 +511,28 @@ impl<M: Shared> Consuming<M> {
                 }
             }
         }
-        let at = self.g.item_at(self.cursor.slot());
-        // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        let item = unsafe { self.memory.read_item(at) };
+        let item = self.read();
         self.release(1);
         Ok(item)
+    }
+
+    #[inline(always)]
+    fn read<T>(&self) -> T
+    where
+        M: SharedItems<T>,
+    {
+        let at = self.cursor.item(&self.g);
+        // SAFETY: the cursor is within the geometry, which was made for items of this type.
+        unsafe { self.cursor.items.read_item(at) }
     }
 
     /// Looks at the slot of the cursor, with everything before it taken.
     #[inline(always)]
     fn look(&self) -> Result<u64, Refusal> {
-        let word = self.g.word_at(self.cursor.slot());
+        let word = self.cursor.word(&self.g);
         // Acquire pairs with the release of the push.
         // SAFETY: the cursor is within the geometry.
-        let word = unsafe { self.memory.load(word, Ordering::Acquire) };
+        let word = unsafe { self.cursor.words.load(word, Ordering::Acquire) };
         judge(word, self.cursor.position, self.g.capacity)
     }
 
@@ -476,25 +564,43 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
 /// Looks for items at `position`, where nothing is known to be, in a stream of them: further ahead first.
 ///
 /// A word that publishes something publishes everything before it. So one load can tell of many items, and then
-/// their cache lines are on their way together, where one look after the other would wait for each.
+/// their cache lines are fetched together, where one look after the other would wait for each.
 #[inline(never)]
-fn look_ahead<M: Shared>(memory: M, g: &Geometry, position: u64) -> Result<u64, Refusal> {
+fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64) -> Result<u64, Refusal> {
     for ahead in AHEAD {
         if ahead < g.capacity {
             let there = position.wrapping_add(ahead);
             // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from
             // nonsense.
-            if let Look::Ready(end) = look_for_items(memory, g, there) {
+            if let Look::Ready(end) = look_for_items(memory, &g, there) {
                 if end.wrapping_sub(position) <= g.capacity {
+                    fetch(memory, &g, position, end);
                     return Ok(end);
                 }
             }
         }
     }
-    match look_for_items(memory, g, position) {
+    match look_for_items(memory, &g, position) {
         Look::Ready(end) => Ok(end),
         Look::NotYet => Err(Refusal::NotNow),
         Look::Corrupted => Err(Refusal::Corrupted),
+    }
+}
+
+/// As many as a processor has on their way at once, give or take.
+const FETCHED_TOGETHER: usize = 16;
+
+/// Has the first cache lines of these items fetched. They have been pushed: nobody writes to them meanwhile.
+fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, end: u64) {
+    let step = (64 / g.item_stride).max(1) as u64;
+    let mut position = position;
+    for _ in 0..FETCHED_TOGETHER {
+        // Steps may leave `end` behind, but not by a lap.
+        if end.wrapping_sub(position).wrapping_sub(1) >= g.capacity {
+            break;
+        }
+        memory.prefetch(g.item_at(g.slot(position)));
+        position = position.wrapping_add(step);
     }
 }
 
@@ -502,25 +608,21 @@ fn look_ahead<M: Shared>(memory: M, g: &Geometry, position: u64) -> Result<u64, 
 #[inline(never)]
 fn find_items<M: Shared>(
     memory: M,
-    g: &Geometry,
+    g: Geometry,
     position: u64,
     end: u64,
     wanted: usize,
 ) -> Result<u64, Refusal> {
     let wanted = (wanted as u64).min(g.capacity);
-    let mut cursor = Cursor::at(g, end);
+    let mut end = end;
     // Each turn finds at least one item more, and there cannot be more than the capacity.
-    while cursor.position.wrapping_sub(position) < wanted {
-        // Acquire pairs with the release of the push.
-        // SAFETY: the cursor is within the geometry.
-        let word = unsafe { memory.load(g.word_at(cursor.slot()), Ordering::Acquire) };
-        match judge(word, cursor.position, g.capacity) {
-            Ok(found) => cursor.advance(g, found.wrapping_sub(cursor.position) as usize),
-            Err(Refusal::NotNow) => break,
-            Err(Refusal::Corrupted) => return Err(Refusal::Corrupted),
+    while end.wrapping_sub(position) < wanted {
+        match look_for_items(memory, &g, end) {
+            Look::Ready(found) => end = found,
+            Look::NotYet => break,
+            Look::Corrupted => return Err(Refusal::Corrupted),
         }
     }
-    let end = cursor.position;
     match end.wrapping_sub(position) {
         0 => Err(Refusal::NotNow),
         items if items <= g.capacity => Ok(end),

@@ -144,6 +144,12 @@ pub(crate) unsafe fn copy_within(src_shared: *const u8, dst_shared: *mut u8, len
     unsafe { target::copy_within(src_shared, dst_shared, len) }
 }
 
+/// Tells the processor that the cache line at `p` will be read soon. A hint: touches nothing, and any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(p: *const u8) {
+    target::prefetch(p);
+}
+
 /// Reads one element of any size at any alignment; of 1, 2, 4 or 8 bytes at a multiple of the size: never torn.
 ///
 /// (8 bytes: on 64-bit targets.)

@@ -122,6 +122,10 @@ unsafe fn store_word(p: *mut u8, value: usize) {
     unsafe { AtomicUsize::from_ptr(p.cast()) }.store(value, Relaxed);
 }
 
+/// A hint, and there is none that is portable.
+#[inline(always)]
+pub(super) fn prefetch(_: *const u8) {}
+
 /// How many bytes from `shared` on are moved singly before the first whole word, if a word follows at all.
 fn head(shared: *const u8, len: usize) -> usize {
     let head = shared.addr().wrapping_neg() % WORD;
