@@ -12,6 +12,7 @@
 mod common;
 
 mod behaviour;
+mod end_of_laps;
 mod history;
 mod hostile;
 mod instructions;

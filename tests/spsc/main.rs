@@ -11,6 +11,7 @@
 //! ```
 
 mod behaviour;
+mod end_of_positions;
 mod hostile;
 mod instructions;
 mod interop;
