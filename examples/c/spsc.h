@@ -240,6 +240,9 @@ static inline int spsc_try_push(struct spsc *r, const void *item)
     uint64_t used = r->position - atomic_load_explicit(&r->h->out, memory_order_acquire);
     if (used >= r->capacity)
         return used == r->capacity ? 0 : -1;
+    /* Position 2^64 is 0 again: that is the next slot only if the capacity is a power of two. */
+    if (r->position == UINT64_MAX && (r->capacity & (r->capacity - 1)) != 0)
+        return -1;
     memcpy(spsc_item(r, r->position), item, r->item_size);
     atomic_store_explicit(spsc_word(r, r->position), r->position + 1, memory_order_release); /* the push */
     r->position++;

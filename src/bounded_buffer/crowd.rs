@@ -75,7 +75,7 @@ impl Sleeper {
     }
 
     #[allow(unsafe_code)]
-    fn sleep<M: Shared, R>(
+    pub(super) fn sleep<M: Shared, R>(
         self,
         memory: M,
         deadline: Option<Instant>,

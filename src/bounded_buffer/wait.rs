@@ -25,11 +25,15 @@
 //! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on |
 //!
 //! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
-//! the protocol is the fenced one, which loom explores.
+//! the protocol is the fenced one, which loom explores. The form with the barrier is put to the test between two
+//! processes, by storms that must lose nothing, and must lose something as soon as the barrier is left out.
 //!
 //! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
 //! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod litmus;
 
 use super::seam::Shared;
 use crate::sys::futex;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "single-steps other processes")]
 
 use crate::common::{Peer, Running, Talk, peer};
+use crate::single_step::{self, all_steps, breakpoint};
 use crate::support::{Random, alone, attach, budget, id, ring_with, seed};
 use std::collections::BTreeMap;
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options};
@@ -96,30 +97,11 @@ const STATES: [State; 5] = [
     state("full at the wrap", 6, CAPACITY),
 ];
 
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn breakpoint() {
-    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side of it.
-    unsafe { std::arch::asm!("int3") };
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn breakpoint() {}
-
-/// Says which thread to trace, for the harness runs a test in a thread of its own, and asks for it.
-fn trace_me(talk: &Talk) {
-    // SAFETY: asks to be traced by the parent, which is waiting for that.
-    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
-    // Behind it: before, the tracer may not wait for a thread that is not its child.
-    // SAFETY: no preconditions, cannot fail.
-    talk.say(unsafe { libc::gettid() });
-}
-
 /// The process that is stepped: makes its handle, stops, operates, stops.
 fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation) {
     if operation.pushes() {
         let mut producer = ring.producer().unwrap();
-        trace_me(talk);
+        talk.say(single_step::trace_me());
         breakpoint();
         match operation {
             Operation::Push => drop(producer.try_push(PUSHED[0])),
@@ -136,7 +118,7 @@ fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation) {
         breakpoint();
     } else {
         let mut consumer = ring.consumer().unwrap();
-        trace_me(talk);
+        talk.say(single_step::trace_me());
         breakpoint();
         match operation {
             Operation::Pop => drop(consumer.try_pop()),
@@ -153,46 +135,21 @@ fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation) {
     }
 }
 
-/// Waits for the next stop of a traced child, and says whether it is a breakpoint; `None` if it ended.
-fn next_stop(thread: i32) -> Option<bool> {
-    let mut status = 0;
-    // SAFETY: `status` lives across the call.
-    let waited = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) };
-    assert_eq!(waited, thread);
-    if !libc::WIFSTOPPED(status) {
-        return None;
-    }
-    assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP);
-    // SAFETY: a siginfo_t of zeros is one.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let target = &raw mut info;
-    // SAFETY: the child is stopped, and `info` is a whole siginfo_t.
-    let done = unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, thread, 0, target) };
-    assert_eq!(done, 0);
-    /// A single step; a breakpoint is `SI_KERNEL`.
-    const TRAP_TRACE: i32 = 2;
-    Some(info.si_code != TRAP_TRACE)
-}
-
-/// Steps the peer until the second breakpoint or until it has executed `most` instructions, then kills it. Says how many, and whether that was all.
+/// Steps the peer until the second breakpoint or until it has executed `most` instructions, then kills it. Says how many,
+/// and whether that was all.
 fn step_and_kill(mut peer: Running, most: u64) -> (u64, bool) {
     let thread: i32 = peer.hear().parse().unwrap();
-    assert_eq!(next_stop(thread), Some(true), "the peer did not stop");
-    let mut executed = 0;
-    let mut whole = false;
-    while executed < most && !whole {
-        // SAFETY: the child is stopped.
-        let done = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, thread, 0, 0) };
-        assert_eq!(done, 0);
-        whole = next_stop(thread).expect("the peer ended");
-        executed += u64::from(!whole);
-    }
+    let result = single_step::step(thread, most);
+    kill_stepped(peer, thread);
+    result
+}
+
+/// Kills a peer that was led by single steps.
+pub(crate) fn kill_stepped(peer: Running, thread: i32) {
     // SAFETY: a plain number; the child has not been waited for, so it has that number.
     assert_eq!(unsafe { libc::kill(peer.pid() as i32, libc::SIGKILL) }, 0);
-    // Its tracer has to see the thread's end before the process can end.
-    while next_stop(thread).is_some() {}
+    single_step::see_the_end(thread);
     peer.kill();
-    (executed, whole)
 }
 
 fn prepare(state: State) -> BoundedBuffer<u64> {
@@ -222,7 +179,7 @@ fn prepare(state: State) -> BoundedBuffer<u64> {
 }
 
 /// What is in the ring, found by others, which then show that it still works and that no slot was lost.
-fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
+pub(crate) fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let found: Vec<u64> = consumer.try_iter().collect();
     // Skipped slots come back with the next lap.
@@ -297,16 +254,11 @@ fn outcome(
     }
 }
 
-fn is_possible() -> bool {
-    let possible = cfg!(all(target_arch = "x86_64", target_os = "linux"));
-    if !possible {
+pub(crate) fn is_possible() -> bool {
+    if !single_step::IS_POSSIBLE {
         crate::common::skipped("single steps are for x86-64 Linux");
     }
-    possible
-}
-
-fn all_steps() -> bool {
-    std::env::var("SYSVSHM_STEPS").is_ok_and(|value| value == "all")
+    single_step::IS_POSSIBLE
 }
 
 /// The peer of both tests: operates in the ring and with the operation given.
@@ -397,7 +349,7 @@ fn killed_while_recovering() {
         ring_with::<u64>(Options::new().capacity(CAPACITY))
             .recover()
             .unwrap();
-        trace_me(talk);
+        talk.say(single_step::trace_me());
         breakpoint();
         ring.recover().unwrap();
         breakpoint();

@@ -10,8 +10,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/single_step.rs"]
+mod single_step;
+#[path = "../common/tokens.rs"]
+mod tokens;
 
+mod beginnings;
 mod behaviour;
+mod end_of_laps;
 mod history;
 mod hostile;
 mod instructions;

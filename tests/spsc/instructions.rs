@@ -5,6 +5,7 @@
 //! instruction at a time (ptrace), kills it after the k-th, takes over both roles, and looks. For growing k the
 //! answer must switch once from "never happened" to "happened".
 
+use crate::single_step::{self, all_steps, breakpoint, step};
 use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring_with, say, seed};
 use std::sync::atomic::{AtomicU64, Ordering};
 use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Layout, Options};
@@ -100,30 +101,14 @@ const STATES: [State; 6] = [
     },
 ];
 
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-#[inline(always)]
-fn breakpoint() {
-    // SAFETY: traps to the tracer, which lets it go on. The default options keep every access to memory on its side
-    // of it.
-    unsafe { std::arch::asm!("int3") };
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn breakpoint() {}
-
 /// The process that is stepped: claims, stops, operates, stops.
-#[allow(unsafe_code)]
 pub(crate) fn peer(numbers: &[u64]) {
     let ring: BoundedBuffer<u64> = attach(numbers[0]);
-    let trace_me = || {
-        // SAFETY: asks to be traced by the parent, which is waiting for that.
-        assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
-        // The harness runs this on a thread of its own, and single threads are traced.
-        say(&format!(
-            "thread {}",
-            rustix::thread::gettid().as_raw_nonzero()
-        ));
+    let trace_me = || say(&format!("thread {}", single_step::trace_me()));
+    // Claiming the consuming side wakes a producer that sleeps.
+    let fall_asleep = || {
+        let word = ring.segment().reference::<u32>(512).unwrap();
+        word.set(numbers[2] as u32);
     };
     match OPERATIONS[numbers[1] as usize] {
         Operation::Push => {
@@ -153,6 +138,7 @@ pub(crate) fn peer(numbers: &[u64]) {
         }
         Operation::Pop => {
             let mut consumer = ring.consumer().unwrap();
+            fall_asleep();
             trace_me();
             breakpoint();
             let _ = consumer.try_pop();
@@ -160,6 +146,7 @@ pub(crate) fn peer(numbers: &[u64]) {
         }
         Operation::PopSlice => {
             let mut consumer = ring.consumer().unwrap();
+            fall_asleep();
             trace_me();
             breakpoint();
             let _ = consumer.try_pop_slice(&mut [0; 3]);
@@ -167,6 +154,7 @@ pub(crate) fn peer(numbers: &[u64]) {
         }
         Operation::Release => {
             let mut consumer = ring.consumer().unwrap();
+            fall_asleep();
             trace_me();
             breakpoint();
             if let Ok(items) = consumer.try_peek(3) {
@@ -176,44 +164,6 @@ pub(crate) fn peer(numbers: &[u64]) {
             breakpoint();
         }
     }
-}
-
-/// Waits for the next stop of a traced child, and says whether it is a breakpoint; `None` if it ended.
-#[allow(unsafe_code)]
-fn next_stop(pid: i32) -> Option<bool> {
-    let mut status = 0;
-    // SAFETY: `status` lives across the call.
-    let waited = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
-    assert_eq!(waited, pid);
-    if !libc::WIFSTOPPED(status) {
-        return None;
-    }
-    assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP);
-    // SAFETY: a siginfo_t of zeros is one.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let target = &raw mut info;
-    // SAFETY: the child is stopped, and `info` is a whole siginfo_t.
-    let asked = unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, pid, 0, target) };
-    assert_eq!(asked, 0);
-    /// `TRAP_TRACE`: a single step; a breakpoint is `SI_KERNEL`.
-    const TRAP_TRACE: i32 = 2;
-    Some(info.si_code != TRAP_TRACE)
-}
-
-/// Steps the peer until the second breakpoint or until it has executed `most` instructions. Says how many, and
-/// whether that was all.
-#[allow(unsafe_code)]
-fn step(pid: i32, most: u64) -> (u64, bool) {
-    assert_eq!(next_stop(pid), Some(true), "the peer did not stop");
-    for executed in 0..most {
-        // SAFETY: the child is stopped.
-        let stepped = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0) };
-        assert_eq!(stepped, 0);
-        if next_stop(pid).expect("the peer ended") {
-            return (executed, true);
-        }
-    }
-    (most, false)
 }
 
 fn prepare(layout: Layout, state: State, pushes: bool) -> BoundedBuffer<u64> {
@@ -237,7 +187,7 @@ fn prepare(layout: Layout, state: State, pushes: bool) -> BoundedBuffer<u64> {
 }
 
 /// What is in the ring, found by successors, which then show that it still works.
-fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
+pub(crate) fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let found: Vec<u64> = consumer.try_iter().collect();
     assert_eq!(producer.position(), consumer.position());
@@ -260,12 +210,11 @@ fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool,
         .iter()
         .position(|&other| other == operation)
         .unwrap();
-    let mut peer = Peer::start("step", &[id(&ring), index as u64]);
+    let mut peer = Peer::start("step", &[id(&ring), index as u64, u64::from(state.asleep)]);
     let thread = peer.expect_number("thread ");
     let (executed, whole) = step(thread, k);
     peer.signal(libc::SIGKILL);
-    // A traced thread is there until its tracer has seen its end, and the process with it.
-    while next_stop(thread).is_some() {}
+    single_step::see_the_end(thread);
     peer.kill();
 
     let before: Vec<u64> = (0..state.held as u64).collect();
@@ -292,12 +241,11 @@ fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool,
 /// a seed, and always those around the switch.
 #[test]
 fn killed_after_every_instruction() {
-    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+    if !single_step::IS_POSSIBLE {
         eprintln!("skipped: single steps are for x86-64 Linux");
         return;
     }
     let _alone = alone();
-    let all = std::env::var("SYSVSHM_STEPS").is_ok_and(|value| value == "all");
     let some = budget("SYSVSHM_STEPS_EACH", 2);
     let mut random = Random::new(seed());
     let kills = AtomicU64::new(0);
@@ -331,7 +279,7 @@ fn killed_after_every_instruction() {
                         never = middle;
                     }
                 }
-                let chosen: Vec<u64> = if all {
+                let chosen: Vec<u64> = if all_steps() {
                     (0..total).collect()
                 } else {
                     (0..some).map(|_| random.below(total)).collect()

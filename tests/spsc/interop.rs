@@ -1,11 +1,11 @@
 //! A C program on the other side, written against `examples/c/spsc.h`.
 
-use crate::support::{LAYOUTS, id, ring};
+use crate::support::{LAYOUTS, id, ring, ring_with};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use sysvshm::bounded_buffer::PeerState;
-use sysvshm::bounded_buffer::spsc::{BoundedBuffer, PopError};
+use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Options, PopError};
 
 struct Peer(Child);
 
@@ -125,5 +125,25 @@ fn c_is_taken_over_and_takes_over() {
         let mut peer = start(&binary, &ring, "consume", 6, 8, false);
         assert!(peer.0.wait().unwrap().success());
         assert_eq!(ring.consumer().unwrap().try_pop(), Err(PopError::Empty));
+    }
+}
+
+/// C goes on after 2^64 items where Rust does, and ends where Rust ends.
+#[test]
+fn c_goes_across_the_wrap_or_ends_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = compile(folder.path());
+    for (capacity, takes) in [(8, 150), (7, 100)] {
+        let mut options = Options::new();
+        let ring: BoundedBuffer<u64> =
+            ring_with(options.capacity(capacity).start_position(u64::MAX - 100));
+        let mut consumer = ring.consumer().unwrap();
+        let mut peer = start(&binary, &ring, "produce", 0, 150, false);
+        for item in 0..takes {
+            assert_eq!(consumer.pop(), Ok(item));
+        }
+        // It says "corrupted" at the end of the positions.
+        assert_eq!(peer.0.wait().unwrap().success(), takes == 150);
+        assert_eq!(consumer.try_pop(), Err(PopError::Empty));
     }
 }

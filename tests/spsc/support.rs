@@ -1,5 +1,6 @@
 //! Peers, guards, and randomness with a seed.
 
+use crate::tokens::remove_token_of;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
@@ -25,6 +26,7 @@ fn peer() {
         .collect();
     match words[0] {
         "step" => crate::instructions::peer(&numbers),
+        "begin-step" => crate::beginnings::peer(&numbers),
         "storm" => crate::storm::peer(&numbers),
         "hold" => crate::liveness::hold(&numbers),
         "hold-and-exec" => crate::liveness::hold_and_exec(&numbers),
@@ -225,16 +227,3 @@ pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
 }
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
-
-/// A process that is killed between making its token and marking it leaves it behind, as the documentation says.
-fn remove_token_of(pid: u32) {
-    for entry in sysvshm::system::segments().unwrap_or_default() {
-        let status = entry.status;
-        let is_token = status.creator_pid() == Some(pid)
-            && status.attached() == 0
-            && status.mode() == sysvshm::Mode::from(0o444);
-        if is_token {
-            let _ = status.id().mark_for_removal();
-        }
-    }
-}

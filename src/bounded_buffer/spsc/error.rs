@@ -20,7 +20,8 @@ pub enum PushError<T> {
     /// The buffer is full and the consumer has left; reported only [if asked](super::Producer::notice_departure).
     #[error("the buffer is full and its consumer has left")]
     PeerLeft(T),
-    /// Shared memory holds a position that cannot be.
+    /// Shared memory holds a position that cannot be. Or 2^64 - 1 items have gone through a buffer whose capacity is
+    /// no power of two, which ends [there](super#the-segment).
     #[error("the buffer is corrupted: somebody wrote an impossible position")]
     Corrupted(T),
     /// The handle was made before a fork, in the parent.

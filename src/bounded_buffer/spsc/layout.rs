@@ -28,7 +28,8 @@
 //!
 //! Positions count items and never go back: position `p` lies in slot `p % capacity`. The sequence word of the slot
 //! where a push begins, a single item or a batch, holds the position where it ends. **Storing it is the push.** The
-//! producer's position is nowhere else.
+//! producer's position is nowhere else. No position goes beyond 2^64 - 1, except that of a capacity that is a power
+//! of two, which goes on at 0.
 //!
 //! In a slot of position `p` a word `w` says: if `1 <= w - p <= capacity`, everything before `w` has been pushed;
 //! if `w - p <= 0`, it is left from an earlier lap and nothing has been pushed at `p`; anything else is nonsense. A

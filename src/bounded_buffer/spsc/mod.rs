@@ -58,6 +58,8 @@
 //! where a push begins holds the position where it ends: **storing it is the push**, also of a batch. The
 //! producer's position is nowhere else: a successor finds it by reading, so dying in a takeover changes nothing.
 //! After 2^64 items (585 years at 1e9 per second) positions wrap, correctly for capacities that are powers of two.
+//! A buffer of another capacity ends there: it takes no item beyond position 2^64 - 2, hands out those it has, and
+//! refuses pushes as [`Corrupted`](PushError::Corrupted).
 //!
 //! # Waiting
 //!

@@ -118,8 +118,7 @@ impl Options {
         self
     }
 
-    /// The position a ring that is created starts at. For tests of what happens after 2^64 items; needs a capacity
-    /// that is a power of two.
+    /// The position a ring that is created starts at. For tests of what happens after 2^64 items.
     #[doc(hidden)]
     pub fn start_position(&mut self, start: u64) -> &mut Self {
         self.start = start;
@@ -223,9 +222,6 @@ impl Options {
     fn geometry<T: Pod>(&self, layout: Layout) -> Result<Geometry, OpenError> {
         const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
         let capacity = self.capacity.unwrap_or(0);
-        if self.start != 0 && !capacity.is_power_of_two() {
-            return Err(OpenError::CapacityOutOfRange { capacity });
-        }
         Geometry::new(layout, capacity, size_of::<T>(), align_of::<T>())
             .filter(|_| u32::try_from(size_of::<T>()).is_ok())
             .ok_or(OpenError::CapacityOutOfRange { capacity })

@@ -352,12 +352,28 @@ pub(crate) fn look_for_room<M: Shared>(
     let out = unsafe { memory.load(at, Ordering::Acquire) };
     let used = position.wrapping_sub(out);
     if used < capacity {
-        Look::Ready(out.wrapping_add(capacity))
+        match limit(out, capacity) {
+            // So that what is known to be free is never more than the capacity, whatever `out` says.
+            limit if limit.wrapping_sub(position).wrapping_sub(1) < capacity => Look::Ready(limit),
+            _ => Look::Corrupted,
+        }
     } else if used == capacity || effort == Effort::Glance {
         // The lazy word may be so far behind that it makes no sense any more; it is a hint.
         Look::NotYet
     } else {
         Look::Corrupted
+    }
+}
+
+/// Up to where a consumer at `out` leaves room.
+///
+/// Position 2^64 is 0 again, which lies in slot 0. That follows on from the slot of 2^64 - 1 only if the capacity is
+/// a power of two; other buffers end there, with every item in order and none lost, instead of going wrong.
+fn limit(out: u64, capacity: u64) -> u64 {
+    if capacity.is_power_of_two() {
+        out.wrapping_add(capacity)
+    } else {
+        out.saturating_add(capacity)
     }
 }
 

@@ -1,0 +1,29 @@
+//! What a process leaves that is killed while it makes its token, as the documentation says: found and removed.
+//!
+//! Included by its path where it is used.
+
+use sysvshm::{Key, Mode, Status, system};
+
+/// What a process created and nothing will remove.
+pub(crate) fn left_by(pid: u32) -> Vec<Status> {
+    let entries = system::segments().unwrap_or_default().into_iter();
+    let statuses = entries.map(|entry| entry.status);
+    statuses
+        .filter(|status| status.creator_pid() == Some(pid) && !status.is_marked_for_removal())
+        .collect()
+}
+
+/// Whether this is a token that was left behind, as it is told from every other segment.
+pub(crate) fn is_token(status: &Status) -> bool {
+    status.key() == Key::PRIVATE
+        && status.attached() == 0
+        && status.mode() == Mode::from(0o444)
+        && (1..=65535).contains(&status.size_bytes())
+}
+
+/// Removes the token of a process that was killed, if it left one.
+pub(crate) fn remove_token_of(pid: u32) {
+    for status in left_by(pid).iter().filter(|status| is_token(status)) {
+        let _ = status.id().mark_for_removal();
+    }
+}
