@@ -34,7 +34,7 @@
 //!   (about 0.14 ms per MiB).
 //! * A stopped process is alive. A hostile one can pretend to be.
 //! * Killed between `shmget` and `IPC_RMID`, a process leaves its token behind: mode 0444, nobody attached, at most
-//!   65535 bytes.
+//!   65535 bytes. [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds it.
 //!
 //! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id
 //! instead, with its weaknesses.
@@ -190,7 +190,10 @@ impl Token {
     fn make() -> Result<Self, Error> {
         use crate::error::{Call, ErrorKind, Hint};
         use crate::sys::{mapping, os, process};
+        use crate::system::{TOKEN_MAX_BYTES, TOKEN_MODE};
         use crate::{Key, SegmentOptions};
+
+        const { assert!(TOKEN_MAX_BYTES == (1 << NONCE_BITS) - 1) };
 
         let call = |id: SegmentId| Call::Madvise {
             id: id.as_raw(),
@@ -202,11 +205,11 @@ impl Token {
         for _ in 0..1000 {
             let nonce = process::random_u64()
                 .map_err(|errno| Error::from_call(Call::Random, errno))?
-                % ((1 << NONCE_BITS) - 1)
+                % TOKEN_MAX_BYTES as u64
                 + 1;
             let id = SegmentOptions::new()
                 .size_bytes(nonce as usize)
-                .mode(0o444)
+                .mode(TOKEN_MODE)
                 .no_reserve(true)
                 .create_unattached(Key::PRIVATE)?;
             let segment = match id.attach_read_only() {

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError};
-use sysvshm::{Key, Mode, Segment, SegmentId, SegmentOptions};
+use sysvshm::{Key, Segment, SegmentId, SegmentOptions};
 
 /// A producer's name, the number, and two checksums.
 type Item = [u64; 4];
@@ -118,13 +118,9 @@ fn words(ring: &BoundedBuffer<Item>) -> Vec<u64> {
 
 /// A process that is killed between making its token and marking it leaves it behind, as the documentation says.
 fn remove_token_of(pid: u32) {
-    for entry in sysvshm::system::segments().unwrap() {
-        let status = entry.status;
-        let is_token = status.creator_pid() == Some(pid)
-            && status.attached() == 0
-            && status.mode() == Mode::from(0o444);
-        if is_token {
-            let _ = status.id().mark_for_removal();
+    for token in sysvshm::system::abandoned_tokens(Duration::ZERO).unwrap() {
+        if token.status().creator_pid() == Some(pid) {
+            token.remove().unwrap();
         }
     }
 }

@@ -228,13 +228,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A process that is killed between making its token and marking it leaves it behind, as the documentation says.
 fn remove_token_of(pid: u32) {
-    for entry in sysvshm::system::segments().unwrap_or_default() {
-        let status = entry.status;
-        let is_token = status.creator_pid() == Some(pid)
-            && status.attached() == 0
-            && status.mode() == sysvshm::Mode::from(0o444);
-        if is_token {
-            let _ = status.id().mark_for_removal();
+    for token in sysvshm::system::abandoned_tokens(Duration::ZERO).unwrap_or_default() {
+        if token.status().creator_pid() == Some(pid) {
+            let _ = token.remove();
         }
     }
 }
