@@ -435,7 +435,7 @@ fn removal_on_drop_takes_that_it_is_gone_already_for_done() {
 fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
     let joiner = peer!(|talk: &mut Talk| {
         let id = SegmentId::from_raw(talk.arg(0));
-        let mut calls_left: u32 = talk.arg(1);
+        let (mut calls_left, me): (u32, i32) = (talk.arg(1), std::process::id() as i32);
         // Attached beforehand, so that the first segment that appears is the token.
         let segment = id.attach().unwrap();
         let hook = move |call| {
@@ -445,7 +445,7 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
             };
             if of_token && calls_left == 0 {
                 // SAFETY: ends this process at once, before the call.
-                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                unsafe { libc::kill(me, libc::SIGKILL) };
             }
             calls_left = calls_left.saturating_sub(u32::from(of_token));
             None

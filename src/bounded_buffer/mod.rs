@@ -54,6 +54,8 @@
 //! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
 //! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
 //!
+//! [`inspect`] shows from outside who takes part in a ring, and who of them is dead.
+//!
 //! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges
 //! nobody.
 //!
@@ -68,6 +70,7 @@
 mod crowd;
 mod error;
 mod header;
+pub mod inspect;
 pub mod lecture;
 pub mod mpmc;
 mod participant;
