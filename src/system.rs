@@ -1,4 +1,5 @@
-//! The whole machine's shared memory and semaphores: limits, usage, every segment and every set, as `ipcs` shows them.
+//! The whole machine's shared memory and semaphores: limits, usage, every segment and every set, as `ipcs` shows
+//! them, and what [kills leave behind](abandoned_tokens).
 //!
 //! All of it is per IPC namespace: a container sees its own.
 //!
@@ -24,8 +25,11 @@
 //! or goes meanwhile may be in it or not.
 
 mod semaphores;
+mod tokens;
 
 pub use semaphores::*;
+pub use tokens::{AbandonedToken, abandoned_tokens};
+pub(crate) use tokens::{TOKEN_MAX_BYTES, TOKEN_MODE};
 
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};

@@ -6,11 +6,14 @@
 
 mod common;
 
-use common::{Owned, OwnedKey, assert_says, fails};
+use common::{Owned, OwnedKey, Talk, assert_says, fails, peer};
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
+use std::time::Duration;
+use sysvshm::bounded_buffer::spsc;
 use sysvshm::raw::{self, GetFlags};
+use sysvshm::system;
 use sysvshm::{ErrorKind, Key, Removal, SegmentId, SegmentOptions};
 
 /// A call that is about to be made.
@@ -426,3 +429,61 @@ fn removal_on_drop_takes_that_it_is_gone_already_for_done() {
     );
     assert_eq!(owned.id().status().unwrap().attached(), 0);
 }
+
+/// A process that is killed while it makes the token of a ring leaves it behind, and `system` knows it.
+#[test]
+fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
+    let joiner = peer!(|talk: &mut Talk| {
+        let id = SegmentId::from_raw(talk.arg(0));
+        let (mut calls_left, me): (u32, i32) = (talk.arg(1), std::process::id() as i32);
+        // Attached beforehand, so that the first segment that appears is the token.
+        let segment = id.attach().unwrap();
+        let hook = move |call| {
+            let of_token = match call {
+                Call::Attach(at) | Call::Status(at) | Call::Remove(at) => at != id,
+                Call::Get | Call::Other => false,
+            };
+            if of_token && calls_left == 0 {
+                // SAFETY: ends this process at once, before the call.
+                unsafe { libc::kill(me, libc::SIGKILL) };
+            }
+            calls_left = calls_left.saturating_sub(u32::from(of_token));
+            None
+        };
+        let opened = with_hook(hook, || {
+            spsc::Options::new().capacity(4).in_segment::<u64>(segment)
+        });
+        talk.say(opened.is_ok());
+    });
+    let buffer = Owned::new(8192, 0o600);
+    // Before shmat; before the status that tells whether a fork came between; before IPC_RMID.
+    for calls in 0..MAKING_A_TOKEN {
+        let running = joiner.clone().arg(buffer.raw()).arg(calls).start();
+        let pid = running.pid();
+        assert_eq!(running.signal(), Some(libc::SIGKILL), "{calls}");
+        let of_joiner = || {
+            let tokens = system::abandoned_tokens(Duration::ZERO).unwrap();
+            let mine = |token: &system::AbandonedToken| token.status().creator_pid() == Some(pid);
+            tokens.into_iter().filter(mine).collect::<Vec<_>>()
+        };
+        // Marked for removal, as after the last of these calls, it is gone without anybody's doing.
+        let left = of_joiner();
+        let expected = usize::from(calls <= IPC_RMID);
+        assert_eq!(left.len(), expected, "killed before call {calls}: {left:?}");
+        for token in left {
+            assert!(token.remove().unwrap());
+        }
+        assert_eq!(of_joiner(), []);
+        let all = system::segments().unwrap();
+        let mut creators = all.iter().map(|entry| entry.status.creator_pid());
+        assert!(!creators.any(|creator| creator == Some(pid)));
+    }
+    // One more: nothing happens to it.
+    let peer = joiner.arg(buffer.raw()).arg(1000);
+    assert_eq!(peer.run(), ["true"]);
+}
+
+/// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_RMID`, `IPC_STAT`.
+const MAKING_A_TOKEN: u32 = 5;
+/// The one that marks it.
+const IPC_RMID: u32 = 3;

@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
     pub(crate) filter: Filter,
     /// About semaphore sets rather than segments.
     pub(crate) semaphores: bool,
+    /// About abandoned tokens alone.
+    pub(crate) tokens: bool,
     /// For scripts rather than people.
     pub(crate) porcelain: bool,
 }
@@ -34,7 +36,7 @@ impl Arguments {
     ) -> Result<Self, String> {
         let mut filter = Filter::default();
         let (mut porcelain, mut help) = (false, false);
-        let mut semaphores = false;
+        let (mut semaphores, mut tokens) = (false, false);
         let (mut limits, mut usage) = (false, false);
         let (mut remove_stale, mut yes) = (false, false);
 
@@ -71,6 +73,7 @@ impl Arguments {
                 }
                 ("--porcelain", None) => porcelain = true,
                 ("--semaphores", None) => semaphores = true,
+                ("--tokens", None) => tokens = true,
                 ("--limits", None) => limits = true,
                 ("--usage", None) => usage = true,
                 ("--remove-stale", None) => remove_stale = true,
@@ -81,12 +84,15 @@ impl Arguments {
             }
         }
 
+        if tokens && semaphores && !help {
+            return Err("--tokens is about segments, not about semaphore sets".to_owned());
+        }
         let task = match (limits || usage, remove_stale, yes) {
             _ if help => Task::Help,
             (false, false, false) => Task::List,
             (false, true, false) => Task::ListStale,
             (false, true, true) => Task::RemoveStale,
-            (true, false, false) if filter.is_empty() => Task::Summary { limits, usage },
+            (true, false, false) if filter.is_empty() && !tokens => Task::Summary { limits, usage },
             (_, false, true) => return Err("--yes goes with --remove-stale".to_owned()),
             (true, _, _) => {
                 return Err(
@@ -98,6 +104,7 @@ impl Arguments {
             task,
             filter,
             semaphores,
+            tokens,
             porcelain,
         })
     }

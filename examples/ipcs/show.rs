@@ -1,18 +1,15 @@
 //! How it looks: a table for people, lines for scripts.
 
+use crate::Listed;
 use crate::filter::age;
 use crate::users::Users;
 use std::io::{self, Write};
 use std::time::Duration;
-use sysvshm::system::{Limits, SegmentEntry, Usage};
+use sysvshm::system::{Limits, Usage};
 use sysvshm::{ProcessState, Status};
 
 /// The columns of `ipcs -m`, then ours.
-pub(crate) fn table(
-    out: &mut impl Write,
-    entries: &[SegmentEntry],
-    users: &Users,
-) -> io::Result<()> {
+pub(crate) fn table(out: &mut impl Write, entries: &[Listed], users: &Users) -> io::Result<()> {
     writeln!(out, "------ Shared Memory Segments --------")?;
     writeln!(
         out,
@@ -29,8 +26,8 @@ pub(crate) fn table(
         "age",
         "resident",
     )?;
-    for entry in entries {
-        let status = &entry.status;
+    for listed in entries {
+        let (entry, status) = (&listed.entry, listed.status());
         writeln!(
             out,
             "{:<10} {:<10} {:<10} {:<5} {:<10} {:<6} {:<11} {:<15} {:<15} {:<9} {:<10} {}",
@@ -40,7 +37,11 @@ pub(crate) fn table(
             format!("{:o}", status.mode().bits()),
             status.size_bytes(),
             status.attached(),
-            flags(status),
+            if listed.token.is_some() {
+                "token"
+            } else {
+                flags(status)
+            },
             process(status.creator_pid(), status.creator_state()),
             process(status.last_pid(), status.last_state()),
             age(status).map_or_else(unknown, readable),
@@ -52,9 +53,9 @@ pub(crate) fn table(
 }
 
 /// The fields that `help.txt` documents. Scripts rely on them: add at the end, change nothing.
-pub(crate) fn porcelain(out: &mut impl Write, entries: &[SegmentEntry]) -> io::Result<()> {
-    for entry in entries {
-        let status = &entry.status;
+pub(crate) fn porcelain(out: &mut impl Write, entries: &[Listed]) -> io::Result<()> {
+    for listed in entries {
+        let (entry, status) = (&listed.entry, listed.status());
         let fields = [
             status.id().to_string(),
             status.key().to_string(),
@@ -71,6 +72,7 @@ pub(crate) fn porcelain(out: &mut impl Write, entries: &[SegmentEntry]) -> io::R
             number(age(status).map(|age| age.as_secs())),
             number(entry.resident_bytes),
             number(entry.swapped_bytes),
+            if listed.token.is_some() { "token" } else { "-" }.to_owned(),
         ];
         writeln!(out, "{}", fields.join(" "))?;
     }

@@ -70,7 +70,11 @@ impl Description {
     fn read<M: Shared>(memory: M) -> Self {
         // Relaxed: whoever comes here loaded READY with acquire, or the fields mean nothing.
         // SAFETY: a constant offset in a segment of at least `SIZE` bytes; so below.
-        let load = |at| unsafe { memory.load(at, Ordering::Relaxed) };
+        Self::from_words(|at| unsafe { memory.load(at, Ordering::Relaxed) })
+    }
+
+    /// From the words at these offsets, all below `SIZE`.
+    pub(crate) fn from_words(load: impl Fn(usize) -> u64) -> Self {
         let pair = |at| {
             let word: u64 = load(at);
             let bytes = word.to_ne_bytes();
@@ -99,6 +103,32 @@ impl Description {
         }
     }
 
+    /// Refuses what no ring of this kind and version says about itself, whatever the type of its items.
+    pub(crate) fn check(&self, magic: u64, version: u32) -> Result<(), OpenError> {
+        let align = u64::from(self.item_align);
+        let size = u64::from(self.item_size);
+        for (what, found, expected) in [
+            ("magic", self.magic, magic),
+            ("version", self.version.into(), version.into()),
+            ("item alignment", align, align.next_power_of_two()),
+            // As every type of Rust and C: not nothing, and such that an array of them stays aligned.
+            (
+                "item size",
+                size,
+                size.max(1).next_multiple_of(align.max(1)),
+            ),
+        ] {
+            mismatch_unless(found == expected, what, found, expected)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a segment that is too small for a ring of so many bytes, or a header that says another number.
+    pub(crate) fn check_size(&self, total_bytes: usize, len: usize) -> Result<(), OpenError> {
+        let fits = total_bytes <= len && self.total_bytes == total_bytes as u64;
+        mismatch_unless(fits, "segment size", len as u64, total_bytes as u64)
+    }
+
     fn write<M: Shared>(&self, memory: M) {
         let pair = |first: u32, second: u32| {
             let (a, b) = (first.to_ne_bytes(), second.to_ne_bytes());
@@ -118,6 +148,19 @@ impl Description {
             unsafe { memory.store(at, word, Ordering::Relaxed) };
         }
     }
+}
+
+fn mismatch_unless(
+    fits: bool,
+    what: &'static str,
+    found: u64,
+    expected: u64,
+) -> Result<(), OpenError> {
+    fits.then_some(()).ok_or(OpenError::LayoutMismatch {
+        what,
+        found,
+        expected,
+    })
 }
 
 /// What to do with a segment whose ring nobody has initialised.

@@ -53,7 +53,9 @@
 //! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
 //! process with a role, one segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process,
 //! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
-//! not marked; `ipcrm` is safe).
+//! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
+//!
+//! [`inspect`] shows from outside who takes part in a ring, and who of them is dead.
 //!
 //! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges
 //! nobody.
@@ -69,6 +71,7 @@
 mod crowd;
 mod error;
 mod header;
+pub mod inspect;
 pub mod lecture;
 pub mod mpmc;
 mod participant;

@@ -34,15 +34,33 @@
 //!   (about 0.14 ms per MiB).
 //! * A stopped process is alive. A hostile one can pretend to be.
 //! * Killed between `shmget` and `IPC_RMID`, a process leaves its token behind: mode 0444, nobody attached, at most
-//!   65535 bytes.
+//!   65535 bytes. [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds it.
 //!
-//! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id
-//! instead, with its weaknesses.
+//! # Outside Linux
+//!
+//! There an identifier that is marked for removal cannot be relied upon. Token and claim are the process itself, by
+//! its number and the time it started, which two processes of one number do not have in common:
+//!
+//! | bits | hold on macOS | hold on FreeBSD |
+//! |---|---|---|
+//! | 0 to 30 | process id | process id |
+//! | 31 to 62 | microseconds from 1970 to its start, the low 32 bits | microseconds from boot to its start, the low 32 bits |
+//! | 63 | 1 | 1 |
+//!
+//! FreeBSD keeps the start relative to boot and adds the time of boot when asked; that changes with the clock, so it is
+//! taken off again. A claim is mistaken for another only if the number is reused, by a process that started a multiple
+//! of 72 minutes later, to the microsecond.
+//!
+//! The test of life is `sysctl(KERN_PROC_PID)`; zombies are dead. Weaknesses that tokens do not have: a process that
+//! executes another program goes on being alive. Where one process may not see another (FreeBSD: in another jail, or
+//! with `security.bsd.see_other_uids=0`) it would take it for dead: such processes must not share a ring. All this has
+//! been type-checked and never run.
 
 use crate::Error;
 use crate::fork::Here;
-use crate::segment::{Fingerprint, Segment, SegmentId};
+use crate::segment::{Access, Fingerprint, Segment, SegmentId};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::SystemTime;
 
 /// A participant as one word of shared memory. See the [module](self) for the bits. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +75,23 @@ pub(crate) enum Life {
     Unknown,
 }
 
+/// Identifier or process id: neither is negative.
 const ID_BITS: u32 = 31;
-const TIME_BITS: u32 = 17;
-/// Sizes of tokens: below 2^16.
 #[cfg(target_os = "linux")]
-const NONCE_BITS: u32 = 16;
+const TIME_BITS: u32 = 17;
+#[cfg(not(target_os = "linux"))]
+const TIME_BITS: u32 = 32;
+/// Sizes of tokens: below 2^16. Elsewhere always 1, for no claim is 0 or looks like the header's READY.
+const NONCE_BITS: u32 = u64::BITS - ID_BITS - TIME_BITS;
+
+/// What the kernel says about a participant that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// As numbered in the pid namespace of the process that asks; `None` if it has no number there.
+    pub(crate) pid: Option<u32>,
+    /// When its token was made, or the process if that is the token.
+    pub(crate) since: Option<SystemTime>,
+}
 
 impl Claim {
     /// The claim in a word of shared memory, if there is one.
@@ -73,15 +103,24 @@ impl Claim {
         self.0
     }
 
-    fn of(id: i32, seconds: u64, nonce: u64) -> Self {
+    /// Whether the word could be a claim: what else may stand in its place has no nonce.
+    pub(crate) fn is_plausible(self) -> bool {
+        self.0 >> (ID_BITS + TIME_BITS) != 0
+    }
+
+    fn of(id: i32, time: u64, nonce: u64) -> Self {
         let id = u64::from(id.unsigned_abs()) & ((1 << ID_BITS) - 1);
-        let seconds = seconds & ((1 << TIME_BITS) - 1);
-        Self(nonce << (ID_BITS + TIME_BITS) | seconds << ID_BITS | id)
+        let time = time & ((1 << TIME_BITS) - 1);
+        Self(nonce << (ID_BITS + TIME_BITS) | time << ID_BITS | id)
+    }
+
+    fn id_bits(self) -> i32 {
+        (self.0 & ((1 << ID_BITS) - 1)) as i32
     }
 
     #[cfg(target_os = "linux")]
     fn id(self) -> SegmentId {
-        SegmentId::from_raw((self.0 & ((1 << ID_BITS) - 1)) as i32)
+        SegmentId::from_raw(self.id_bits())
     }
 
     /// Whether the participant lives, seen from a thread that uses the buffer in `place`.
@@ -104,18 +143,56 @@ impl Claim {
         }
     }
 
+    /// Whether the kernel still keeps the participant, seen from the calling thread's IPC namespace.
     #[cfg(target_os = "linux")]
     fn is_kept(self) -> bool {
-        use crate::segment::Status;
+        self.status().is_some()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn status(self) -> Option<crate::Status> {
         use crate::sys::shm;
+        let raw = shm::shmctl_stat(self.id().as_raw()).ok()?;
+        let status = crate::Status::new(self.id(), &raw);
         // Anything else with that number, readable or not, is not the token: a token stays readable for everybody.
-        shm::shmctl_stat(self.id().as_raw())
-            .is_ok_and(|raw| Self::of_status(&Status::new(self.id(), &raw)) == Some(self))
+        (Self::of_status(&status) == Some(self)).then_some(status)
+    }
+
+    /// Who it is, if it lives and this thread is in the buffer's IPC namespace.
+    ///
+    /// **C call:** `shmctl(id, IPC_STAT)`; `sysctl(KERN_PROC_PID)` elsewhere than on Linux.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn holder(self) -> Option<Holder> {
+        let status = self.status()?;
+        Some(Holder {
+            pid: status.creator_pid(),
+            since: status.change_time(),
+        })
     }
 
     #[cfg(not(target_os = "linux"))]
     fn is_kept(self) -> bool {
-        crate::sys::process::exists((self.0 & ((1 << ID_BITS) - 1)) as i32)
+        // Doubt counts as life.
+        crate::sys::os::process_start(self.id_bits()).map_or(true, |start| self.is_of(start))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_of(self, start: Option<crate::sys::os::ProcessStart>) -> bool {
+        start.is_some_and(|start| self == Self::of(self.id_bits(), start.mark_micros, 1))
+    }
+
+    /// Who it is, if it lives.
+    ///
+    /// **C call:** `sysctl(KERN_PROC_PID)`.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn holder(self) -> Option<Holder> {
+        use std::time::{Duration, UNIX_EPOCH};
+        let start = crate::sys::os::process_start(self.id_bits()).ok()?;
+        let since = start.filter(|_| self.is_of(start))?.since_1970_micros;
+        Some(Holder {
+            pid: u32::try_from(self.id_bits()).ok(),
+            since: UNIX_EPOCH.checked_add(Duration::from_micros(since)),
+        })
     }
 
     #[cfg(target_os = "linux")]
@@ -136,7 +213,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// Fails if the status of the buffer cannot be read: such a process may not take part.
-    pub(crate) fn of(segment: &Segment) -> Result<Self, Error> {
+    pub(crate) fn of<A: Access>(segment: &Segment<A>) -> Result<Self, Error> {
         let status = segment.status()?;
         Ok(Self {
             id: segment.id(),
@@ -190,7 +267,10 @@ impl Token {
     fn make() -> Result<Self, Error> {
         use crate::error::{Call, ErrorKind, Hint};
         use crate::sys::{mapping, os, process};
+        use crate::system::{TOKEN_MAX_BYTES, TOKEN_MODE};
         use crate::{Key, SegmentOptions};
+
+        const { assert!(TOKEN_MAX_BYTES == (1 << NONCE_BITS) - 1) };
 
         let call = |id: SegmentId| Call::Madvise {
             id: id.as_raw(),
@@ -202,11 +282,11 @@ impl Token {
         for _ in 0..1000 {
             let nonce = process::random_u64()
                 .map_err(|errno| Error::from_call(Call::Random, errno))?
-                % ((1 << NONCE_BITS) - 1)
+                % TOKEN_MAX_BYTES as u64
                 + 1;
             let id = SegmentOptions::new()
                 .size_bytes(nonce as usize)
-                .mode(0o444)
+                .mode(TOKEN_MODE)
                 .no_reserve(true)
                 .create_unattached(Key::PRIVATE)?;
             let segment = match id.attach_read_only() {
@@ -246,11 +326,17 @@ impl Token {
 
     #[cfg(not(target_os = "linux"))]
     fn make() -> Result<Self, Error> {
-        use crate::error::Call;
-        let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
-        let pid = crate::sys::process::pid();
+        use crate::error::{Call, ErrorKind, Hint};
+        use crate::sys::{os, process};
+        let failed = |errno| Error::from_call(Call::ProcessStart, errno);
+        let here = Here::new().map_err(failed)?;
+        let pid = process::pid();
+        let start = os::process_start(pid).map_err(failed)?.ok_or_else(|| {
+            let hint = "the kernel does not show this process to itself";
+            Error::refused(Call::ProcessStart, ErrorKind::Other, Hint::Text(hint))
+        })?;
         Ok(Self {
-            claim: Claim::of(pid, 0, 1),
+            claim: Claim::of(pid, start.mark_micros, 1),
             here,
         })
     }

@@ -45,6 +45,9 @@ pub(crate) enum Call {
     },
     /// `madvise(address, len, advice)` on an attached segment.
     Madvise { id: c_int, advice: &'static str },
+    /// When the running process started: `sysctl(KERN_PROC_PID)` or `proc_pidinfo`.
+    #[cfg(not(target_os = "linux"))]
+    ProcessStart,
     /// A copy in or out: no call, but the same kind of answer.
     Copy {
         access: Access,
@@ -102,6 +105,10 @@ impl Call {
             Self::Semop(call) => call.function(),
             Self::Semctl { .. } => "semctl",
             Self::Madvise { .. } => "madvise",
+            #[cfg(target_os = "macos")]
+            Self::ProcessStart => "proc_pidinfo",
+            #[cfg(target_os = "freebsd")]
+            Self::ProcessStart => "sysctl",
             Self::Copy {
                 access: Access::Read,
                 ..
@@ -169,6 +176,8 @@ impl fmt::Display for Call {
                 ShmctlCommand::SlotStatusAny => write!(f, "{function}(slot {id}, SHM_STAT_ANY)"),
             },
             Self::Madvise { id, advice } => write!(f, "{function}(segment {id}, {advice})"),
+            #[cfg(not(target_os = "linux"))]
+            Self::ProcessStart => write!(f, "{function}(the start of this process)"),
             Self::Copy { offset, len, .. } => {
                 write!(f, "{function}(offset {offset}, {len} bytes)")
             }

@@ -56,6 +56,8 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> (ErrorKind, Hint) {
         } => semaphores::semctl(id, semaphore, command, errno),
         Call::Madvise { .. } => madvise(errno),
         Call::Random | Call::Copy { .. } => (ErrorKind::Other, Hint::None),
+        #[cfg(not(target_os = "linux"))]
+        Call::ProcessStart => (ErrorKind::Other, Hint::None),
     }
 }
 

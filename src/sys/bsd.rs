@@ -66,3 +66,12 @@ pub(super) fn sysctl(name: &CStr) -> Result<u64, Errno> {
     check(unsafe { libc::sysctlbyname(name.as_ptr(), old, &raw mut len, ptr::null_mut(), 0) })?;
     Ok(value)
 }
+
+/// When a process started. Two processes of one number differ in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessStart {
+    /// Stays the same as long as the process lives, whatever becomes of the clock.
+    pub(crate) mark_micros: u64,
+    /// By the clock.
+    pub(crate) since_1970_micros: u64,
+}

@@ -12,7 +12,7 @@
 //! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
 //! | `futex.rs` | `futex`, `membarrier` |
 //! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
-//! | `linux.rs`, `macos.rs`, `freebsd.rs`, the last two over `bsd.rs` | constants, structs and calls only one system has, behind the same names |
+//! | `linux.rs`, `macos.rs`, `freebsd.rs`, the last two over `bsd.rs` | constants, structs and calls only one system has, behind the same names; on the last two, when a process started |
 #![allow(unsafe_code)] // The one place that may call foreign functions.
 
 use std::ffi::c_int;

@@ -2,6 +2,7 @@
 //!
 //! Included by its path where it is used.
 
+use std::time::Duration;
 use sysvshm::{Key, Mode, Status, system};
 
 /// What a process created and nothing will remove.
@@ -21,9 +22,11 @@ pub(crate) fn is_token(status: &Status) -> bool {
         && (1..=65535).contains(&status.size_bytes())
 }
 
-/// Removes the token of a process that was killed, if it left one.
+/// Removes the token of a process that was killed, if it left one, as an operator would.
 pub(crate) fn remove_token_of(pid: u32) {
-    for status in left_by(pid).iter().filter(|status| is_token(status)) {
-        let _ = status.id().mark_for_removal();
+    for token in system::abandoned_tokens(Duration::ZERO).unwrap() {
+        if token.status().creator_pid() == Some(pid) {
+            token.remove().unwrap();
+        }
     }
 }

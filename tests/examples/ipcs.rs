@@ -84,7 +84,7 @@ fn a_line_for_scripts_has_the_documented_fields() {
     assert_eq!(line[..12], expected);
     let age: u64 = line[12].parse().unwrap();
     assert!(age < 3600, "made a moment ago: {age}");
-    assert_eq!(line[13..], [&*page().to_string(), "0"]);
+    assert_eq!(line[13..], [&*page().to_string(), "0", "-"]);
 
     // The same in decimal, as /proc/sysvipc/shm has it.
     let decimal = key.key().as_raw().to_string();
@@ -180,7 +180,7 @@ fn lists_every_segment_as_the_systems_ipcs_does() {
 
         let text = listed(0, &["--porcelain"]);
         let lines = fields(&text);
-        assert!(lines.iter().all(|line| line.len() == 15), "{text}");
+        assert!(lines.iter().all(|line| line.len() == 16), "{text}");
         assert_eq!(lines.iter().map(|line| line[0]).collect::<Vec<_>>(), ids);
 
         // key, shmid, owner, perms, bytes, nattch, and dest if it is marked.
@@ -259,7 +259,9 @@ fn limits_and_usage_are_the_kernels() {
 
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
+        (&["--tokens", "--semaphores"], "not about semaphore sets"),
+        (&["--tokens", "--usage"], "all segments together"),
         (&["--yes"], "--yes goes with --remove-stale"),
         (&["--limits", "--yes"], "--yes goes with --remove-stale"),
         (&["--limits", "--remove-stale"], "all segments together"),
@@ -294,6 +296,7 @@ fn help_documents_every_option_field_and_exit_code() {
         "--key",
         "--owner",
         "--older-than",
+        "--tokens",
         "--porcelain",
         "--remove-stale",
         "--yes",
@@ -302,7 +305,7 @@ fn help_documents_every_option_field_and_exit_code() {
     ] {
         assert!(help.contains(option), "{option}");
     }
-    for number in 1..=15 {
+    for number in 1..=16 {
         assert!(
             help.lines()
                 .any(|l| l.starts_with(&format!("  {number:2}  "))),

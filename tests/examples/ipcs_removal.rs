@@ -4,11 +4,11 @@
 
 use crate::common::{NOBODY, OwnedKey, Running, Talk, euid, peer, root_or_skip, skipped};
 use crate::ipcs::{exists, fields, listed, orphan};
-use crate::{example, run};
+use crate::{eventually, example, run};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use sysvshm::{Key, SegmentId};
+use sysvshm::{Key, SegmentId, SegmentOptions};
 
 /// Its own decisions, for a case that no run from outside can bring about.
 #[path = "../../examples/ipcs/stale.rs"]
@@ -175,4 +175,47 @@ fn an_invisible_creator_is_not_dead() {
             skipped("a private pid namespace cannot be had (unshare)");
         }
     }
+}
+
+/// What a process leaves that is killed while it makes its token: named as such, and removed apart from the rest.
+#[test]
+fn abandoned_tokens_are_named_and_removed_by_themselves() {
+    let maker = peer!(|talk: &mut Talk| {
+        let mut options = SegmentOptions::new();
+        let options = options.size_bytes(1234).mode(0o444);
+        talk.say(options.create_unattached(Key::PRIVATE).unwrap());
+    });
+    let peer = peer!(|_: &mut Talk| {
+        let (_place, stale, _) = orphan();
+        let token: SegmentId = SegmentId::from_raw(maker.run()[0].parse().unwrap());
+        let id = token.to_string();
+        // It takes ten seconds before it is called that; older ones cannot be made.
+        assert_eq!(listed(0, &["--tokens", "--porcelain"]), "");
+        assert!(token_line(token).ends_with(" -"));
+        eventually("the token is ten seconds old", || {
+            token_line(token).ends_with(" token")
+        });
+        let text = listed(3, &["--remove-stale", "--tokens", "--porcelain"]);
+        assert_eq!((fields(&text).len(), fields(&text)[0][0]), (1, &*id));
+        let table = listed(0, &["--tokens"]);
+        assert_eq!(table.lines().count(), 3, "{table}");
+        let words: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().collect();
+        assert_eq!((words[1], words[6]), (&*id, "token"), "{table}");
+        assert!(exists(token));
+
+        let table = listed(0, &["--remove-stale", "--tokens", "--yes"]);
+        assert!(table.ends_with("\n1 removed\n"), "{table}");
+        assert!(!exists(token) && exists(stale));
+        assert_eq!(listed(0, &["--tokens", "--porcelain"]), "");
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+/// Its line for scripts.
+fn token_line(token: SegmentId) -> String {
+    let (text, id) = (listed(0, &["--porcelain"]), token.to_string());
+    let is_it = |line: &&str| line.split(' ').next() == Some(&*id);
+    text.lines().find(is_it).unwrap().to_owned()
 }

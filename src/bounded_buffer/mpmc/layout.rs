@@ -20,7 +20,9 @@
 //! A hint has the lap in its upper and the slot in its lower 32 bits. Nothing depends on it but speed.
 
 use super::word::MAX_PARTICIPANTS;
-use crate::bounded_buffer::header;
+use crate::bounded_buffer::OpenError;
+use crate::bounded_buffer::header::{self, Description};
+use crate::bounded_buffer::spsc::Layout;
 
 /// `svshmpmc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
@@ -87,6 +89,42 @@ impl Geometry {
             to_item: slot,
             total_bytes: total,
         })
+    }
+
+    /// The layout and the geometry of the ring that a header and the word at [`PARTICIPANTS`] describe, in a segment of
+    /// `len` bytes.
+    ///
+    /// From here on the numbers are this process's own.
+    pub(crate) fn described(
+        found: &Description,
+        participants: u64,
+        len: usize,
+    ) -> Result<(Layout, Self), OpenError> {
+        found.check(MAGIC, VERSION)?;
+        let layout = match Layout::from_variant(found.variant) {
+            Some(Layout::Interleaved) => Layout::Interleaved,
+            _ => {
+                return Err(OpenError::LayoutMismatch {
+                    what: "layout",
+                    found: found.variant.into(),
+                    expected: 0,
+                });
+            }
+        };
+        if !(1..=MAX_PARTICIPANTS as u64).contains(&participants) {
+            return Err(OpenError::LayoutMismatch {
+                what: "participant table",
+                found: participants,
+                expected: MAX_PARTICIPANTS as u64,
+            });
+        }
+        // Neither is wider than an address: the header holds 32 bits of each.
+        let (size, align) = (found.item_size as usize, found.item_align as usize);
+        let capacity = found.capacity;
+        let geometry = Self::new(capacity, participants, size, align)
+            .ok_or(OpenError::CapacityOutOfRange { capacity })?;
+        found.check_size(geometry.total_bytes, len)?;
+        Ok((layout, geometry))
     }
 
     #[inline(always)]

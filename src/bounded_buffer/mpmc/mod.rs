@@ -43,6 +43,7 @@ mod consumer;
 mod error;
 mod in_place;
 mod layout;
+mod look;
 #[cfg(all(test, loom))]
 mod model;
 mod options;
@@ -56,6 +57,8 @@ pub use buffer::{BoundedBuffer, Participant, Role};
 pub use consumer::{Consumer, Iter, TryIter};
 pub use error::{PopError, PushError};
 pub use in_place::{Peek, Reservation};
+pub(crate) use layout::MAGIC;
+pub(crate) use look::{LEAST_BYTES, look};
 pub use options::Options;
 pub use producer::Producer;
 pub use table::Recovered;

@@ -87,23 +87,30 @@ fn word<M: Shared>(memory: M, at: usize) -> u64 {
     unsafe { memory.load(at, Ordering::Acquire) }
 }
 
+impl Entry {
+    /// The entry that lies at `at`, if it is taken.
+    pub(crate) fn from_words(at: usize, load: impl Fn(usize) -> u64) -> Option<Self> {
+        let claim = Claim::from_word(load(at + CLAIM))?;
+        let who = load(at + WHO).to_ne_bytes();
+        let half = |from: usize| {
+            u32::from_ne_bytes([who[from], who[from + 1], who[from + 2], who[from + 3]])
+        };
+        Some(Self {
+            claim,
+            side: match half(0) {
+                1 => Some(Side::Producer),
+                2 => Some(Side::Consumer),
+                _ => None,
+            },
+            pid: half(4),
+            since: load(at + SINCE),
+        })
+    }
+}
+
 /// Entry `index`, if it is taken.
 pub(crate) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<Entry> {
-    let at = g.entry_at(index);
-    let claim = Claim::from_word(word(memory, at + CLAIM))?;
-    let who = word(memory, at + WHO).to_ne_bytes();
-    let half =
-        |from: usize| u32::from_ne_bytes([who[from], who[from + 1], who[from + 2], who[from + 3]]);
-    Some(Entry {
-        claim,
-        side: match half(0) {
-            1 => Some(Side::Producer),
-            2 => Some(Side::Consumer),
-            _ => None,
-        },
-        pid: half(4),
-        since: word(memory, at + SINCE),
-    })
+    Entry::from_words(g.entry_at(index), |at| word(memory, at))
 }
 
 /// Takes a free entry, if there is one, and says which and with which generation.

@@ -37,7 +37,8 @@
 //!
 //! What is written by two processes never shares a cache line, nor a pair of lines, because processors fetch pairs.
 
-use crate::bounded_buffer::header;
+use crate::bounded_buffer::OpenError;
+use crate::bounded_buffer::header::{self, Description};
 
 /// `svshspsc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
@@ -157,6 +158,25 @@ impl Geometry {
             item_stride,
             total_bytes: total,
         })
+    }
+
+    /// The layout and the geometry of the ring that a header describes, in a segment of `len` bytes.
+    ///
+    /// From here on the numbers are this process's own.
+    pub(crate) fn described(found: &Description, len: usize) -> Result<(Layout, Self), OpenError> {
+        found.check(MAGIC, VERSION)?;
+        let layout = Layout::from_variant(found.variant).ok_or(OpenError::LayoutMismatch {
+            what: "layout",
+            found: found.variant.into(),
+            expected: Layout::default().variant().into(),
+        })?;
+        // Neither is wider than an address: the header holds 32 bits of each.
+        let (size, align) = (found.item_size as usize, found.item_align as usize);
+        let capacity = found.capacity;
+        let geometry = Self::new(layout, capacity, size, align)
+            .ok_or(OpenError::CapacityOutOfRange { capacity })?;
+        found.check_size(geometry.total_bytes, len)?;
+        Ok((layout, geometry))
     }
 
     /// The slot of a position.

@@ -79,6 +79,7 @@ mod consumer;
 mod error;
 mod in_place;
 mod layout;
+mod look;
 #[cfg(all(test, loom))]
 mod model;
 mod options;
@@ -90,5 +91,7 @@ pub use consumer::{Consumer, Iter, TryIter};
 pub use error::{PopError, PushError};
 pub use in_place::{Peek, Reservation};
 pub use layout::Layout;
+pub(crate) use layout::MAGIC;
+pub(crate) use look::{LEAST_BYTES, look};
 pub use options::Options;
 pub use producer::Producer;

@@ -266,9 +266,10 @@ impl Options {
         };
         let found = header::settle(memory, MAGIC, token.claim(), &place, &fresh, self.patience)?;
 
-        let same = [
-            ("magic", found.magic, MAGIC),
-            ("version", found.version.into(), VERSION.into()),
+        // From here on the numbers are this process's own.
+        let (layout, geometry) = Geometry::described(&found, len)?;
+        let wanted = self.layout.unwrap_or(layout);
+        for (what, found, expected) in [
             ("item size", found.item_size.into(), size_of::<T>() as u64),
             (
                 "item alignment",
@@ -280,29 +281,11 @@ impl Options {
                 found.capacity,
                 self.capacity.unwrap_or(found.capacity),
             ),
-        ];
-        for (what, found, expected) in same {
+            ("layout", found.variant.into(), wanted.variant().into()),
+        ] {
             if found != expected {
                 return Err(mismatch(what, found, expected));
             }
-        }
-        let expected = self
-            .layout
-            .map_or(u64::from(found.variant), |layout| layout.variant().into());
-        let layout = Layout::from_variant(found.variant)
-            .filter(|layout| u64::from(layout.variant()) == expected)
-            .ok_or(mismatch("layout", found.variant.into(), expected))?;
-        // From here on the numbers are this process's own.
-        let geometry = Geometry::new(layout, found.capacity, size_of::<T>(), align_of::<T>())
-            .ok_or(OpenError::CapacityOutOfRange {
-                capacity: found.capacity,
-            })?;
-        if geometry.total_bytes > len || found.total_bytes != geometry.total_bytes as u64 {
-            return Err(mismatch(
-                "segment size",
-                len as u64,
-                geometry.total_bytes as u64,
-            ));
         }
         Ok(BoundedBuffer::from_core(Core {
             segment,

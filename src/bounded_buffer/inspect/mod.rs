@@ -1,0 +1,433 @@
+//! Looking at a ring from outside: what it holds, how fast it goes, who takes part and who of them is dead.
+//!
+//! For operators, supervisors and tests. An [`Inspector`] attaches the segment read-only: it takes no role, writes
+//! nothing, makes no [token](super#liveness) and needs not know the type of the items. It recognises [`spsc`] and
+//! [`mpmc`] rings, also half made ones, and those whose participants are all dead. (The [`lecture`](super::lecture)'s
+//! buffer has no header and looks like any other bytes.)
+//!
+//! ```
+//! use sysvshm::Key;
+//! use sysvshm::bounded_buffer::inspect::{Inspector, Kind, Role, Sight};
+//! use sysvshm::bounded_buffer::{PeerState, spsc::BoundedBuffer};
+//!
+//! let key = Key::random()?;
+//! let buffer = BoundedBuffer::<u64>::create_new(key, 100)?;
+//! let mut producer = buffer.producer()?;
+//! producer.push(42)?;
+//!
+//! // In any other process, which knows nothing but the key:
+//! let inspector = Inspector::open(key)?;
+//! let Sight::Ready(ring) = inspector.look()? else { panic!("it is ready") };
+//! assert_eq!((ring.kind, ring.item_size_bytes), (Kind::Spsc, 8));
+//! assert_eq!((ring.len, ring.capacity, ring.pushed, ring.popped), (1, 100, 1, 0));
+//! let producer = ring.participants.iter().find(|one| one.role == Some(Role::Producer)).unwrap();
+//! assert_eq!((producer.state, producer.pid), (PeerState::Alive, Some(std::process::id())));
+//! # buffer.segment().mark_for_removal()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this does not protect you from
+//!
+//! * It is no snapshot. The words are read one after the other while others go on; each number was right at some
+//!   moment during the look, and no two at the same.
+//! * A look reads the word of every slot. Readers do not stop anybody, but each takes a cache line from the processor
+//!   that writes it: once a second nobody notices, in a loop everybody does.
+//! * An attach is an attach: a segment that is marked for removal stays as long as the inspector has it, and `ipcs`
+//!   counts it.
+//! * What a hostile peer wrote is shown as far as it makes sense. Geometry is checked against the size that the
+//!   kernel knows, and no look accesses anything else, panics or takes longer than reading all of the segment.
+
+mod words;
+
+pub use super::mpmc::Role;
+pub use super::spsc::Layout;
+pub(crate) use words::Words;
+
+use super::header::{self, Description, MAGIC, READY, STATE};
+use super::participant::{Claim, Life, Place};
+use super::{OpenError, PeerState, mpmc, spsc};
+use crate::key::Key;
+use crate::segment::{ReadOnly, Segment, SegmentId, SegmentOptions};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A segment attached read-only, to look at the ring in it as often as need be. See the [module](self).
+#[derive(Debug)]
+pub struct Inspector {
+    segment: Segment<ReadOnly>,
+    place: Place,
+}
+
+/// Which of the two rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// [`spsc`]: one producer, one consumer.
+    Spsc,
+    /// [`mpmc`]: many of each.
+    Mpmc,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sight {
+    /// Zeros where a header would be: a ring that nobody has begun to initialise, or anything else that is untouched.
+    Untouched,
+    /// Somebody is filling the header, or died over it. Whoever opens the ring with a capacity takes over from the
+    /// dead.
+    Initialising {
+        /// Which ring it becomes, if that is written already.
+        kind: Option<Kind>,
+        /// Who began.
+        by: Participant,
+    },
+    /// A ring that can be used.
+    Ready(Ring),
+}
+
+/// A ring, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ring {
+    /// Which of the two.
+    pub kind: Kind,
+    /// The version of its layout.
+    pub version: u32,
+    /// How its slots are laid out.
+    pub layout: Layout,
+    /// The size of an item, in bytes.
+    pub item_size_bytes: usize,
+    /// The alignment of an item, in bytes.
+    pub item_align_bytes: usize,
+    /// How many items fit.
+    pub capacity: usize,
+    /// The random number of its initialisation: another one means that it was removed and made anew.
+    pub generation: u64,
+    /// Bytes that it takes of the segment, header included.
+    pub total_bytes: usize,
+    /// How many items there were; those being read in place count.
+    pub len: usize,
+    /// Items pushed since it was made. `mpmc`: slots that a push gave up count as pushed and popped, and the count
+    /// begins anew after 2³⁰ laps.
+    pub pushed: u64,
+    /// Items popped since it was made; as `pushed`.
+    pub popped: u64,
+    /// How many can take part at once.
+    pub max_participants: usize,
+    /// `spsc`: the producer, then the consumer, present or not. `mpmc`: who is in the participant table.
+    pub participants: Vec<Participant>,
+    /// Whether some word held what no participant writes. The other numbers are then what can be made of it.
+    pub is_corrupted: bool,
+    wraps_at: Option<u64>,
+}
+
+/// What happened between two looks. Made by [`Ring::progress_since`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Items pushed.
+    pub pushed: u64,
+    /// Items popped.
+    pub popped: u64,
+}
+
+/// A process that takes part, or the role that it might have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// `None`: it initialises; in an `mpmc` ring: it is about to say, or died before.
+    pub role: Option<Role>,
+    /// Whether it lives. [`Never`](PeerState::Never) and [`Left`](PeerState::Left) are roles of an `spsc` ring that
+    /// nobody has. [`Unknown`](PeerState::Unknown): this thread is in another IPC namespace than the ring.
+    pub state: PeerState,
+    /// Its process, as numbered here. Of the dead only an `mpmc` ring has kept one, as they saw it themselves: in
+    /// another pid namespace it is another.
+    pub pid: Option<u32>,
+    /// `mpmc`: when it took its place. `spsc`: since when the process has its token, with which it takes part in
+    /// everything; `None` for the dead. To the second.
+    pub since: Option<SystemTime>,
+    /// Whether it sleeps until there is something to do. `None`: not to be known, as of the dead, and in an `mpmc`
+    /// ring while somebody on its side sleeps.
+    pub is_asleep: Option<bool>,
+}
+
+impl Inspector {
+    /// Attaches the segment that has this key.
+    ///
+    /// **C calls:** `shmget(key, 0, 0)`, `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::System`]: those of [`SegmentOptions::open_read_only`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, bounded_buffer::OpenError, bounded_buffer::inspect::Inspector};
+    ///
+    /// match Inspector::open(Key::random()?) {
+    ///     Err(OpenError::System(error)) => assert_eq!(error.kind(), ErrorKind::NotFound),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    pub fn open(key: Key) -> Result<Self, OpenError> {
+        Self::in_segment(SegmentOptions::new().open_read_only(key)?)
+    }
+
+    /// Attaches the segment with this identifier.
+    ///
+    /// **C calls:** `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::System`]: those of [`SegmentId::attach_read_only`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let inspector = Inspector::attach(buffer.segment().id())?; // a ring without a key has an identifier still
+    /// # inspector.look()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attach(id: SegmentId) -> Result<Self, OpenError> {
+        Self::in_segment(id.attach_read_only()?)
+    }
+
+    /// Takes a segment that is attached already.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::System`]: the status cannot be read, because the calling thread has gone to another IPC namespace.
+    pub fn in_segment(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
+        let place = Place::of(&segment)?;
+        Ok(Self { segment, place })
+    }
+
+    /// The segment, for its identifier and status.
+    pub fn segment(&self) -> &Segment<ReadOnly> {
+        &self.segment
+    }
+
+    /// Looks at the ring.
+    ///
+    /// **C calls:** `shmctl(IPC_STAT)`, up to four for each participant.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::LayoutMismatch`]: something else than a ring, or than a ring that this version knows; `what` says
+    /// by what that was seen. A `magic` expected is that of an `spsc` ring, although an `mpmc` ring would do as well.
+    /// [`OpenError::CapacityOutOfRange`]: the header names a capacity that cannot be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::bounded_buffer::inspect::{Inspector, Sight};
+    /// use sysvshm::bounded_buffer::{OpenError, mpmc::Options};
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size_bytes(1 << 16).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// let inspector = Inspector::attach(segment.id())?;
+    /// assert_eq!(inspector.look()?, Sight::Untouched);
+    ///
+    /// segment.write_at(0, b"something else")?;
+    /// assert!(matches!(inspector.look(), Err(OpenError::LayoutMismatch { what: "magic", .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn look(&self) -> Result<Sight, OpenError> {
+        let len = self.segment.len_bytes();
+        let enough_or = |least: usize| match len {
+            len if len >= least => Ok(()),
+            _ => Err(mismatch("segment size", len as u64, least as u64)),
+        };
+        enough_or(header::SIZE)?;
+        let words = Words::of(&self.segment);
+        // Acquire, in all loads: whoever sees READY sees the fields.
+        let state = words.load(STATE);
+        let magic = words.load(MAGIC);
+        let kind = Kind::of_magic(magic);
+        let not_a_ring = mismatch("magic", magic, spsc::MAGIC);
+        if kind.is_none() && magic != 0 {
+            return Err(not_a_ring);
+        }
+        match Claim::from_word(state) {
+            None => Ok(Sight::Untouched),
+            Some(_) if state == READY => {
+                let found = Description::from_words(|at| words.load(at));
+                let seen = match kind {
+                    Some(Kind::Spsc) => {
+                        enough_or(spsc::LEAST_BYTES)?;
+                        spsc::look(words, &found, len)
+                    }
+                    Some(Kind::Mpmc) => {
+                        enough_or(mpmc::LEAST_BYTES)?;
+                        mpmc::look(words, &found, len)
+                    }
+                    None => Err(not_a_ring),
+                }?;
+                Ok(Sight::Ready(self.ring(magic, &found, seen)))
+            }
+            Some(claim) if claim.is_plausible() => {
+                let by = self.participant(Occupant {
+                    role: None,
+                    presence: Presence::Claimed(claim),
+                    noted_pid: None,
+                    noted_since: None,
+                    asleep: None,
+                });
+                Ok(Sight::Initialising { kind, by })
+            }
+            // Bytes that begin with zeros.
+            Some(_) => Err(mismatch("state", state, READY)),
+        }
+    }
+
+    fn ring(&self, magic: u64, found: &Description, seen: Seen) -> Ring {
+        let occupants = seen.occupants.into_iter();
+        Ring {
+            kind: Kind::of_magic(magic).unwrap_or(Kind::Spsc),
+            version: found.version,
+            layout: seen.layout,
+            item_size_bytes: found.item_size as usize,
+            item_align_bytes: found.item_align as usize,
+            capacity: seen.capacity,
+            generation: found.generation,
+            // Compared with the size of the segment.
+            total_bytes: found.total_bytes as usize,
+            len: seen.len,
+            pushed: seen.pushed,
+            popped: seen.popped,
+            max_participants: seen.max_participants,
+            participants: occupants.map(|one| self.participant(one)).collect(),
+            is_corrupted: seen.is_corrupted,
+            wraps_at: seen.wraps_at,
+        }
+    }
+
+    fn participant(&self, one: Occupant) -> Participant {
+        let (state, holder) = match one.presence {
+            Presence::Never => (PeerState::Never, None),
+            Presence::Left => (PeerState::Left, None),
+            Presence::Claimed(claim) => match claim.life(&self.place) {
+                Life::Alive => (PeerState::Alive, claim.holder()),
+                Life::Dead => (PeerState::Dead, None),
+                Life::Unknown => (PeerState::Unknown, None),
+            },
+        };
+        let noted = one.noted_since.filter(|&seconds| seconds != 0);
+        let since = noted.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)));
+        Participant {
+            role: one.role,
+            state,
+            // As numbered here, if the kernel knows it still.
+            pid: holder
+                .and_then(|holder| holder.pid)
+                .or(one.noted_pid.filter(|&pid| pid != 0)),
+            since: since.or(holder.and_then(|holder| holder.since)),
+            is_asleep: one.asleep.filter(|_| state == PeerState::Alive),
+        }
+    }
+}
+
+impl Kind {
+    fn of_magic(magic: u64) -> Option<Self> {
+        match magic {
+            spsc::MAGIC => Some(Self::Spsc),
+            mpmc::MAGIC => Some(Self::Mpmc),
+            _ => None,
+        }
+    }
+
+    /// Its name: that of its module.
+    ///
+    /// ```
+    /// assert_eq!(sysvshm::bounded_buffer::inspect::Kind::Mpmc.name(), "mpmc");
+    /// ```
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spsc => "spsc",
+            Self::Mpmc => "mpmc",
+        }
+    }
+}
+
+impl Ring {
+    /// What has happened since an earlier look at the same ring; `None` if that was at another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::inspect::{Inspector, Sight}, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// # let inspector = Inspector::attach(buffer.segment().id())?;
+    /// let Sight::Ready(earlier) = inspector.look()? else { panic!() };
+    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
+    /// buffer.consumer()?.pop()?;
+    /// let Sight::Ready(later) = inspector.look()? else { panic!() };
+    /// let progress = later.progress_since(&earlier).unwrap();
+    /// assert_eq!((progress.pushed, progress.popped), (3, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn progress_since(&self, earlier: &Self) -> Option<Progress> {
+        let identity = |ring: &Self| (ring.kind, ring.generation, ring.capacity);
+        let between = |from: u64, to: u64| match self.wraps_at {
+            // Both are below it, and it is below 2^61.
+            Some(wraps_at) => (to + wraps_at - from) % wraps_at,
+            None => to.wrapping_sub(from),
+        };
+        (identity(self) == identity(earlier)).then(|| Progress {
+            pushed: between(earlier.pushed, self.pushed),
+            popped: between(earlier.popped, self.popped),
+        })
+    }
+}
+
+fn mismatch(what: &'static str, found: u64, expected: u64) -> OpenError {
+    OpenError::LayoutMismatch {
+        what,
+        found,
+        expected,
+    }
+}
+
+/// What a ring's own words say; each ring's `look.rs` makes it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) layout: Layout,
+    pub(crate) pushed: u64,
+    pub(crate) popped: u64,
+    /// Where the two begin anew; `None`: at 2^64.
+    pub(crate) wraps_at: Option<u64>,
+    pub(crate) len: usize,
+    pub(crate) capacity: usize,
+    pub(crate) max_participants: usize,
+    pub(crate) is_corrupted: bool,
+    pub(crate) occupants: Vec<Occupant>,
+}
+
+/// A participant as the ring has it, before the kernel is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Occupant {
+    pub(crate) role: Option<Role>,
+    pub(crate) presence: Presence,
+    /// What the participant itself wrote down: process id, seconds since 1970; 0 for nothing yet.
+    pub(crate) noted_pid: Option<u32>,
+    pub(crate) noted_since: Option<u64>,
+    pub(crate) asleep: Option<bool>,
+}
+
+/// Whether there is somebody.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Presence {
+    Never,
+    Left,
+    Claimed(Claim),
+}

@@ -1,0 +1,69 @@
+//! The words of a ring, loaded and never written.
+
+use crate::memory::SharedSlice;
+use crate::segment::{ReadOnly, Segment};
+use std::sync::atomic::Ordering;
+
+/// What one instruction loads from a read-only page on every processor: half a word where pointers have 32 bits.
+#[cfg(target_pointer_width = "64")]
+type Unit = u64;
+#[cfg(not(target_pointer_width = "64"))]
+type Unit = u32;
+
+/// The segment as 64-bit words, by byte offset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<'a>(SharedSlice<'a, Unit, ReadOnly>);
+
+impl<'a> Words<'a> {
+    /// As many as the segment holds whole.
+    pub(crate) fn of(segment: &'a Segment<ReadOnly>) -> Self {
+        let count = segment.len_bytes() / size_of::<u64>() * (size_of::<u64>() / size_of::<Unit>());
+        // A segment begins at a page, and it has so many.
+        Self(segment.slice(0, count).expect("aligned and inside"))
+    }
+
+    /// The word at a multiple of 8 inside the segment, with acquire ordering.
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) fn load(self, at: usize) -> u64 {
+        debug_assert!(at % 8 == 0);
+        self.0.load(at / 8, Ordering::Acquire)
+    }
+
+    /// The word at a multiple of 8 inside the segment, with acquire ordering.
+    ///
+    /// In halves: the first again, until it stays the same. Whoever changes words faster than this looks gets a torn
+    /// one seen, and everything here is checked for sense.
+    #[cfg(not(target_pointer_width = "64"))]
+    pub(crate) fn load(self, at: usize) -> u64 {
+        debug_assert!(at % 8 == 0);
+        let half = |index| self.0.load(at / 4 + index, Ordering::Acquire);
+        let mut first = half(0);
+        for _ in 0..100 {
+            let second = half(1);
+            let again = half(0);
+            if again == first {
+                return join(first, second);
+            }
+            first = again;
+        }
+        join(first, half(1))
+    }
+
+    /// The 32 bits at a multiple of 4 inside the segment.
+    pub(crate) fn load_half(self, at: usize) -> u32 {
+        let bytes = self.load(at / 8 * 8).to_ne_bytes();
+        let from = at % 8;
+        u32::from_ne_bytes([
+            bytes[from],
+            bytes[from + 1],
+            bytes[from + 2],
+            bytes[from + 3],
+        ])
+    }
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+fn join(first: u32, second: u32) -> u64 {
+    let (a, b) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]])
+}
