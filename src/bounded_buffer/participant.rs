@@ -39,6 +39,7 @@
 //! Outside Linux an identifier that is marked for removal cannot be relied upon; there a claim holds the process id
 //! instead, with its weaknesses.
 
+use super::PeerState;
 use crate::Error;
 use crate::fork::Here;
 use crate::segment::{Fingerprint, Segment, SegmentId};
@@ -55,6 +56,16 @@ pub(crate) enum Life {
     Dead,
     /// This thread sees another IPC namespace than the buffer's: it may judge nobody.
     Unknown,
+}
+
+impl From<Life> for PeerState {
+    fn from(life: Life) -> Self {
+        match life {
+            Life::Alive => Self::Alive,
+            Life::Dead => Self::Dead,
+            Life::Unknown => Self::Unknown,
+        }
+    }
 }
 
 const ID_BITS: u32 = 31;

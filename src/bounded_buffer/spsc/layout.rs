@@ -27,6 +27,7 @@
 //! What is written by two processes never shares a cache line, nor a pair of lines, because processors fetch pairs.
 
 use crate::bounded_buffer::header;
+use crate::bounded_buffer::layout::{LINES, Layout, Slots};
 
 /// `svshspsc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
@@ -41,11 +42,6 @@ pub(crate) const OUT_LAZY: usize = 384;
 pub(crate) const PRODUCER_SLEEPS: usize = 512;
 pub(crate) const CONSUMER_SLEEPS: usize = 640;
 pub(crate) const SLOTS: usize = 768;
-/// Two cache lines.
-const LINES: usize = 128;
-/// Alignments beyond a page cannot be promised for a mapping.
-const MAX_ALIGN: usize = 4096;
-
 const _: () = {
     assert!(PRODUCER == header::SIZE);
     assert!(CONSUMER == PRODUCER + 16 && EVER == 8);
@@ -53,35 +49,6 @@ const _: () = {
     assert!(PRODUCER_SLEEPS == 4 * LINES && CONSUMER_SLEEPS == 5 * LINES);
     assert!(SLOTS == 6 * LINES);
 };
-
-/// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Layout {
-    /// A sequence word beside each item. Best for single items and for round trips: one cache line carries both.
-    /// The default.
-    #[default]
-    Interleaved,
-    /// Sequence words apart, items side by side. Best for bytes, batches and chunks in place: a run of items is one
-    /// piece of memory.
-    Contiguous,
-}
-
-impl Layout {
-    pub(crate) fn variant(self) -> u32 {
-        match self {
-            Self::Interleaved => 0,
-            Self::Contiguous => 1,
-        }
-    }
-
-    pub(crate) fn from_variant(variant: u32) -> Option<Self> {
-        match variant {
-            0 => Some(Self::Interleaved),
-            1 => Some(Self::Contiguous),
-            _ => None,
-        }
-    }
-}
 
 /// Offsets and sizes of one ring, computed here and never read from shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,42 +69,22 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// `None` if it does not fit an address space, or the capacity is 0.
     pub(crate) fn new(layout: Layout, capacity: u64, size: usize, align: usize) -> Option<Self> {
-        if capacity == 0 || align > MAX_ALIGN {
+        if capacity == 0 {
             return None;
         }
         // Positions are told apart by the sign of a difference.
         let count = usize::try_from(capacity)
             .ok()
             .filter(|&n| n <= isize::MAX as usize)?;
-        let up = |n: usize, to: usize| n.checked_next_multiple_of(to);
-        let (words, word_stride, items, item_stride, total) = match layout {
-            Layout::Interleaved => {
-                let slot = align.max(8);
-                let words = up(SLOTS, slot)?;
-                let stride = up(slot.checked_add(size)?, slot)?;
-                let total = words.checked_add(stride.checked_mul(count)?)?;
-                (words, stride, words + slot, stride, total)
-            }
-            Layout::Contiguous => {
-                let words_end = SLOTS.checked_add(count.checked_mul(8)?)?;
-                let items = up(words_end, align.max(LINES))?;
-                (
-                    SLOTS,
-                    8,
-                    items,
-                    size,
-                    items.checked_add(size.checked_mul(count)?)?,
-                )
-            }
-        };
-        (total <= isize::MAX as usize).then_some(Self {
+        let slots = Slots::new(layout, SLOTS, count, size, align)?;
+        Some(Self {
             capacity,
-            words,
-            word_stride,
+            words: slots.words,
+            word_stride: slots.word_stride,
+            items: slots.items,
+            item_stride: slots.item_stride,
             tell_every: (capacity / 4).max(1),
-            items,
-            item_stride,
-            total_bytes: total,
+            total_bytes: slots.end,
         })
     }
 
@@ -169,49 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_do_not_overlap_and_stay_inside() {
-        for layout in [Layout::Interleaved, Layout::Contiguous] {
-            for (size, align) in [
-                (1, 1),
-                (3, 1),
-                (4, 4),
-                (8, 8),
-                (24, 8),
-                (64, 64),
-                (16, 16),
-                (4096, 4096),
-            ] {
-                for capacity in [1, 2, 3, 10, 64] {
-                    let g = Geometry::new(layout, capacity, size, align).unwrap();
-                    let mut taken: Vec<(usize, usize)> = vec![(0, SLOTS)];
-                    for slot in 0..capacity as usize {
-                        assert_eq!(g.word_at(slot) % 8, 0);
-                        assert_eq!(g.item_at(slot) % align, 0);
-                        taken.push((g.word_at(slot), 8));
-                        taken.push((g.item_at(slot), size));
-                    }
-                    taken.sort_unstable();
-                    for pair in taken.windows(2) {
-                        assert!(
-                            pair[0].0 + pair[0].1 <= pair[1].0,
-                            "{layout:?} {size} {capacity}"
-                        );
-                    }
-                    let (at, len) = *taken.last().unwrap();
-                    assert!(at + len <= g.total_bytes);
-                }
-            }
-        }
-    }
-
-    #[test]
     fn what_does_not_fit_is_refused() {
         for layout in [Layout::Interleaved, Layout::Contiguous] {
             assert_eq!(Geometry::new(layout, 0, 8, 8), None);
             assert_eq!(Geometry::new(layout, u64::MAX, 8, 8), None);
             assert_eq!(Geometry::new(layout, 1 << 60, 8, 8), None);
-            assert_eq!(Geometry::new(layout, 1, usize::MAX, 8), None);
-            assert_eq!(Geometry::new(layout, 1, 8192, 8192), None);
         }
     }
 }

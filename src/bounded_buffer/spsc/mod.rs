@@ -74,7 +74,6 @@
 
 mod buffer;
 mod consumer;
-mod error;
 mod in_place;
 mod layout;
 #[cfg(all(test, loom))]
@@ -83,10 +82,10 @@ mod options;
 mod producer;
 mod protocol;
 
+#[doc(no_inline)]
+pub use super::{Layout, PopError, PushError};
 pub use buffer::BoundedBuffer;
 pub use consumer::{Consumer, Iter, TryIter};
-pub use error::{PopError, PushError};
 pub use in_place::{Peek, Reservation};
-pub use layout::Layout;
 pub use options::Options;
 pub use producer::Producer;
