@@ -242,7 +242,7 @@ fn many_writers(layout: Layout, readers: usize) {
     const WRITES: usize = 3000;
     const BYTES: usize = 7;
     let ring: BoundedBuffer<u8> = ring_with(Options::new().capacity(96).layout(layout));
-    let read: Vec<Vec<u8>> = thread::scope(|scope| {
+    let (read, first_writes): (Vec<Vec<u8>>, Vec<Vec<usize>>) = thread::scope(|scope| {
         let reading: Vec<_> = (0..readers)
             .map(|_| {
                 let mut consumer = ring.consumer().unwrap();
@@ -260,19 +260,29 @@ fn many_writers(layout: Layout, readers: usize) {
             .collect();
         // All there before one is gone: readers end when none is left.
         let producers: Vec<_> = (0..3).map(|_| ring.producer().unwrap()).collect();
-        for (writer, mut producer) in producers.into_iter().enumerate() {
-            scope.spawn(move || {
-                for number in 0..WRITES {
-                    let bytes = [(writer << 6 | number % 64) as u8; BYTES];
-                    // A write may be short: at the end of the buffer, or when there is little room.
-                    let done = producer.write(&bytes).unwrap();
-                    assert!((1..=BYTES).contains(&done));
-                    producer.write_all(&bytes[done..]).unwrap();
-                    producer.flush().unwrap();
-                }
-            });
-        }
-        reading.into_iter().map(|one| one.join().unwrap()).collect()
+        let writing: Vec<_> = producers
+            .into_iter()
+            .enumerate()
+            .map(|(writer, mut producer)| {
+                scope.spawn(move || {
+                    let mut first_writes = Vec::new();
+                    for number in 0..WRITES {
+                        let bytes = [(writer << 6 | number % 64) as u8; BYTES];
+                        // A write may be short: at the end of the buffer, or when there is little room.
+                        let done = producer.write(&bytes).unwrap();
+                        assert!((1..=BYTES).contains(&done));
+                        producer.write_all(&bytes[done..]).unwrap();
+                        producer.flush().unwrap();
+                        first_writes.push(done);
+                    }
+                    first_writes
+                })
+            })
+            .collect();
+        (
+            reading.into_iter().map(|one| one.join().unwrap()).collect(),
+            writing.into_iter().map(|one| one.join().unwrap()).collect(),
+        )
     });
     let mut counts = [0; 256];
     for &byte in read.iter().flatten() {
@@ -285,11 +295,16 @@ fn many_writers(layout: Layout, readers: usize) {
         }
     }
     if let [all] = &read[..] {
-        for writer in 0..3 {
-            let mine = all.iter().filter(|&byte| byte >> 6 == writer);
-            let numbers: Vec<u8> = mine.map(|byte| byte & 63).collect();
-            let expected = (0..WRITES).flat_map(|number| [(number % 64) as u8; BYTES]);
-            assert!(numbers.into_iter().eq(expected), "{layout:?}");
+        for (writer, first_writes) in first_writes.iter().enumerate() {
+            let at: Vec<usize> = (0..all.len())
+                .filter(|&at| usize::from(all[at] >> 6) == writer)
+                .collect();
+            for (number, &len) in first_writes.iter().enumerate() {
+                let bytes = &at[number * BYTES..(number + 1) * BYTES];
+                let is_this = |&at: &usize| usize::from(all[at] & 63) == number % 64;
+                assert!(bytes.iter().all(is_this), "{layout:?}");
+                assert_eq!(bytes[len - 1] - bytes[0], len - 1, "{layout:?}");
+            }
         }
     }
 }

@@ -15,5 +15,7 @@ mod behaviour;
 mod history;
 mod hostile;
 mod instructions;
+mod interop;
+
 mod storm;
 mod support;
