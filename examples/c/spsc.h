@@ -1,4 +1,4 @@
-/* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux, one file.
+/* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux; with token.h.
  *
  * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a token, so that its peers know
  * whether it lives; it takes roles over from the dead; it wakes peers that sleep. It does not sleep itself, and fences at every publish, because it does
@@ -23,11 +23,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ipc.h>
-#include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "token.h"
 
 struct spsc_header {
     char magic[8];                /* "svshspsc" */
@@ -139,62 +138,15 @@ static inline void *spsc_item(struct spsc *r, uint64_t position)
     return (char *)r->h + r->items + position % r->capacity * r->item_stride;
 }
 
-/* bits 0-30 identifier, 31-47 low bits of the creation time, 48-63 size in bytes */
-static inline uint64_t spsc_claim_word(int id, time_t created, size_t nonce)
-{
-    return (uint64_t)nonce << 48 | ((uint64_t)created & 0x1ffff) << 31 | (uint64_t)(id & 0x7fffffff);
-}
-
-/* Whether the process with this claim lives: its token exists as long as its memory. */
-static inline int spsc_lives(uint64_t claim)
-{
-    struct shmid_ds ds;
-    int id = claim & 0x7fffffff;
-    return shmctl(id, IPC_STAT, &ds) == 0 && spsc_claim_word(id, ds.shm_ctime, ds.shm_segsz) == claim;
-}
-
-/* One tiny private segment that only this process attaches and that is marked at once. */
-static inline int spsc_make_token(struct spsc *r)
-{
-    for (;;) {
-        uint16_t nonce;
-        struct shmid_ds ds;
-        if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce)
-            return -1;
-        if (nonce == 0)
-            continue;
-        int id = shmget(IPC_PRIVATE, nonce, 0444 | IPC_CREAT | SHM_NORESERVE);
-        if (id == -1)
-            return -1;
-        void *at = shmat(id, NULL, SHM_RDONLY);
-        if (at == (void *)-1) {
-            shmctl(id, IPC_RMID, NULL);
-            return -1;
-        }
-        int bad = madvise(at, nonce, MADV_DONTFORK) == -1 || shmctl(id, IPC_STAT, &ds) == -1;
-        bad |= shmctl(id, IPC_RMID, NULL) == -1;
-        if (bad)
-            return -1;
-        if (ds.shm_nattch != 1) { /* a fork came between */
-            shmdt(at);
-            continue;
-        }
-        if (shmctl(id, IPC_STAT, &ds) == -1)
-            return -1;
-        r->token = spsc_claim_word(id, ds.shm_ctime, ds.shm_segsz);
-        return 0;
-    }
-}
-
 /* Takes a role that is free or whose holder is dead, and goes on at its position. */
 static inline int spsc_claim(struct spsc *r, int role)
 {
     struct spsc_header *h = r->h;
     _Atomic uint64_t *word = role == SPSC_PRODUCER ? &h->producer : &h->consumer;
-    if (r->token == 0 && spsc_make_token(r) == -1)
+    if (r->token == 0 && (r->token = token_make()) == 0)
         return -1;
     uint64_t holder = atomic_load_explicit(word, memory_order_acquire);
-    if (holder != 0 && spsc_lives(holder)) {
+    if (holder != 0 && token_lives(holder)) {
         errno = EBUSY;
         return -1;
     }

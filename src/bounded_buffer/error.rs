@@ -15,7 +15,8 @@ pub enum OpenError {
         "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
     )]
     LayoutMismatch {
-        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`, `segment size`.
+        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`, `participant table`,
+        /// `segment size`.
         what: &'static str,
         /// What the segment says.
         found: u64,
@@ -67,17 +68,18 @@ pub enum ClaimError {
     System(#[from] Error),
 }
 
-/// What is known about the holder of a role.
+/// What is known about the holder of a role, or in [`mpmc`](super::mpmc) about all its holders together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerState {
     /// Nobody has had the role yet.
     Never,
-    /// A process has it and lives. (One that is stopped does.)
+    /// A process has it and lives. (One that is stopped does.) One of many is enough.
     Alive,
-    /// Whoever had it gave it back.
+    /// Whoever had it gave it back, or, in [`mpmc`](super::mpmc), died and was recovered.
     Left,
-    /// Whoever has it is dead. The next to claim it goes on at the exact position.
+    /// Whoever has it is dead. The next to claim it goes on at the exact position; in [`mpmc`](super::mpmc) the
+    /// others recover what the dead left.
     Dead,
     /// Somebody has it, and the calling thread is in another IPC namespace, from where nobody's life can be judged.
     Unknown,

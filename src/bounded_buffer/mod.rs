@@ -68,16 +68,23 @@
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
 //!   process go on.
 
+mod attached;
 mod crowd;
 mod error;
 mod header;
 pub mod inspect;
+mod layout;
 pub mod lecture;
 pub mod mpmc;
+mod opening;
 mod participant;
+mod refusal;
+mod runs;
 mod seam;
 pub mod spsc;
 mod wait;
 
 pub use error::{ClaimError, OpenError, PeerState};
+pub use layout::Layout;
+pub use refusal::{PopError, PushError};
 pub use wait::Waiting;

@@ -56,6 +56,7 @@
 //! with `security.bsd.see_other_uids=0`) it would take it for dead: such processes must not share a ring. All this has
 //! been type-checked and never run.
 
+use super::PeerState;
 use crate::Error;
 use crate::fork::Here;
 use crate::segment::{Access, Fingerprint, Segment, SegmentId};
@@ -73,6 +74,16 @@ pub(crate) enum Life {
     Dead,
     /// This thread sees another IPC namespace than the buffer's: it may judge nobody.
     Unknown,
+}
+
+impl From<Life> for PeerState {
+    fn from(life: Life) -> Self {
+        match life {
+            Life::Alive => Self::Alive,
+            Life::Dead => Self::Dead,
+            Life::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// Identifier or process id: neither is negative.

@@ -11,14 +11,16 @@ pub(crate) struct CProgram {
 }
 
 impl CProgram {
-    /// Compiles `source` with `cc`; `None` where there is no compiler, which is said loudly. A source that does not compile fails the test.
+    /// Compiles `source` with `cc`, beside the headers of `examples/c`; `None` where there is no compiler, which is said loudly. A source that does not compile fails the test.
     #[track_caller]
     pub(crate) fn compile(source: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("program.c");
         std::fs::write(&file, source).unwrap();
         let compiled = Command::new("cc")
-            .args(["-std=gnu11", "-Wall", "-Werror", "-o"])
+            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c"))
+            .arg("-o")
             .arg(directory.path().join("program"))
             .arg(&file)
             .output();

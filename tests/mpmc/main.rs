@@ -21,5 +21,7 @@ mod end_of_laps;
 mod history;
 mod hostile;
 mod instructions;
+mod interop;
+
 mod storm;
 mod support;

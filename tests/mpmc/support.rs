@@ -1,8 +1,10 @@
 //! Rings that leave nothing behind, budgets, and randomness with a seed.
 
 use std::sync::Mutex;
-use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options};
+use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Layout, Options};
 use sysvshm::{Key, SegmentId, bytemuck::Pod};
+
+pub(crate) const LAYOUTS: [Layout; 2] = [Layout::Interleaved, Layout::Contiguous];
 
 /// A ring that goes when this process and its peers are gone, however they end.
 pub(crate) fn ring<T: Pod>(capacity: usize) -> BoundedBuffer<T> {

@@ -4,13 +4,13 @@ use super::layout::{CONSUMERS_SLEEP, EVER_CONSUMER, EVER_PRODUCER, Geometry, PRO
 use super::protocol::{Side, count};
 use super::seat::Seat;
 use super::table::{self, Recovered};
-use super::{Consumer, Options, Producer};
+use super::{Consumer, Layout, Options, Producer};
+use crate::bounded_buffer::attached::Attached;
 use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::participant::{Life, Place};
-use crate::bounded_buffer::seam::{Mapped, Shared};
+use crate::bounded_buffer::participant::Life;
+use crate::bounded_buffer::seam::Shared;
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
-use crate::fork::Here;
 use crate::key::Key;
 use crate::segment::Segment;
 use std::fmt;
@@ -28,18 +28,7 @@ pub struct BoundedBuffer<T> {
     items: PhantomData<fn(T) -> T>,
 }
 
-/// What everything made from one opening shares.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) segment: Segment,
-    pub(super) memory: Mapped,
-    pub(super) geometry: Geometry,
-    pub(super) generation: u64,
-    pub(super) place: Place,
-    pub(super) here: Here,
-    /// Whether to fence instead of relying on membarrier(2), although the system may have it.
-    pub(super) fences: bool,
-}
+pub(super) type Core = Attached<Geometry>;
 
 /// What a handle is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -214,13 +203,41 @@ impl<T: Pod> BoundedBuffer<T> {
                 since: UNIX_EPOCH
                     .checked_add(Duration::from_secs(entry.since))
                     .unwrap_or(UNIX_EPOCH),
-                state: match entry.claim.life(&core.place) {
-                    Life::Alive => PeerState::Alive,
-                    Life::Dead => PeerState::Dead,
-                    Life::Unknown => PeerState::Unknown,
-                },
+                state: entry.claim.life(&core.place).into(),
             })
             .collect()
+    }
+
+    /// What is known about the producers together.
+    ///
+    /// [`Alive`](PeerState::Alive) if one of them is, [`Dead`](PeerState::Dead) if none is and somebody has to
+    /// [recover](Self::recover) what they left, [`Left`](PeerState::Left) if all have gone or were recovered,
+    /// [`Never`](PeerState::Never) before the first.
+    ///
+    /// **C call:** `shmctl(IPC_STAT)` for each of them until one lives; three for each that is dead.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::bounded_buffer::PeerState;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// assert_eq!(buffer.producer_state(), PeerState::Never);
+    /// let (one, two) = (buffer.producer()?, buffer.producer()?);
+    /// drop(one);
+    /// assert_eq!(buffer.producer_state(), PeerState::Alive);
+    /// drop(two);
+    /// assert_eq!(buffer.producer_state(), PeerState::Left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn producer_state(&self) -> PeerState {
+        self.core.state(Side::Producer)
+    }
+
+    /// What is known about the consumers together; as [`producer_state`](Self::producer_state).
+    #[must_use]
+    pub fn consumer_state(&self) -> PeerState {
+        self.core.state(Side::Consumer)
     }
 
     /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
@@ -265,6 +282,12 @@ impl<T: Pod> BoundedBuffer<T> {
         self.core.geometry.participants as usize
     }
 
+    /// Which layout its creator chose.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.core.layout
+    }
+
     /// The random number of this initialisation: another one means that the buffer was removed and made anew.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -282,23 +305,13 @@ impl<T> fmt::Debug for BoundedBuffer<T> {
         f.debug_struct("mpmc::BoundedBuffer")
             .field("segment", &self.core.segment.id().as_raw())
             .field("capacity", &self.core.geometry.capacity)
+            .field("layout", &self.core.layout)
             .field("max_participants", &self.core.geometry.participants)
             .finish_non_exhaustive()
     }
 }
 
 impl Core {
-    /// Whether this process and thread may take part and judge others.
-    pub(super) fn check_place(&self) -> Result<(), ClaimError> {
-        if !self.here.is_current() {
-            return Err(ClaimError::Forked);
-        }
-        if !self.place.is_here() {
-            return Err(ClaimError::ElsewhereInNamespace);
-        }
-        Ok(())
-    }
-
     pub(super) fn recover(&self) -> Recovered {
         let found = table::recover(self.memory, &self.geometry, |claim| claim.life(&self.place));
         if !found.is_nothing() {
@@ -310,24 +323,47 @@ impl Core {
         found
     }
 
-    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is drained.
-    #[allow(unsafe_code, reason = "reads words at constant offsets")]
-    pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
+    /// What is known about a side's handles together.
+    pub(super) fn state(&self, side: Side) -> PeerState {
+        let entries = (0..self.geometry.participants as usize)
+            .filter_map(|index| table::entry(self.memory, &self.geometry, index))
+            .filter(|entry| entry.side == Some(side));
+        let mut all = if self.has_been(side) {
+            PeerState::Left
+        } else {
+            PeerState::Never
+        };
+        for entry in entries {
+            match entry.claim.life(&self.place) {
+                Life::Alive => return PeerState::Alive,
+                Life::Dead => all = PeerState::Dead,
+                // Then no verdict was possible, nor is for the others.
+                Life::Unknown => return PeerState::Unknown,
+            }
+        }
+        all
+    }
+
+    /// Whether there has been a handle of this side.
+    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
+    fn has_been(&self, side: Side) -> bool {
         let at = match side {
             Side::Producer => EVER_PRODUCER,
             Side::Consumer => EVER_CONSUMER,
         };
         // SAFETY: a constant of the layout.
-        let ever = unsafe { self.memory.load(at, Ordering::Acquire) };
+        unsafe { self.memory.load(at, Ordering::Acquire) != 0 }
+    }
+
+    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is drained.
+    pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
+        let ever = self.has_been(side);
         let mut entries = (0..self.geometry.participants as usize)
             .filter_map(|index| table::entry(self.memory, &self.geometry, index));
         // What others are reading may come back.
         let is_drained = || side == Side::Consumer || count(self.memory, &self.geometry) == 0;
-        ever != 0
-            && entries.all(|entry| {
-                entry.side.is_some_and(|its| its != side)
-                    || entry.claim.life(&self.place) == Life::Dead
-            })
-            && is_drained()
+        ever && entries.all(|entry| {
+            entry.side.is_some_and(|its| its != side) || entry.claim.life(&self.place) == Life::Dead
+        }) && is_drained()
     }
 }

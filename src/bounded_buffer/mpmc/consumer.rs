@@ -1,18 +1,20 @@
 //! [`Consumer`]: a handle that pops.
 
-use super::PopError;
 use super::in_place::{self, Peek};
 use super::layout::PRODUCERS_SLEEP;
 use super::producer::deadline;
 use super::protocol::{Refusal, Run, Side, load, pass, release, swap};
 use super::seat::Seat;
 use super::word::Word;
+use super::{Layout, PopError};
+use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::crowd::wake_crowd;
 use crate::bounded_buffer::seam::SharedItems;
-use crate::bounded_buffer::wait::{Stop, Waiting};
+use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
 use crate::segment::Segment;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -286,7 +288,20 @@ impl<T: Pod> Consumer<T> {
         Ok(Peek::new(self, run))
     }
 
-    /// Pops items as long as there are any.
+    /// Pops items as long as there are any; never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut one, mut two) = (buffer.consumer()?, buffer.consumer()?);
+    /// buffer.producer()?.push_slice(&[1, 2, 3])?;
+    /// assert_eq!(one.try_iter().take(1).collect::<Vec<_>>(), [1]);
+    /// assert_eq!(two.try_iter().collect::<Vec<_>>(), [2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
         TryIter { consumer: self }
     }
@@ -349,6 +364,19 @@ impl<T: Pod> Consumer<T> {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.seat.g.capacity as usize
+    }
+
+    /// Which layout its creator chose.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.seat.core().layout
+    }
+
+    /// What is known about the producers together; see
+    /// [`BoundedBuffer::producer_state`](super::BoundedBuffer::producer_state).
+    #[must_use]
+    pub fn producer_state(&self) -> PeerState {
+        self.seat.core().state(Side::Producer)
     }
 
     /// The segment the buffer is in.
@@ -417,11 +445,7 @@ impl<T: Pod> Consumer<T> {
     }
 
     fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PopError> {
-        self.seat.wait(wanted, deadline).map_err(|stop| match stop {
-            Stop::TimedOut => PopError::TimedOut,
-            Stop::PeerDead | Stop::PeerLeft => PopError::PeerLeft,
-            Stop::Corrupted => PopError::Corrupted,
-        })
+        self.seat.wait(wanted, deadline).map_err(PopError::of_wait)
     }
 }
 
@@ -477,6 +501,25 @@ impl<T: Pod> Iterator for Iter<'_, T> {
                 self.end = Some(error);
                 None
             }
+        }
+    }
+}
+
+/// Bytes out: a read takes as many as there are side by side, waiting for one. The end of the stream (0 bytes) is a
+/// drained buffer whose producers are all gone, dead or not; before the first producer came, reading waits.
+///
+/// **Of several readers:** each byte goes to one of them. One `read` is one pop, so its bytes were neighbours in the
+/// buffer, at most 1023 of them.
+///
+/// See [`Producer`](super::Producer#impl-Write-for-Producer<u8>) for an example.
+impl io::Read for Consumer<u8> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let before = std::mem::replace(&mut self.seat.notice_departure, true);
+        let result = self.pop_slice(into);
+        self.seat.notice_departure = before;
+        match result {
+            Err(PopError::PeerDead | PopError::PeerLeft) => Ok(0),
+            done => Ok(done?),
         }
     }
 }

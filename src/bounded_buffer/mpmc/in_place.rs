@@ -2,9 +2,13 @@
 
 use super::layout::Geometry;
 use super::protocol::Run;
+use super::seat::Seat;
 use super::{Consumer, PopError, Producer, PushError};
-use crate::bounded_buffer::seam::{Mapped, SharedItems};
+use crate::bounded_buffer::runs::{self, check};
+use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
+use crate::memory::SharedSlice;
+use crate::segment::ReadOnly;
 use std::fmt;
 
 /// `slot + items.len()` is at most the capacity.
@@ -12,12 +16,8 @@ use std::fmt;
 #[allow(unsafe_code, reason = "addresses of slots")]
 pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]) {
     debug_assert!(slot as usize + items.len() <= g.capacity as usize);
-    let mut at = g.item_at(slot);
-    for item in items {
-        // SAFETY: the item of a slot of the geometry, which was made for items of this type.
-        unsafe { memory.write_item(at, item) };
-        at += g.stride;
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::write(memory, g.item_at(slot), g.item_stride, items) };
 }
 
 /// `slot + into.len()` is at most the capacity.
@@ -25,20 +25,20 @@ pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]
 #[allow(unsafe_code, reason = "addresses of slots")]
 pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, into: &mut [T]) {
     debug_assert!(slot as usize + into.len() <= g.capacity as usize);
-    let mut at = g.item_at(slot);
-    for item in into {
-        // SAFETY: the item of a slot of the geometry, which was made for items of this type.
-        *item = unsafe { memory.read_item(at) };
-        at += g.stride;
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-fn check(index: usize, count: usize, len: usize) {
-    assert!(
-        index <= len && count <= len - index,
-        "items {index}..{} of a run of {len}",
-        index.saturating_add(count)
-    );
+/// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle, which
+/// keeps the segment attached.
+#[inline(always)]
+#[allow(unsafe_code, reason = "addresses of slots")]
+fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
+    let g = &seat.g;
+    debug_assert!(run.slot + run.len <= g.capacity);
+    let (at, len) = (g.item_at(run.slot), run.len as usize);
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::view(seat.memory, at, g.item_stride, len) }
 }
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
@@ -89,6 +89,28 @@ impl<'a, T: Pod> Reservation<'a, T> {
         let seat = &self.producer.seat;
         // `index` is below the length of the run.
         write(seat.memory, &seat.g, self.run.slot + index as u32, items);
+    }
+
+    /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{Layout, Options}};
+    /// # let mut options = Options::new();
+    /// # options.capacity(8).layout(Layout::Contiguous);
+    /// # let buffer = options.create_new::<u64>(Key::PRIVATE)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(4)?;
+    /// space.as_shared_slice().unwrap().write_from(&[1, 2, 3, 4]);
+    /// space.commit(4)?;
+    /// assert_eq!(consumer.try_peek(4)?.as_shared_slice().unwrap().to_vec(), [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
+        view(&self.producer.seat, self.run)
     }
 
     /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes nothing.
@@ -187,6 +209,14 @@ impl<'a, T: Pod> Peek<'a, T> {
         let seat = &self.consumer.seat;
         // `index` is below the length of the run.
         read(seat.memory, &seat.g, self.run.slot + index as u32, into);
+    }
+
+    /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// where items do not lie side by side.
+    #[must_use]
+    #[inline(always)]
+    pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
+        view(&self.consumer.seat, self.run).map(SharedSlice::read_only)
     }
 
     /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing.

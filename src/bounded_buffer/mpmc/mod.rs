@@ -4,6 +4,16 @@
 //! producer overwrites what is full, a consumer reads what is empty. Lock-free queues cure that, and add a fifth: a participant killed between
 //! claiming a slot and publishing it wedges the queue or loses the slot. Here it does not.
 //!
+//! ```text
+//!   Options / BoundedBuffer::open_or_create          the segment, initialised by whoever comes first
+//!        |
+//!   BoundedBuffer --- producer() ---> Producer       try_push push push_timeout, *_slice, reserve, io::Write
+//!        |      many of them
+//!        +----------- consumer() ---> Consumer       try_pop pop pop_timeout, *_slice, peek, iter, io::Read
+//!        |      many of them             |
+//!   recover, participants     dropped: its entry is free      killed: the others finish or undo what it was doing
+//! ```
+//!
 //! ```
 //! use sysvshm::Key;
 //! use sysvshm::bounded_buffer::mpmc::BoundedBuffer;
@@ -27,6 +37,17 @@
 //! * Items of one producer are popped in the order in which it pushed them, except those [delivered again](Consumer::peek).
 //! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call or has a timeout, stays forever.
 //!
+//! # Which layout
+//!
+//! | [`Layout`] | an item is | best for |
+//! |---|---|---|
+//! | `Interleaved`, the default | beside its word | single items, round trips |
+//! | `Contiguous` | beside the next item | bytes, batches, chunks in place ([`Producer::reserve`], [`Consumer::peek`]) |
+//!
+//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot
+//! beside the item. In `Contiguous` the words of eight neighbours share a cache line: many who push and pop single
+//! items get in each other's way there.
+//!
 //! # What this does not protect you from
 //!
 //! * What a process did with an item after popping it dies with it. [`Consumer::peek`] and [`Peek::release`] make that "at least once".
@@ -35,12 +56,95 @@
 //! * [`Consumer::try_pop`] may say "empty" behind a push that is not finished, although one behind that is.
 //! * Items of different producers have no order but that in which their pushes began.
 //!
-//! The layout is in [the source](https://docs.rs/sysvshm), `src/bounded_buffer/mpmc/layout.rs`, with the words in `word.rs` and every transition in
-//! `protocol.rs`.
+//! # The segment
+//!
+//! `examples/c/mpmc.h` is the same for C programs. All integers have the byte order of the machine. "Claim" is the
+//! word that names a process by its [token](super#liveness): bits 0 to 30 the token's identifier, 31 to 47 the low bits
+//! of its creation time in seconds, 48 to 63 its size in bytes.
+//!
+//! | byte | width | holds | written by |
+//! |---|---|---|---|
+//! | 0 | 8 | magic: the characters `svshmpmc` | the initialiser |
+//! | 8 | 8 | state: 0 untouched, 1 ready, else the claim of who initialises it | compare-and-swap |
+//! | 16 | 4, 4 | version 1; variant: 0 interleaved, 1 contiguous | the initialiser |
+//! | 24 | 4, 4 | size and alignment of an item in bytes | the initialiser |
+//! | 32 | 8 | capacity in items, 1 to 2^31 | the initialiser |
+//! | 40 | 8 | generation: a random number of this initialisation | the initialiser |
+//! | 48 | 8 | 0 | the initialiser |
+//! | 56 | 8 | bytes the ring takes, header included | the initialiser |
+//! | 128 | 8 | entries of the participant table, 1 to 512 | the initialiser |
+//! | 256 | 8 | hint: where a producer was lately, lap in the upper half, slot in the lower | producers |
+//! | 384 | 8 | hint: where a consumer was lately | consumers |
+//! | 512 | 4 | sleepers' word of the producers | everybody |
+//! | 640 | 4 | sleepers' word of the consumers | everybody |
+//! | 768 | 8 | epoch: changes after items have become REDELIVER | who made them so |
+//! | 776, 784 | 8, 8 | 1 once there has been a producer; a consumer | they |
+//! | 896 | 64 each | the participant table | see below |
+//! | | | at the next multiple of 128 and of the item's alignment: `capacity` slots | |
+//!
+//! Interleaved, a slot is a word and behind it an item, both at a multiple of the alignment, at least 8. Contiguous,
+//! the words lie side by side, and at the next multiple of 128 and of the alignment the items do. Nothing depends on
+//! the hints but speed.
+//!
+//! An entry of the table, one for each handle:
+//!
+//! | byte | width | holds |
+//! |---|---|---|
+//! | 0 | 8 | claim of the handle's process; 0 if the entry is free. Taken and given back by compare-and-swap |
+//! | 8 | 8 | generation: one more for each handle that had the entry, stored right behind the claim |
+//! | 16 | 4, 4 | 1 producer, 2 consumer, 0 while that is not said yet; process id, for people |
+//! | 24 | 8 | when it came, in seconds since 1970 |
+//!
+//! A slot's word:
+//!
+//! | bits | hold |
+//! |---|---|
+//! | 0 to 2 | phase: 0 EMPTY, 1 WRITING, 2 FULL, 3 READING, 4 DRAINED, 5 REDELIVER |
+//! | 3 to 11 | owner: index of its entry in the table. 0, as the next two, in phases without an owner |
+//! | 12 to 23 | owner: low bits of the entry's generation |
+//! | 24 to 33 | run: slots claimed together, from this one on, 1 to 1023 |
+//! | 34 to 63 | lap: how often the positions have gone round |
+//!
+//! How it changes, L being the lap; a run never goes round the end of the buffer, and only its first word names the
+//! owner:
+//!
+//! | change | by | ordering |
+//! |---|---|---|
+//! | EMPTY(L) to WRITING(L, owner, run) | producer, compare-and-swap on the first slot | acquire |
+//! | slots that are not used after all to EMPTY(L+1), the last first | owner | release |
+//! | the run's other slots to FULL(L), the last first | owner | release |
+//! | WRITING to FULL(L): **the push happened** | owner, store | release |
+//! | FULL(L) to READING(L, owner, run); REDELIVER(L) to READING(L, owner, 1) | consumer, compare-and-swap on the first slot | acquire |
+//! | items that are given back to REDELIVER(L), the last first | owner | release |
+//! | READING of a single slot to EMPTY(L+1): **the pop happened** | owner, store | release |
+//! | READING of several to DRAINED(L, owner, run): **the pop happened** | owner, store | release |
+//! | the others to EMPTY(L+1), the last first; then DRAINED to EMPTY(L+1) | owner | release |
+//! | of a dead owner, WRITING: the others to EMPTY(L+1), the last first, then the first | anyone, compare-and-swap | acquire and release |
+//! | of a dead owner, READING: the others from FULL to REDELIVER(L), the last first, then the first | anyone, compare-and-swap | acquire and release |
+//! | of a dead owner, DRAINED: the others from FULL to EMPTY(L+1), the last first, then the first | anyone, compare-and-swap | acquire and release |
+//!
+//! Where a handle goes next it finds by reading: from slot to slot, past a claimed run by its length, past a slot that has
+//! left the lap by one. Who recovers an entry whose claim is dead goes through all slots, advances the epoch, and
+//! frees the entry last. A consumer that finds nothing after the epoch has changed looks at all slots for REDELIVER.
+//!
+//! A sleepers' word: bit 0, somebody sleeps or is about to; bit 1, publishers must fence before they look at bit 0; the
+//! rest counts how often bit 0 was cleared. Who publishes wakes as many by `futex` as there is something for, and if
+//! there were fewer, clears bit 0, counts up and wakes the rest.
+//!
+//! # Wrapping
+//!
+//! Laps wrap after 2^30: that matters only to a process that stood still between looking at a word and its
+//! compare-and-swap for exactly as long, 21 seconds at capacity 1 and 50 million items a second, 6 hours at capacity
+//! 1024.
+//!
+//! # Waiting
+//!
+//! As in [`spsc`](super::spsc#waiting): a look for some 20 to 50 microseconds, then sleep, at no cost to those who are
+//! awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a consumer
+//! finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
 
 mod buffer;
 mod consumer;
-mod error;
 mod in_place;
 mod layout;
 mod look;
@@ -53,9 +157,10 @@ mod seat;
 mod table;
 mod word;
 
+#[doc(no_inline)]
+pub use super::{Layout, PopError, PushError};
 pub use buffer::{BoundedBuffer, Participant, Role};
 pub use consumer::{Consumer, Iter, TryIter};
-pub use error::{PopError, PushError};
 pub use in_place::{Peek, Reservation};
 pub(crate) use layout::MAGIC;
 pub(crate) use look::{LEAST_BYTES, look};

@@ -15,6 +15,7 @@ use super::protocol::{Cursor, Refusal, Run, Side, claim, claim_redelivered, init
 use super::protocol::{publish, release};
 use super::table;
 use super::word::Owner;
+use crate::bounded_buffer::layout::Layout;
 use crate::bounded_buffer::participant::{Claim, Life};
 use crate::bounded_buffer::seam::{Shared, SharedItems};
 use loom::cell::UnsafeCell;
@@ -50,7 +51,7 @@ static FOREVER: AtomicU32 = AtomicU32::new(u32::MAX);
 
 impl Model {
     fn new(capacity: u64) -> Self {
-        let g = Geometry::new(capacity, PARTICIPANTS, 8, 8).unwrap();
+        let g = Geometry::new(Layout::Interleaved, capacity, PARTICIPANTS, 8, 8).unwrap();
         let zeros = |count: u64| (0..count).map(|_| AtomicU64::new(0)).collect();
         let parts = Parts {
             g,
@@ -88,8 +89,8 @@ impl Model {
 
     fn word(self, at: usize) -> &'static AtomicU64 {
         let g = &self.parts.g;
-        if at >= g.slots {
-            return &self.parts.words[(at - g.slots) / g.stride];
+        if at >= g.words {
+            return &self.parts.words[(at - g.words) / g.word_stride];
         }
         if at >= TABLE {
             let (entry, field) = ((at - TABLE) / ENTRY, (at - TABLE) % ENTRY / 8);
@@ -107,7 +108,7 @@ impl Model {
 
     fn item(self, at: usize) -> &'static UnsafeCell<u64> {
         let g = &self.parts.g;
-        &self.parts.items[(at - g.slots) / g.stride]
+        &self.parts.items[(at - g.items) / g.item_stride]
     }
 
     fn recover(self) -> table::Recovered {

@@ -1,38 +1,36 @@
 //! [`Options`]: how a ring is created or opened.
 
-use super::BoundedBuffer;
-use super::buffer::Core;
 use super::layout::{Geometry, MAGIC, PARTICIPANTS, TABLE, VERSION};
 use super::protocol::initialise;
+use super::{BoundedBuffer, Layout};
 use crate::bounded_buffer::OpenError;
-use crate::bounded_buffer::header::{self, Description, Fresh};
-use crate::bounded_buffer::participant::{Place, Token};
+use crate::bounded_buffer::header::Description;
+use crate::bounded_buffer::opening::{Items, Ring, Wishes, mismatch};
 use crate::bounded_buffer::seam::{Mapped, Shared};
 use crate::bytemuck::Pod;
-use crate::error::{Call, Error, ErrorKind};
 use crate::flags::Mode;
-use crate::fork::Here;
 use crate::key::Key;
-use crate::segment::{Removal, Segment, SegmentId, SegmentOptions};
-use crate::sys::process;
+use crate::segment::{Removal, Segment, SegmentId};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How to create or open a ring, as [`SegmentOptions`] does for a segment.
 ///
 /// ```
-/// use sysvshm::bounded_buffer::mpmc::Options;
+/// use sysvshm::bounded_buffer::mpmc::{Layout, Options};
 /// use sysvshm::{Key, Removal};
 ///
 /// let key = Key::random()?;
 /// let ours = Options::new()
 ///     .capacity(4096)
+///     .layout(Layout::Contiguous)
 ///     .participants(8)
 ///     .mode(0o660)
 ///     .removal(Removal::OnDrop)
 ///     .create_new::<u64>(key)?;
 /// let theirs = Options::new().open::<u64>(key)?;
 /// assert_eq!((theirs.capacity(), theirs.max_participants()), (4096, 8));
+/// assert_eq!(theirs.layout(), Layout::Contiguous);
 /// assert_eq!(theirs.generation(), ours.generation());
 /// assert!(Options::new().open::<u32>(key).is_err()); // another item size
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,11 +38,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Options {
-    capacity: Option<u64>,
+    wishes: Wishes,
     participants: Option<u64>,
-    segment: SegmentOptions,
-    patience: Duration,
-    fences: bool,
     start_lap: u32,
 }
 
@@ -58,21 +53,25 @@ impl Default for Options {
 }
 
 impl Options {
-    /// No capacity, mode 0600, never removed, 64 participants when creating and any number when opening, and up to 5 seconds of patience.
+    /// No capacity, mode 0600, never removed; 64 participants and [`Layout::Interleaved`] when creating, any number
+    /// and any layout when opening; and up to 5 seconds of patience.
     pub const fn new() -> Self {
         Self {
-            capacity: None,
+            wishes: Wishes::new(),
             participants: None,
-            segment: SegmentOptions::new(),
-            patience: Duration::from_secs(5),
-            fences: false,
             start_lap: 0,
         }
     }
 
     /// How many items fit, 1 or more; needed for creating. An existing ring must have exactly this capacity, if it is set.
     pub fn capacity(&mut self, items: usize) -> &mut Self {
-        self.capacity = Some(items as u64);
+        self.wishes.capacity = Some(items as u64);
+        self
+    }
+
+    /// How the slots are laid out. An existing ring must have this layout, if it is set.
+    pub fn layout(&mut self, layout: Layout) -> &mut Self {
+        self.wishes.layout = Some(layout);
         self
     }
 
@@ -87,19 +86,19 @@ impl Options {
 
     /// Who may use a ring that is created; 0600 unless set. Both sides need to read and to write.
     pub fn mode(&mut self, mode: impl Into<Mode>) -> &mut Self {
-        self.segment.mode(mode);
+        self.wishes.segment.mode(mode);
         self
     }
 
     /// What becomes of the segment of a ring that is created; see [`SegmentOptions::removal`].
     pub fn removal(&mut self, removal: Removal) -> &mut Self {
-        self.segment.removal(removal);
+        self.wishes.segment.removal(removal);
         self
     }
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see [`SegmentOptions::any_owner`].
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
-        self.segment.any_owner(any_owner);
+        self.wishes.segment.any_owner(any_owner);
         self
     }
 
@@ -107,7 +106,7 @@ impl Options {
     ///
     /// One that died meanwhile is not waited for: whoever has been given a capacity takes over.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
-        self.patience = patience;
+        self.wishes.patience = patience;
         self
     }
 
@@ -115,7 +114,7 @@ impl Options {
     /// filters that kill a process for the call.
     #[doc(alias = "membarrier")]
     pub fn fences(&mut self, fences: bool) -> &mut Self {
-        self.fences = fences;
+        self.wishes.fences = fences;
         self
     }
 
@@ -134,10 +133,7 @@ impl Options {
     ///
     /// [`OpenError::CapacityOutOfRange`]: 0 or unset, or too much; or a participant table that cannot be. [`OpenError::System`]: those of [`SegmentOptions::create_new`].
     pub fn create_new<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
-        let geometry = self.geometry::<T>()?;
-        let mut options = self.segment.clone();
-        let segment = options.size_bytes(geometry.total_bytes).create_new(key)?;
-        self.attach_to(segment, Some(geometry))
+        Ring::create_new::<T>(self, key).map(BoundedBuffer::from_core)
     }
 
     /// Opens the ring that has this key.
@@ -149,8 +145,7 @@ impl Options {
     /// [`OpenError::LayoutMismatch`]: it holds something else. [`OpenError::NotInitialised`]. [`OpenError::System`]: those of
     /// [`SegmentOptions::open`].
     pub fn open<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
-        let segment = self.finder().open(key)?;
-        self.attach_to(segment, None)
+        Ring::open::<T>(self, key).map(BoundedBuffer::from_core)
     }
 
     /// Opens a ring by the identifier of its segment.
@@ -161,8 +156,7 @@ impl Options {
     ///
     /// Those of [`open`](Self::open), with those of [`SegmentOptions::attach`].
     pub fn attach<T: Pod>(&self, id: SegmentId) -> Result<BoundedBuffer<T>, OpenError> {
-        let segment = self.finder().attach(id)?;
-        self.attach_to(segment, None)
+        Ring::attach::<T>(self, id).map(BoundedBuffer::from_core)
     }
 
     /// Opens the ring that has this key, or creates it. Any number of processes may do so at once.
@@ -175,14 +169,7 @@ impl Options {
     ///
     /// Those of [`open`](Self::open) and of [`create_new`](Self::create_new) except that the key may exist or not.
     pub fn open_or_create<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
-        let geometry = self.geometry::<T>()?;
-        let mut options = self.segment.clone();
-        match options.size_bytes(geometry.total_bytes).open_or_create(key) {
-            Ok(segment) => self.attach_to(segment, Some(geometry)),
-            // Too small for this ring: its own header can say better what differs.
-            Err(error) if error.kind() == ErrorKind::LargerThanSegment => self.open(key),
-            Err(error) => Err(error.into()),
-        }
+        Ring::open_or_create::<T>(self, key).map(BoundedBuffer::from_core)
     }
 
     /// Takes a segment that is attached already, and opens the ring in it; with a [capacity](Self::capacity) it initialises an untouched one.
@@ -206,134 +193,57 @@ impl Options {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn in_segment<T: Pod>(&self, segment: Segment) -> Result<BoundedBuffer<T>, OpenError> {
-        let geometry = match self.capacity {
-            Some(_) => Some(self.geometry::<T>()?),
-            None => None,
-        };
-        self.attach_to(segment, geometry)
+        Ring::in_segment::<T>(self, segment).map(BoundedBuffer::from_core)
+    }
+}
+
+impl Ring for Options {
+    const MAGIC: u64 = MAGIC;
+    const VERSION: u32 = VERSION;
+    const FRONT: usize = TABLE;
+    type Geometry = Geometry;
+
+    fn wishes(&self) -> &Wishes {
+        &self.wishes
     }
 
-    /// The options for finding: no size, and no mode, which would be asked of the segment.
-    fn finder(&self) -> SegmentOptions {
-        SegmentOptions::new()
-    }
-
-    fn geometry<T: Pod>(&self) -> Result<Geometry, OpenError> {
-        const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
-        let capacity = self.capacity.unwrap_or(0);
+    fn geometry(&self, layout: Layout, items: Items) -> Option<Geometry> {
         let participants = self.participants.unwrap_or(PARTICIPANTS_UNLESS_SET);
-        Geometry::new(capacity, participants, size_of::<T>(), align_of::<T>())
-            .filter(|_| u32::try_from(size_of::<T>()).is_ok())
-            .ok_or(OpenError::CapacityOutOfRange { capacity })
-    }
-
-    /// Brings an attached segment to a ring. With a geometry this process may initialise it.
-    #[allow(
-        unsafe_code,
-        reason = "constant offsets, in a segment whose length is checked first"
-    )]
-    fn attach_to<T: Pod>(
-        &self,
-        segment: Segment,
-        geometry: Option<Geometry>,
-    ) -> Result<BoundedBuffer<T>, OpenError> {
-        const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
-        let len = segment.len_bytes();
-        let mismatch = |what, found, expected| OpenError::LayoutMismatch {
-            what,
-            found,
-            expected,
-        };
-        if len < TABLE {
-            return Err(mismatch("segment size", len as u64, TABLE as u64));
-        }
-        let place = Place::of(&segment)?;
-        let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
-        let token = Token::current()?;
-        // SAFETY: the segment is attached read-write and kept by the core, beside the copy of this value; every offset used with it
-        // is a constant below `TABLE` or comes from a geometry that is compared with the length first.
-        let memory = unsafe { Mapped::new(segment.base()) };
-
-        let generation =
-            process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
-        let lap = self.start_lap;
-        let fill;
-        let fresh = match geometry {
-            Some(geometry) if geometry.total_bytes <= len => {
-                fill = move |memory| initialise(memory, &geometry, lap);
-                Fresh::Initialise(Self::description::<T>(&geometry, generation), &fill)
-            }
-            _ => Fresh::Wait,
-        };
-        let found = header::settle(memory, MAGIC, token.claim(), &place, &fresh, self.patience)?;
-
-        // SAFETY: a constant of the layout.
-        let participants = unsafe { memory.load(PARTICIPANTS, Ordering::Relaxed) };
-        let same = [
-            ("magic", found.magic, MAGIC),
-            ("version", found.version.into(), VERSION.into()),
-            ("item size", found.item_size.into(), size_of::<T>() as u64),
-            (
-                "item alignment",
-                found.item_align.into(),
-                align_of::<T>() as u64,
-            ),
-            (
-                "capacity",
-                found.capacity,
-                self.capacity.unwrap_or(found.capacity),
-            ),
-            (
-                "participant table",
-                participants,
-                self.participants.unwrap_or(participants),
-            ),
-        ];
-        for (what, found, expected) in same {
-            if found != expected {
-                return Err(mismatch(what, found, expected));
-            }
-        }
-        // From here on the numbers are this process's own.
-        let geometry = Geometry::new(
-            found.capacity,
+        Geometry::new(
+            layout,
+            items.capacity,
             participants,
-            size_of::<T>(),
-            align_of::<T>(),
+            items.size,
+            items.align,
         )
-        .ok_or(OpenError::CapacityOutOfRange {
-            capacity: found.capacity,
-        })?;
-        if geometry.total_bytes > len || found.total_bytes != geometry.total_bytes as u64 {
-            return Err(mismatch(
-                "segment size",
-                len as u64,
-                geometry.total_bytes as u64,
-            ));
-        }
-        Ok(BoundedBuffer::from_core(Core {
-            segment,
-            memory,
-            geometry,
-            generation: found.generation,
-            place,
-            here,
-            fences: self.fences,
-        }))
     }
 
-    fn description<T>(geometry: &Geometry, generation: u64) -> Description {
-        Description {
-            magic: MAGIC,
-            version: VERSION,
-            variant: 0,
-            // `geometry` refused larger items and alignments.
-            item_size: size_of::<T>() as u32,
-            item_align: align_of::<T>() as u32,
-            capacity: geometry.capacity.into(),
-            generation,
-            start: 0,
-            total_bytes: geometry.total_bytes as u64,
+    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
+    fn find(
+        &self,
+        memory: Mapped,
+        found: &Description,
+        len: usize,
+    ) -> Result<(Layout, Geometry), OpenError> {
+        // SAFETY: a constant of the layout, below `FRONT`.
+        let participants = unsafe { memory.load(PARTICIPANTS, Ordering::Relaxed) };
+        match self.participants {
+            Some(wanted) if wanted != participants => {
+                Err(mismatch("participant table", participants, wanted))
+            }
+            _ => Geometry::described(found, participants, len),
         }
+    }
+
+    fn total_bytes(geometry: &Geometry) -> usize {
+        geometry.total_bytes
+    }
+
+    fn start(&self) -> u64 {
+        0
+    }
+
+    fn initialise(&self, memory: Mapped, geometry: &Geometry) {
+        initialise(memory, geometry, self.start_lap);
     }
 }

@@ -1,16 +1,18 @@
 //! [`Producer`]: a handle that pushes.
 
-use super::PushError;
 use super::in_place::{self, Reservation};
 use super::protocol::{Refusal, Run, Side, pass, publish, swap};
 use super::seat::Seat;
 use super::word::Word;
+use super::{Layout, PushError};
+use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::crowd::wake_crowd;
 use crate::bounded_buffer::seam::SharedItems;
-use crate::bounded_buffer::wait::{Stop, Waiting};
+use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
 use crate::segment::Segment;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -353,6 +355,19 @@ impl<T: Pod> Producer<T> {
         self.seat.g.capacity as usize
     }
 
+    /// Which layout its creator chose.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.seat.core().layout
+    }
+
+    /// What is known about the consumers together; see
+    /// [`BoundedBuffer::consumer_state`](super::BoundedBuffer::consumer_state).
+    #[must_use]
+    pub fn consumer_state(&self) -> PeerState {
+        self.seat.core().state(Side::Consumer)
+    }
+
     /// The segment the buffer is in.
     pub fn segment(&self) -> &Segment {
         &self.seat.core().segment
@@ -401,11 +416,9 @@ impl<T: Pod> Producer<T> {
     }
 
     fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PushError<()>> {
-        self.seat.wait(wanted, deadline).map_err(|stop| match stop {
-            Stop::TimedOut => PushError::TimedOut(()),
-            Stop::PeerDead | Stop::PeerLeft => PushError::PeerLeft(()),
-            Stop::Corrupted => PushError::Corrupted(()),
-        })
+        self.seat
+            .wait(wanted, deadline)
+            .map_err(|stop| PushError::of_wait(stop, ()))
     }
 }
 
@@ -424,5 +437,46 @@ fn refused(refusal: Refusal) -> PushError<()> {
 impl<T> fmt::Debug for Producer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("mpmc::Producer").finish_non_exhaustive()
+    }
+}
+
+/// Bytes in: a write takes as many as there is room for side by side, waiting for room for one.
+///
+/// **Of several writers:** one `write` is one push, so its bytes stay together, at most 1023 of them and never round
+/// the end of the buffer. Between two of them come bytes of other writers, and `write_all`, `write!` and the like may
+/// make several. Messages that must stay whole are pushed as items of a type of their own.
+///
+/// Consumers that are all gone are `BrokenPipe` once the buffer is full, if
+/// [that is to be noticed](Producer::notice_departure).
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+/// use std::io::{Read, Write};
+/// # let buffer = BoundedBuffer::<u8>::create_new(Key::PRIVATE, 64)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut one, mut two) = (buffer.producer()?, buffer.producer()?);
+/// one.write_all(b"3 items\n")?;
+/// two.write_all(b"4 items\n")?;
+/// drop((one, two));
+/// let mut text = String::new();
+/// buffer.consumer()?.read_to_string(&mut text)?; // ends, because no producer is left
+/// assert_eq!(text, "3 items\n4 items\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl io::Write for Producer<u8> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()).into());
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let run = self.wait(bytes.len(), None)?;
+        Ok(self.put_slice(run, bytes))
+    }
+
+    /// Nothing to do: what was written has been pushed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

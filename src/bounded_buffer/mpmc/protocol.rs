@@ -47,18 +47,10 @@
 
 use super::layout::{CONSUMERS_HINT, EPOCH, Geometry, PARTICIPANTS, PRODUCERS_HINT};
 use super::word::{LAP_BITS, Lap, MAX_RUN, Owner, Phase, Word};
+pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::Shared;
 use std::hint::spin_loop;
 use std::sync::atomic::Ordering;
-
-/// Why an operation did nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No room, or no item.
-    NotNow,
-    /// Shared memory holds nonsense.
-    Corrupted,
-}
 
 /// Slots claimed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +141,7 @@ pub(crate) fn swap<M: Shared>(
 /// Fills everything behind the header of a ring whose positions start in this lap. Does not depend on what was there.
 pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u32) {
     let lap = Lap::new(lap);
-    for at in (PARTICIPANTS..g.slots).step_by(8) {
+    for at in (PARTICIPANTS..g.words).step_by(8) {
         let value = if at == PARTICIPANTS {
             u64::from(g.participants)
         } else {

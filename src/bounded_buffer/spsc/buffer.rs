@@ -1,14 +1,14 @@
 //! [`BoundedBuffer`]: the ring as it is attached, before a role is claimed; and what both roles share.
 
-use super::layout::{CONSUMER, CONSUMER_SLEEPS, EVER, Geometry, Layout, PRODUCER, PRODUCER_SLEEPS};
+use super::layout::{CONSUMER, CONSUMER_SLEEPS, EVER, Geometry, PRODUCER, PRODUCER_SLEEPS};
 use super::protocol::{Consuming, Producing, find_in, load_out};
-use super::{Consumer, Options, Producer};
-use crate::bounded_buffer::participant::{Claim, Life, Place, Token};
-use crate::bounded_buffer::seam::{Mapped, Shared};
+use super::{Consumer, Layout, Options, Producer};
+use crate::bounded_buffer::attached::Attached;
+use crate::bounded_buffer::participant::{Claim, Life, Token};
+use crate::bounded_buffer::seam::Shared;
 use crate::bounded_buffer::wait::{self, NO_BARRIER, Peer, wake_if_asleep};
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
-use crate::fork::Here;
 use crate::key::Key;
 use crate::segment::Segment;
 use std::fmt;
@@ -26,19 +26,7 @@ pub struct BoundedBuffer<T> {
     items: PhantomData<fn(T) -> T>,
 }
 
-/// What everything made from one opening shares.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) segment: Segment,
-    pub(super) memory: Mapped,
-    pub(super) geometry: Geometry,
-    pub(super) layout: Layout,
-    pub(super) generation: u64,
-    pub(super) place: Place,
-    pub(super) here: Here,
-    /// Whether to fence instead of relying on membarrier(2), although the system may have it.
-    pub(super) fences: bool,
-}
+pub(super) type Core = Attached<Geometry>;
 
 /// Producer or consumer, as offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,9 +258,7 @@ impl Core {
         // SAFETY: a constant of the layout.
         let word = unsafe { self.memory.load(side.claim_at(), Ordering::Acquire) };
         match Claim::from_word(word).map(|claim| claim.life(&self.place)) {
-            Some(Life::Alive) => PeerState::Alive,
-            Some(Life::Dead) => PeerState::Dead,
-            Some(Life::Unknown) => PeerState::Unknown,
+            Some(life) => life.into(),
             None => {
                 // SAFETY: as above.
                 let ever = unsafe { self.memory.load(side.claim_at() + EVER, Ordering::Acquire) };
@@ -315,12 +301,7 @@ pub(super) struct RoleInner {
 )]
 impl Role {
     fn claim(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
-        if !core.here.is_current() {
-            return Err(ClaimError::Forked);
-        }
-        if !core.place.is_here() {
-            return Err(ClaimError::ElsewhereInNamespace);
-        }
+        core.check_place()?;
         let token = Token::current()?;
         let claim = token.claim();
         let registered = !core.fences && wait::register();

@@ -16,15 +16,7 @@
 //! | 768 | | interleaved: `capacity` slots, each a *sequence word* and an item; see below | the producer |
 //! | 768 | | contiguous: `capacity` sequence words; at the next multiple of 128 `capacity` items | the producer |
 //!
-//! A slot of the interleaved layout begins at a multiple of its alignment and is as long as a multiple of that:
-//!
-//! | size and alignment of an item | alignment of the slot | offset of the item in it |
-//! |---|---|---|
-//! | `max(alignment, 8) + size <= 64` | `max(alignment, 8)` | `max(alignment, 8)` |
-//! | more, and `size < 256` | `max(alignment, 64)` | `max(alignment, 8)` |
-//! | `size >= 256` | `max(alignment, 64)` | `max(alignment, 64)` |
-//!
-//! So no two slots that are larger than a cache line share one.
+//! Where exactly words and items lie is in [`layout`](crate::bounded_buffer::layout).
 //!
 //! Positions count items and never go back: position `p` lies in slot `p % capacity`. The sequence word of the slot
 //! where a push begins, a single item or a batch, holds the position where it ends. **Storing it is the push.** The
@@ -39,6 +31,7 @@
 
 use crate::bounded_buffer::OpenError;
 use crate::bounded_buffer::header::{self, Description};
+use crate::bounded_buffer::layout::{LINES, Layout, Slots};
 
 /// `svshspsc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
@@ -53,14 +46,6 @@ pub(crate) const OUT_LAZY: usize = 384;
 pub(crate) const PRODUCER_SLEEPS: usize = 512;
 pub(crate) const CONSUMER_SLEEPS: usize = 640;
 pub(crate) const SLOTS: usize = 768;
-const LINE: usize = 64;
-/// Two cache lines.
-const LINES: usize = 2 * LINE;
-/// From this size on an item begins a cache line of its own: a line more, and the copies are aligned.
-const LARGE: usize = 256;
-/// Alignments beyond a page cannot be promised for a mapping.
-const MAX_ALIGN: usize = 4096;
-
 const _: () = {
     assert!(PRODUCER == header::SIZE);
     assert!(CONSUMER == PRODUCER + 16 && EVER == 8);
@@ -68,35 +53,6 @@ const _: () = {
     assert!(PRODUCER_SLEEPS == 4 * LINES && CONSUMER_SLEEPS == 5 * LINES);
     assert!(SLOTS == 6 * LINES);
 };
-
-/// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Layout {
-    /// A sequence word beside each item. Best for single items and for round trips: one cache line carries both.
-    /// The default.
-    #[default]
-    Interleaved,
-    /// Sequence words apart, items side by side. Best for bytes, batches and chunks in place: a run of items is one
-    /// piece of memory.
-    Contiguous,
-}
-
-impl Layout {
-    pub(crate) fn variant(self) -> u32 {
-        match self {
-            Self::Interleaved => 0,
-            Self::Contiguous => 1,
-        }
-    }
-
-    pub(crate) fn from_variant(variant: u32) -> Option<Self> {
-        match variant {
-            0 => Some(Self::Interleaved),
-            1 => Some(Self::Contiguous),
-            _ => None,
-        }
-    }
-}
 
 /// Offsets and sizes of one ring, computed here and never read from shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,46 +73,22 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// `None` if it does not fit an address space, or the capacity is 0.
     pub(crate) fn new(layout: Layout, capacity: u64, size: usize, align: usize) -> Option<Self> {
-        if capacity == 0 || align > MAX_ALIGN {
+        if capacity == 0 {
             return None;
         }
         // Positions are told apart by the sign of a difference.
         let count = usize::try_from(capacity)
             .ok()
             .filter(|&n| n <= isize::MAX as usize)?;
-        let up = |n: usize, to: usize| n.checked_next_multiple_of(to);
-        let (words, word_stride, items, item_stride, total) = match layout {
-            Layout::Interleaved => {
-                let (slot, to_item) = match size {
-                    ..LARGE if align.max(8) + size <= LINE => (align.max(8), align.max(8)),
-                    ..LARGE => (align.max(LINE), align.max(8)),
-                    _ => (align.max(LINE), align.max(LINE)),
-                };
-                let words = up(SLOTS, slot)?;
-                let stride = up(to_item.checked_add(size)?, slot)?;
-                let total = words.checked_add(stride.checked_mul(count)?)?;
-                (words, stride, words + to_item, stride, total)
-            }
-            Layout::Contiguous => {
-                let words_end = SLOTS.checked_add(count.checked_mul(8)?)?;
-                let items = up(words_end, align.max(LINES))?;
-                (
-                    SLOTS,
-                    8,
-                    items,
-                    size,
-                    items.checked_add(size.checked_mul(count)?)?,
-                )
-            }
-        };
-        (total <= isize::MAX as usize).then_some(Self {
+        let slots = Slots::new(layout, SLOTS, count, size, align)?;
+        Some(Self {
             capacity,
-            words,
-            word_stride,
+            words: slots.words,
+            word_stride: slots.word_stride,
+            items: slots.items,
+            item_stride: slots.item_stride,
             tell_every: (capacity / 4).max(1),
-            items,
-            item_stride,
-            total_bytes: total,
+            total_bytes: slots.end,
         })
     }
 
@@ -165,11 +97,7 @@ impl Geometry {
     /// From here on the numbers are this process's own.
     pub(crate) fn described(found: &Description, len: usize) -> Result<(Layout, Self), OpenError> {
         found.check(MAGIC, VERSION)?;
-        let layout = Layout::from_variant(found.variant).ok_or(OpenError::LayoutMismatch {
-            what: "layout",
-            found: found.variant.into(),
-            expected: Layout::default().variant().into(),
-        })?;
+        let layout = Layout::found(found.variant)?;
         // Neither is wider than an address: the header holds 32 bits of each.
         let (size, align) = (found.item_size as usize, found.item_align as usize);
         let capacity = found.capacity;
@@ -207,55 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_do_not_overlap_and_stay_inside() {
-        for layout in [Layout::Interleaved, Layout::Contiguous] {
-            for (size, align) in [
-                (1, 1),
-                (3, 1),
-                (4, 4),
-                (8, 8),
-                (24, 8),
-                (64, 64),
-                (16, 16),
-                (56, 8),
-                (57, 1),
-                (248, 8),
-                (255, 1),
-                (256, 8),
-                (1024, 8),
-                (4096, 4096),
-            ] {
-                for capacity in [1, 2, 3, 10, 64] {
-                    let g = Geometry::new(layout, capacity, size, align).unwrap();
-                    let mut taken: Vec<(usize, usize)> = vec![(0, SLOTS)];
-                    for slot in 0..capacity as usize {
-                        assert_eq!(g.word_at(slot) % 8, 0);
-                        assert_eq!(g.item_at(slot) % align, 0);
-                        taken.push((g.word_at(slot), 8));
-                        taken.push((g.item_at(slot), size));
-                    }
-                    taken.sort_unstable();
-                    for pair in taken.windows(2) {
-                        assert!(
-                            pair[0].0 + pair[0].1 <= pair[1].0,
-                            "{layout:?} {size} {capacity}"
-                        );
-                    }
-                    let (at, len) = *taken.last().unwrap();
-                    assert!(at + len <= g.total_bytes);
-                }
-            }
-        }
-    }
-
-    #[test]
     fn what_does_not_fit_is_refused() {
         for layout in [Layout::Interleaved, Layout::Contiguous] {
             assert_eq!(Geometry::new(layout, 0, 8, 8), None);
             assert_eq!(Geometry::new(layout, u64::MAX, 8, 8), None);
             assert_eq!(Geometry::new(layout, 1 << 60, 8, 8), None);
-            assert_eq!(Geometry::new(layout, 1, usize::MAX, 8), None);
-            assert_eq!(Geometry::new(layout, 1, 8192, 8192), None);
         }
     }
 }

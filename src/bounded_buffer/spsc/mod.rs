@@ -76,7 +76,6 @@
 
 mod buffer;
 mod consumer;
-mod error;
 mod in_place;
 mod layout;
 mod look;
@@ -86,11 +85,11 @@ mod options;
 mod producer;
 mod protocol;
 
+#[doc(no_inline)]
+pub use super::{Layout, PopError, PushError};
 pub use buffer::BoundedBuffer;
 pub use consumer::{Consumer, Iter, TryIter};
-pub use error::{PopError, PushError};
 pub use in_place::{Peek, Reservation};
-pub use layout::Layout;
 pub(crate) use layout::MAGIC;
 pub(crate) use look::{LEAST_BYTES, look};
 pub use options::Options;

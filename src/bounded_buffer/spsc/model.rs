@@ -13,7 +13,8 @@
     reason = "implements the seam, whose offsets are mapped to the model's own parts by checked indexing"
 )]
 
-use super::layout::{CONSUMER_SLEEPS, Geometry, Layout, OUT, OUT_LAZY, PRODUCER_SLEEPS};
+use super::Layout;
+use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use super::protocol::{Consuming, Producing, Refusal, initialise, look_for_items, look_for_room};
 use crate::bounded_buffer::header;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};

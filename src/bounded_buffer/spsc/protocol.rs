@@ -24,18 +24,10 @@
 )]
 
 use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
+pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
 use crate::bounded_buffer::wait::{Effort, Look, Watch, wake_if_asleep};
 use std::sync::atomic::Ordering;
-
-/// Why an operation did nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No room, or no item.
-    NotNow,
-    /// Shared memory holds nonsense.
-    Corrupted,
-}
 
 /// A side's place in the ring: private, and always within the geometry.
 ///

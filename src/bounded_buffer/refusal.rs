@@ -1,28 +1,37 @@
-//! Why an operation on the ring did nothing. Small, and they give the item back.
+//! Why an operation on a ring did nothing. Small, and they give the item back.
 
-use super::protocol::Refusal;
-use crate::bounded_buffer::wait::Stop;
+use super::wait::Stop;
 use std::io;
+
+/// Why a look found nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No room, or no item.
+    NotNow,
+    /// Shared memory holds nonsense.
+    Corrupted,
+}
 
 /// Why nothing was pushed. `T` is the item, given back; `()` where there is nothing to give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError<T> {
-    /// Every slot holds an item. From the `try_` calls alone.
+    /// There is no room. From the `try_` calls alone.
     #[error("the buffer is full")]
     Full(T),
     /// The time was up.
     #[error("the buffer stayed full until the timeout")]
     TimedOut(T),
-    /// The buffer is full, and the consumer is dead.
+    /// The buffer is full, and the consumer is dead. From [`spsc`](super::spsc) alone: with many, others go on.
     #[error("the buffer is full and its consumer is dead")]
     PeerDead(T),
-    /// The buffer is full and the consumer has left; reported only [if asked](super::Producer::notice_departure).
-    #[error("the buffer is full and its consumer has left")]
+    /// The buffer is full and no consumer is left; reported only if asked
+    /// ([`spsc`](super::spsc::Producer::notice_departure), [`mpmc`](super::mpmc::Producer::notice_departure)).
+    #[error("the buffer is full and no consumer is left")]
     PeerLeft(T),
-    /// Shared memory holds a position that cannot be. Or 2^64 - 1 items have gone through a buffer whose capacity is
-    /// no power of two, which ends [there](super#the-segment).
-    #[error("the buffer is corrupted: somebody wrote an impossible position")]
+    /// Shared memory holds a position or a slot's word that cannot be. Or 2^64 - 1 items have gone through an
+    /// [`spsc`](super::spsc#the-segment) buffer whose capacity is no power of two, which ends there.
+    #[error("the buffer is corrupted: somebody wrote what cannot be into its positions or slots")]
     Corrupted(T),
     /// The handle was made before a fork, in the parent.
     #[error("this handle belongs to the parent process; open the buffer again in the forked child")]
@@ -33,21 +42,22 @@ pub enum PushError<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PopError {
-    /// There is no item. From the `try_` calls alone.
+    /// There is no item; in [`mpmc`](super::mpmc) perhaps one behind a push that is not finished. From the `try_`
+    /// calls alone.
     #[error("the buffer is empty")]
     Empty,
     /// The time was up.
     #[error("the buffer stayed empty until the timeout")]
     TimedOut,
-    /// The buffer is drained, and the producer is dead.
+    /// The buffer is drained, and the producer is dead. From [`spsc`](super::spsc) alone: with many, others go on.
     #[error("the buffer is empty and its producer is dead")]
     PeerDead,
-    /// The buffer is drained and the producer has left; reported only
-    /// [if asked](super::Consumer::notice_departure).
-    #[error("the buffer is empty and its producer has left")]
+    /// The buffer is drained and no producer is left; reported only if asked
+    /// ([`spsc`](super::spsc::Consumer::notice_departure), [`mpmc`](super::mpmc::Consumer::notice_departure)).
+    #[error("the buffer is empty and no producer is left")]
     PeerLeft,
-    /// Shared memory holds a position that cannot be.
-    #[error("the buffer is corrupted: somebody wrote an impossible position")]
+    /// Shared memory holds a position or a slot's word that cannot be.
+    #[error("the buffer is corrupted: somebody wrote what cannot be into its positions or slots")]
     Corrupted,
     /// The handle was made before a fork, in the parent.
     #[error("this handle belongs to the parent process; open the buffer again in the forked child")]
@@ -58,7 +68,7 @@ impl<T> PushError<T> {
     /// The item.
     ///
     /// ```
-    /// use sysvshm::bounded_buffer::spsc::PushError;
+    /// use sysvshm::bounded_buffer::PushError;
     /// assert_eq!(PushError::Full(5).into_inner(), 5);
     /// ```
     pub fn into_inner(self) -> T {
@@ -75,7 +85,7 @@ impl<T> PushError<T> {
     /// Why a wait for room ended.
     #[cold]
     #[inline(never)]
-    pub(super) fn of_wait(stop: Stop, item: T) -> Self {
+    pub(crate) fn of_wait(stop: Stop, item: T) -> Self {
         match stop {
             Stop::TimedOut => Self::TimedOut(item),
             Stop::PeerDead => Self::PeerDead(item),
@@ -87,7 +97,7 @@ impl<T> PushError<T> {
     /// Why there was no room.
     #[cold]
     #[inline(never)]
-    pub(super) fn of_refusal(refusal: Refusal, item: T) -> Self {
+    pub(crate) fn of_refusal(refusal: Refusal, item: T) -> Self {
         match refusal {
             Refusal::NotNow => Self::Full(item),
             Refusal::Corrupted => Self::Corrupted(item),
@@ -96,7 +106,7 @@ impl<T> PushError<T> {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn forked(item: T) -> Self {
+    pub(crate) fn forked(item: T) -> Self {
         Self::Forked(item)
     }
 
@@ -116,7 +126,7 @@ impl<T> PushError<T> {
 impl PopError {
     /// Why a wait for items ended.
     #[cold]
-    pub(super) fn of_wait(stop: Stop) -> Self {
+    pub(crate) fn of_wait(stop: Stop) -> Self {
         match stop {
             Stop::TimedOut => Self::TimedOut,
             Stop::PeerDead => Self::PeerDead,

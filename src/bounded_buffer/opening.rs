@@ -1,0 +1,231 @@
+//! How a ring is created or opened: what both rings do alike, from options to [`Attached`].
+
+use super::attached::Attached;
+use super::header::{self, Description, Fresh};
+use super::participant::{Place, Token};
+use super::seam::Mapped;
+use super::{Layout, OpenError};
+use crate::bytemuck::Pod;
+use crate::error::{Call, Error, ErrorKind};
+use crate::fork::Here;
+use crate::key::Key;
+use crate::segment::{Segment, SegmentId, SegmentOptions};
+use crate::sys::process;
+use std::time::Duration;
+
+/// What may be asked of either ring.
+#[derive(Debug, Clone)]
+pub(crate) struct Wishes {
+    pub(crate) capacity: Option<u64>,
+    pub(crate) layout: Option<Layout>,
+    pub(crate) segment: SegmentOptions,
+    pub(crate) patience: Duration,
+    pub(crate) fences: bool,
+}
+
+impl Wishes {
+    pub(crate) const fn new() -> Self {
+        Self {
+            capacity: None,
+            layout: None,
+            segment: SegmentOptions::new(),
+            patience: Duration::from_secs(5),
+            fences: false,
+        }
+    }
+}
+
+/// The items of a ring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Items {
+    pub(crate) capacity: u64,
+    pub(crate) size: usize,
+    pub(crate) align: usize,
+}
+
+impl Items {
+    fn of<T>(capacity: u64) -> Self {
+        const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
+        Self {
+            capacity,
+            size: size_of::<T>(),
+            align: align_of::<T>(),
+        }
+    }
+}
+
+/// A kind of ring, and what is asked of one.
+pub(crate) trait Ring {
+    const MAGIC: u64;
+    const VERSION: u32;
+    /// Bytes that every ring of this kind has in front of its slots: as much must be there before anything is read.
+    const FRONT: usize;
+    type Geometry: Copy;
+
+    fn wishes(&self) -> &Wishes;
+
+    /// The geometry of a ring that is made as wished; `None` if there cannot be such a ring.
+    fn geometry(&self, layout: Layout, items: Items) -> Option<Self::Geometry>;
+
+    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and of
+    /// which the header says this. Nothing of it is trusted.
+    ///
+    /// # Errors
+    ///
+    /// `LayoutMismatch`: it is no ring of this kind, or larger than the segment. `CapacityOutOfRange`.
+    fn find(
+        &self,
+        memory: Mapped,
+        found: &Description,
+        len: usize,
+    ) -> Result<(Layout, Self::Geometry), OpenError>;
+
+    fn total_bytes(geometry: &Self::Geometry) -> usize;
+
+    /// What the header says about where the ring starts.
+    fn start(&self) -> u64;
+
+    /// Fills everything behind the header. Does not depend on what was there.
+    fn initialise(&self, memory: Mapped, geometry: &Self::Geometry);
+
+    // What follows is the same for all kinds.
+
+    fn create_new<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
+        let geometry = self.wanted::<T>()?;
+        let mut options = self.wishes().segment.clone();
+        let segment = options
+            .size_bytes(Self::total_bytes(&geometry))
+            .create_new(key)?;
+        self.settle::<T>(segment, Some(geometry))
+    }
+
+    fn open<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
+        // For finding no size, and no mode, which would be asked of the segment.
+        let segment = SegmentOptions::new().open(key)?;
+        self.settle::<T>(segment, None)
+    }
+
+    fn attach<T: Pod>(&self, id: SegmentId) -> Result<Attached<Self::Geometry>, OpenError> {
+        let segment = SegmentOptions::new().attach(id)?;
+        self.settle::<T>(segment, None)
+    }
+
+    fn open_or_create<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
+        let geometry = self.wanted::<T>()?;
+        let mut options = self.wishes().segment.clone();
+        let total_bytes = Self::total_bytes(&geometry);
+        match options.size_bytes(total_bytes).open_or_create(key) {
+            Ok(segment) => self.settle::<T>(segment, Some(geometry)),
+            // Too small for this ring: its own header can say better what differs.
+            Err(error) if error.kind() == ErrorKind::LargerThanSegment => self.open::<T>(key),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn in_segment<T: Pod>(&self, segment: Segment) -> Result<Attached<Self::Geometry>, OpenError> {
+        let geometry = match self.wishes().capacity {
+            Some(_) => Some(self.wanted::<T>()?),
+            None => None,
+        };
+        self.settle::<T>(segment, geometry)
+    }
+
+    fn wanted<T: Pod>(&self) -> Result<Self::Geometry, OpenError> {
+        let capacity = self.wishes().capacity.unwrap_or(0);
+        self.geometry(
+            self.wishes().layout.unwrap_or_default(),
+            Items::of::<T>(capacity),
+        )
+        .filter(|_| u32::try_from(size_of::<T>()).is_ok())
+        .ok_or(OpenError::CapacityOutOfRange { capacity })
+    }
+
+    /// Brings an attached segment to a ring. With a geometry this process may initialise it.
+    fn settle<T: Pod>(
+        &self,
+        segment: Segment,
+        geometry: Option<Self::Geometry>,
+    ) -> Result<Attached<Self::Geometry>, OpenError> {
+        let wishes = self.wishes();
+        let len = segment.len_bytes();
+        if len < Self::FRONT {
+            return Err(mismatch("segment size", len as u64, Self::FRONT as u64));
+        }
+        let place = Place::of(&segment)?;
+        let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let token = Token::current()?;
+        #[allow(unsafe_code)]
+        // SAFETY: the segment is attached read-write and kept by the value returned, beside the copy of this one;
+        // every offset used with it is a constant below `FRONT` or comes from a geometry that is compared with the
+        // length first.
+        let memory = unsafe { Mapped::new(segment.base()) };
+
+        let fill;
+        let fresh = match geometry {
+            Some(geometry) if Self::total_bytes(&geometry) <= len => {
+                let description = self.describe::<T>(&geometry)?;
+                fill = move |memory| self.initialise(memory, &geometry);
+                Fresh::Initialise(description, &fill)
+            }
+            _ => Fresh::Wait,
+        };
+        let (claim, patience) = (token.claim(), wishes.patience);
+        let found = header::settle(memory, Self::MAGIC, claim, &place, &fresh, patience)?;
+
+        // From here on the numbers are this process's own.
+        let (layout, geometry) = self.find(memory, &found, len)?;
+        let items = Items::of::<T>(found.capacity);
+        let wanted = wishes.layout.unwrap_or(layout);
+        let capacity = wishes.capacity.unwrap_or(found.capacity);
+        for (what, found, expected) in [
+            ("item size", found.item_size.into(), items.size as u64),
+            (
+                "item alignment",
+                found.item_align.into(),
+                items.align as u64,
+            ),
+            ("capacity", found.capacity, capacity),
+            ("layout", found.variant.into(), wanted.variant().into()),
+        ] {
+            if found != expected {
+                return Err(mismatch(what, found, expected));
+            }
+        }
+        Ok(Attached {
+            segment,
+            memory,
+            geometry,
+            layout,
+            generation: found.generation,
+            place,
+            here,
+            fences: wishes.fences,
+        })
+    }
+
+    /// What the header of a ring made by this process says.
+    fn describe<T: Pod>(&self, geometry: &Self::Geometry) -> Result<Description, OpenError> {
+        let generation =
+            process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        Ok(Description {
+            magic: Self::MAGIC,
+            version: Self::VERSION,
+            variant: self.wishes().layout.unwrap_or_default().variant(),
+            // `wanted` refused larger items and alignments.
+            item_size: size_of::<T>() as u32,
+            item_align: align_of::<T>() as u32,
+            capacity: self.wishes().capacity.unwrap_or(0),
+            generation,
+            start: self.start(),
+            total_bytes: Self::total_bytes(geometry) as u64,
+        })
+    }
+}
+
+pub(crate) fn mismatch(what: &'static str, found: u64, expected: u64) -> OpenError {
+    OpenError::LayoutMismatch {
+        what,
+        found,
+        expected,
+    }
+}
