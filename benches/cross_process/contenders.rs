@@ -29,9 +29,9 @@ type OurEnd = fn(&Contender, &Control, &mut Worker) -> f64;
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
-    count: u64,
+    pub(crate) count: u64,
     pub(crate) worker: WorkerEnd,
-    ours: OurEnd,
+    pub(crate) ours: OurEnd,
 }
 
 pub(crate) fn run(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
