@@ -46,6 +46,7 @@ mod layout;
 #[cfg(all(test, loom))]
 mod model;
 mod options;
+mod position;
 mod producer;
 mod protocol;
 mod seat;
