@@ -86,6 +86,14 @@ impl Cursor {
         }
     }
 
+    /// How many slots further another one is that was taken later.
+    pub(crate) fn distance_to(self, g: &Geometry, later: Self) -> u64 {
+        let laps = i64::from(later.lap.ahead_of(self.lap));
+        let slots = i64::from(later.slot) - i64::from(self.slot);
+        // Negative only after a correction of a position that was wrong.
+        u64::try_from(laps * i64::from(g.capacity) + slots).unwrap_or(0)
+    }
+
     fn is_behind(self, other: Self) -> bool {
         let laps = other.lap.ahead_of(self.lap);
         laps > 0 || laps == 0 && other.slot > self.slot

@@ -10,7 +10,7 @@ use crate::bounded_buffer::ClaimError;
 use crate::bounded_buffer::crowd::{Sleeper, announce_no_barrier, wake_crowd};
 use crate::bounded_buffer::participant::{Claim, Token};
 use crate::bounded_buffer::seam::Mapped;
-use crate::bounded_buffer::wait::{self, Effort, Look, Peer, Stop, Waiting};
+use crate::bounded_buffer::wait::{self, Effort, Habit, Look, Peer, Stop, Waiting};
 use crate::fork::Here;
 use crate::sys::process;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub(super) struct Seat {
     /// The epoch in which all slots were found without a redelivered item.
     epoch: u64,
     asked: Option<Instant>,
+    habit: Habit,
+    /// Where it waited last.
+    waited: Cursor,
     rest: Box<Rest>,
 }
 
@@ -97,10 +100,11 @@ impl Seat {
             announce_no_barrier(memory, PRODUCERS_SLEEP);
             announce_no_barrier(memory, CONSUMERS_SLEEP);
         }
+        let cursor = Cursor::from_first_slot(memory, &g, side);
         Ok(Self {
             memory,
             g,
-            at: Position::new(&g, Cursor::from_first_slot(memory, &g, side)),
+            at: Position::new(&g, cursor),
             owner,
             here: core.here,
             registered,
@@ -112,6 +116,8 @@ impl Seat {
             // Another than it is: there may be redelivered items.
             epoch: epoch(memory).wrapping_sub(1),
             asked: None,
+            habit: Habit::default(),
+            waited: cursor,
             rest: Box::new(Rest {
                 core: Arc::clone(core),
                 index,
@@ -212,11 +218,18 @@ impl Seat {
             waiting: self.waiting,
             registered: self.registered,
         };
+        // The items of all handles of this side together: close enough.
+        let cursor = self.at.cursor();
+        self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
+        self.waited = cursor;
+        // In a stream the other side may get ahead, by a fraction of the buffer.
+        let pauses = self.habit.pauses_first().min(self.g.capacity / 16);
         let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
         let (side, notice) = (self.side, self.notice_departure);
         let this = std::cell::RefCell::new(&mut *self);
         let run = sleeper.wait(
             memory,
+            pauses,
             deadline,
             |_: Effort| match this.borrow_mut().look(wanted) {
                 Ok(run) => Look::Ready(run),
