@@ -3,13 +3,14 @@
 //! ```text
 //! cargo bench --bench cross_process                       # everything, 15 passes
 //! cargo bench --bench cross_process -- --passes 5 8B 64B  # only what has "8B" or "64B" in its name
+//! cargo bench --bench cross_process -- fairness           # items per participant, two minutes
 //! ```
 //!
 //! Ratios within one run are what counts; absolute figures drift. So the contenders take turns, pass by pass, and
 //! each measurement is bracketed by a ping-pong over one cache line, which tells whether the two processors are
 //! "near" or "far" at that moment. Both ends check every item.
 //!
-//! Processes share a segment; contenders that cannot (rtrb) run in two threads pinned to the same two processors.
+//! Processes share a segment; contenders that cannot (rtrb, `ArrayQueue`) run in two threads pinned to the same two processors.
 
 #[path = "cross_process/ceiling.rs"]
 mod ceiling;
@@ -19,6 +20,8 @@ mod contenders;
 mod large;
 #[path = "cross_process/machine.rs"]
 mod machine;
+#[path = "cross_process/mpmc.rs"]
+mod mpmc;
 #[path = "cross_process/report.rs"]
 mod report;
 
@@ -33,6 +36,9 @@ fn main() {
     if let Some(task) = std::env::var_os(machine::WORKER) {
         return machine::work(&task.into_string().unwrap(), CONTENDERS);
     }
+    if let Some(task) = std::env::var_os(mpmc::PARTICIPANT) {
+        return mpmc::take_part(&task.into_string().unwrap());
+    }
     let mut passes = 15;
     let mut wanted: Vec<String> = Vec::new();
     let mut arguments = std::env::args().skip(1);
@@ -46,12 +52,14 @@ fn main() {
             }
             // What cargo passes on.
             "--bench" => {}
+            "fairness" => return mpmc::fairness(),
             name => wanted.push(name.to_string()),
         }
     }
     pin(machine::CONSUMER_CPU);
     let chosen: Vec<&Contender> = CONTENDERS
         .iter()
+        .chain(mpmc::CONTENDERS)
         .filter(|contender| {
             let is_wanted = |name: &String| contender.name.contains(name.as_str());
             wanted.is_empty() || wanted.iter().any(is_wanted)

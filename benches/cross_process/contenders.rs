@@ -33,7 +33,7 @@ pub(crate) struct Contender {
     pub(crate) unit: Unit,
     pub(crate) count: u64,
     pub(crate) worker: WorkerEnd,
-    ours: OurEnd,
+    pub(crate) ours: OurEnd,
 }
 
 pub(crate) fn run(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {

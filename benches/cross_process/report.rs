@@ -51,7 +51,8 @@ impl<'a> Report<'a> {
         println!(
             "\nratios of medians, near (far); throughput: more is better; time: less is better"
         );
-        for &(label, ours, theirs) in crate::contenders::RATIOS {
+        let ratios = crate::contenders::RATIOS.iter().chain(crate::mpmc::RATIOS);
+        for &(label, ours, theirs) in ratios {
             let pair = (self.find(ours), self.find(theirs));
             if let (Some(ours), Some(theirs)) = pair {
                 let near = ratio(&self.figures[ours].near, &self.figures[theirs].near);

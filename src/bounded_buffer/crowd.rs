@@ -47,16 +47,20 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 }
 
 impl Sleeper {
-    /// Looks until there is something, the deadline passes or the other side is gone.
+    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, this many pauses.
     #[cold]
     #[inline(never)]
     pub(crate) fn wait<M: Shared, R>(
         self,
         memory: M,
+        pauses: u32,
         deadline: Option<Instant>,
         mut look: impl FnMut(Effort) -> Look<R>,
         mut peer: impl FnMut() -> Peer,
     ) -> Result<R, Stop> {
+        for _ in 0..pauses {
+            spin_loop();
+        }
         for looks in 0..SPINS {
             match look(Effort::Glance) {
                 Look::Ready(found) => return Ok(found),

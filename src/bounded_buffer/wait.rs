@@ -139,7 +139,8 @@ impl Habit {
         self.evidence >= Self::LIKELY
     }
 
-    fn pauses_first(self) -> u32 {
+    /// How long to let the other side get ahead at the beginning of a wait, in pauses.
+    pub(super) fn pauses_first(self) -> u32 {
         if self.is_stream() {
             16 << self.level
         } else {
@@ -148,7 +149,7 @@ impl Habit {
     }
 
     /// Learns at the beginning of a wait from how many items were taken since the one before.
-    fn learn(self, items_since: u64) -> Self {
+    pub(super) fn learn(self, items_since: u64) -> Self {
         let evidence = match items_since {
             2.. if self.singles == u8::MAX => Self::SURE,
             2.. => (self.evidence + 2).min(Self::SURE),

@@ -3,7 +3,7 @@
 use super::in_place::{self, Peek};
 use super::layout::PRODUCERS_SLEEP;
 use super::producer::deadline;
-use super::protocol::{Refusal, Run, Side, load, pass, release, swap};
+use super::protocol::{Refusal, Run, Side, load_at, release, store_at, swap_at};
 use super::seat::Seat;
 use super::word::Word;
 use super::{Layout, PopError};
@@ -67,10 +67,10 @@ impl<T: Pod> Consumer<T> {
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
         }
-        let run = match self.claim_next() {
-            Some(run) => run,
-            None => self.seat.claim(1).map_err(refused)?,
-        };
+        if let Some(item) = self.pop_here() {
+            return Ok(item);
+        }
+        let run = self.seat.claim(1).map_err(refused)?;
         Ok(self.take(run))
     }
 
@@ -128,10 +128,10 @@ impl<T: Pod> Consumer<T> {
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
         }
-        let run = match self.claim_next() {
-            Some(run) => run,
-            None => self.wait(1, timeout.and_then(deadline))?,
-        };
+        if let Some(item) = self.pop_here() {
+            return Ok(item);
+        }
+        let run = self.wait(1, timeout.and_then(deadline))?;
         Ok(self.take(run))
     }
 
@@ -163,7 +163,10 @@ impl<T: Pod> Consumer<T> {
         if into.is_empty() {
             return Ok(0);
         }
-        let run = self.seat.claim(into.len()).map_err(refused)?;
+        let run = match self.seat.claim_here(Side::Consumer, into.len()) {
+            Some(run) => run,
+            None => self.seat.claim(into.len()).map_err(refused)?,
+        };
         Ok(self.take_slice(run, into))
     }
 
@@ -186,13 +189,13 @@ impl<T: Pod> Consumer<T> {
         into: &mut [T],
         timeout: Duration,
     ) -> Result<usize, PopError> {
-        self.pop_slice_until(into, deadline(timeout))
+        self.pop_slice_until(into, Some(timeout))
     }
 
     fn pop_slice_until(
         &mut self,
         into: &mut [T],
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<usize, PopError> {
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
@@ -200,7 +203,10 @@ impl<T: Pod> Consumer<T> {
         if into.is_empty() {
             return Ok(0);
         }
-        let run = self.wait(into.len(), deadline)?;
+        let run = match self.seat.claim_here(Side::Consumer, into.len()) {
+            Some(run) => run,
+            None => self.wait(into.len(), timeout.and_then(deadline))?,
+        };
         Ok(self.take_slice(run, into))
     }
 
@@ -240,7 +246,10 @@ impl<T: Pod> Consumer<T> {
             return Err(PopError::Forked);
         }
         self.seat.settle();
-        let run = self.seat.claim(wanted).map_err(refused)?;
+        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+            Some(run) => run,
+            None => self.seat.claim(wanted).map_err(refused)?,
+        };
         Ok(Peek::new(self, run))
     }
 
@@ -271,20 +280,23 @@ impl<T: Pod> Consumer<T> {
         wanted: usize,
         timeout: Duration,
     ) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, deadline(timeout))
+        self.peek_until(wanted, Some(timeout))
     }
 
     fn peek_until(
         &mut self,
         wanted: usize,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a look at no items");
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
         }
         self.seat.settle();
-        let run = self.wait(wanted, deadline)?;
+        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+            Some(run) => run,
+            None => self.wait(wanted, timeout.and_then(deadline))?,
+        };
         Ok(Peek::new(self, run))
     }
 
@@ -384,24 +396,31 @@ impl<T: Pod> Consumer<T> {
         &self.seat.core().segment
     }
 
-    /// The item at the cursor, if there is one, without a look at anything else.
+    /// Pops the item where this handle is, if there is one, without a look at anything else.
     #[inline(always)]
-    fn claim_next(&mut self) -> Option<Run> {
+    #[allow(unsafe_code, reason = "claims, reads and releases one slot")]
+    fn pop_here(&mut self) -> Option<T> {
         let seat = &mut self.seat;
-        let at = seat.cursor;
-        let full = Word::full(at.lap);
+        let (memory, at) = (seat.memory, seat.at);
+        let (full, next) = (Word::full(at.lap), Word::empty(at.lap.next()));
+        let reading = Word::reading(at.lap, seat.owner, 1);
         // Looking first: a compare-and-swap that fails takes the line away from the producer.
-        if load(seat.memory, &seat.g, at.slot) != full {
+        // SAFETY: the word of a slot.
+        if unsafe { load_at(memory, at.word) } != full {
             return None;
         }
-        let to = Word::reading(at.lap, seat.owner, 1);
-        swap(seat.memory, &seat.g, at.slot, full, to).ok()?;
-        pass(seat.memory, &seat.g, Side::Consumer, &mut seat.cursor, 1);
-        Some(Run {
-            lap: at.lap,
-            slot: at.slot,
-            len: 1,
-        })
+        // SAFETY: as above.
+        if !unsafe { swap_at(memory, at.word, full, reading) } {
+            return None;
+        }
+        // SAFETY: the item of the same slot, in a geometry that was made for items of this type.
+        let item = unsafe { memory.read_item(at.item) };
+        // SAFETY: as above.
+        unsafe { store_at(memory, at.word, next) };
+        if seat.at.advance() {
+            seat.turn();
+        }
+        Some(item)
     }
 
     #[inline(always)]

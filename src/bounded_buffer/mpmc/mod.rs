@@ -151,6 +151,7 @@ mod look;
 #[cfg(all(test, loom))]
 mod model;
 mod options;
+mod position;
 mod producer;
 mod protocol;
 mod seat;

@@ -1,7 +1,7 @@
 //! [`Producer`]: a handle that pushes.
 
 use super::in_place::{self, Reservation};
-use super::protocol::{Refusal, Run, Side, pass, publish, swap};
+use super::protocol::{Refusal, Run, Side, publish, store_at, swap_at};
 use super::seat::Seat;
 use super::word::Word;
 use super::{Layout, PushError};
@@ -65,14 +65,13 @@ impl<T: Pod> Producer<T> {
         if !self.seat.here.is_current() {
             return Err(PushError::Forked(item));
         }
-        let run = match self.claim_next() {
-            Some(run) => run,
-            None => match self.seat.claim(1) {
-                Ok(run) => run,
-                Err(refusal) => return Err(refused(refusal).map(|()| item)),
-            },
-        };
-        self.put(run, item);
+        if self.push_here(&item) {
+            return Ok(());
+        }
+        match self.seat.claim(1) {
+            Ok(run) => self.put(run, item),
+            Err(refusal) => return Err(refused(refusal).map(|()| item)),
+        }
         Ok(())
     }
 
@@ -138,14 +137,13 @@ impl<T: Pod> Producer<T> {
         if !self.seat.here.is_current() {
             return Err(PushError::Forked(item));
         }
-        let run = match self.claim_next() {
-            Some(run) => run,
-            None => match self.wait(1, timeout.and_then(deadline)) {
-                Ok(run) => run,
-                Err(error) => return Err(error.map(|()| item)),
-            },
-        };
-        self.put(run, item);
+        if self.push_here(&item) {
+            return Ok(());
+        }
+        match self.wait(1, timeout.and_then(deadline)) {
+            Ok(run) => self.put(run, item),
+            Err(error) => return Err(error.map(|()| item)),
+        }
         Ok(())
     }
 
@@ -176,7 +174,10 @@ impl<T: Pod> Producer<T> {
         if items.is_empty() {
             return Ok(0);
         }
-        let run = self.seat.claim(items.len()).map_err(refused)?;
+        let run = match self.seat.claim_here(Side::Producer, items.len()) {
+            Some(run) => run,
+            None => self.seat.claim(items.len()).map_err(refused)?,
+        };
         Ok(self.put_slice(run, items))
     }
 
@@ -215,23 +216,30 @@ impl<T: Pod> Producer<T> {
         items: &[T],
         timeout: Duration,
     ) -> Result<(), PushError<usize>> {
-        self.push_slice_until(items, deadline(timeout))
+        self.push_slice_until(items, Some(timeout))
     }
 
     fn push_slice_until(
         &mut self,
         items: &[T],
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<(), PushError<usize>> {
         if !self.seat.here.is_current() {
             return Err(PushError::Forked(0));
         }
         let mut done = 0;
+        // The clock is asked when it first has to wait.
+        let mut end = None;
         while done < items.len() {
             let rest = &items[done..];
-            let run = self
-                .wait(rest.len(), deadline)
-                .map_err(|error| error.map(|()| done))?;
+            let run = match self.seat.claim_here(Side::Producer, rest.len()) {
+                Some(run) => run,
+                None => {
+                    let end = *end.get_or_insert_with(|| timeout.and_then(deadline));
+                    self.wait(rest.len(), end)
+                        .map_err(|error| error.map(|()| done))?
+                }
+            };
             done += self.put_slice(run, rest);
         }
         Ok(())
@@ -271,7 +279,10 @@ impl<T: Pod> Producer<T> {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
-        let run = self.seat.claim(wanted).map_err(refused)?;
+        let run = match self.seat.claim_here(Side::Producer, wanted) {
+            Some(run) => run,
+            None => self.seat.claim(wanted).map_err(refused)?,
+        };
         Ok(Reservation::new(self, run))
     }
 
@@ -302,20 +313,23 @@ impl<T: Pod> Producer<T> {
         wanted: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, deadline(timeout))
+        self.reserve_until(wanted, Some(timeout))
     }
 
     fn reserve_until(
         &mut self,
         wanted: usize,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
         if !self.seat.here.is_current() {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
-        let run = self.wait(wanted, deadline)?;
+        let run = match self.seat.claim_here(Side::Producer, wanted) {
+            Some(run) => run,
+            None => self.wait(wanted, timeout.and_then(deadline))?,
+        };
         Ok(Reservation::new(self, run))
     }
 
@@ -373,19 +387,27 @@ impl<T: Pod> Producer<T> {
         &self.seat.core().segment
     }
 
-    /// The slot at the cursor, if it is free, without a look at anything else.
+    /// Pushes into the slot where this handle is, if it is free, without a look at anything else.
     #[inline(always)]
-    fn claim_next(&mut self) -> Option<Run> {
+    #[allow(unsafe_code, reason = "claims, fills and publishes one slot")]
+    fn push_here(&mut self, item: &T) -> bool {
         let seat = &mut self.seat;
-        let at = seat.cursor;
-        let to = Word::writing(at.lap, seat.owner, 1);
-        swap(seat.memory, &seat.g, at.slot, Word::empty(at.lap), to).ok()?;
-        pass(seat.memory, &seat.g, Side::Producer, &mut seat.cursor, 1);
-        Some(Run {
-            lap: at.lap,
-            slot: at.slot,
-            len: 1,
-        })
+        let (memory, at) = (seat.memory, seat.at);
+        let (empty, full) = (Word::empty(at.lap), Word::full(at.lap));
+        let writing = Word::writing(at.lap, seat.owner, 1);
+        // SAFETY: the word of a slot.
+        if !unsafe { swap_at(memory, at.word, empty, writing) } {
+            return false;
+        }
+        // SAFETY: the item of the same slot, in a geometry that was made for items of this type.
+        unsafe { memory.write_item(at.item, item) };
+        // SAFETY: as above.
+        unsafe { store_at(memory, at.word, full) };
+        if seat.at.advance() {
+            seat.turn();
+        }
+        wake_crowd(memory, CONSUMERS_SLEEP, seat.registered, 1);
+        true
     }
 
     #[inline(always)]

@@ -78,6 +78,14 @@ impl Cursor {
         }
     }
 
+    /// How many slots further another one is that was taken later.
+    pub(crate) fn distance_to(self, g: &Geometry, later: Self) -> u64 {
+        let laps = i64::from(later.lap.ahead_of(self.lap));
+        let slots = i64::from(later.slot) - i64::from(self.slot);
+        // Negative only after a correction of a position that was wrong.
+        u64::try_from(laps * i64::from(g.capacity) + slots).unwrap_or(0)
+    }
+
     fn is_behind(self, other: Self) -> bool {
         let laps = other.lap.ahead_of(self.lap);
         laps > 0 || laps == 0 && other.slot > self.slot
@@ -319,19 +327,90 @@ pub(crate) fn claim<M: Shared>(
     }
 }
 
+/// Claims up to `wanted` slots, at least one, at the cursor itself and of this lap, if they are unclaimed.
+#[inline(always)]
+pub(crate) fn claim_here<M: Shared>(
+    memory: M,
+    g: &Geometry,
+    owner: Owner,
+    side: Side,
+    at: Cursor,
+    wanted: u32,
+) -> Option<Run> {
+    let from = match side {
+        Side::Producer => Word::empty(at.lap),
+        Side::Consumer => Word::full(at.lap),
+    };
+    if load(memory, g, at.slot) != from {
+        return None;
+    }
+    let len = measure(memory, g, at, from, wanted);
+    let to = match side {
+        Side::Producer => Word::writing(at.lap, owner, len),
+        Side::Consumer => Word::reading(at.lap, owner, len),
+    };
+    swap(memory, g, at.slot, from, to).ok()?;
+    Some(Run {
+        lap: at.lap,
+        slot: at.slot,
+        len,
+    })
+}
+
 /// Moves on behind what was just claimed, and tells newcomers now and then.
 #[inline(always)]
 pub(crate) fn pass<M: Shared>(memory: M, g: &Geometry, side: Side, cursor: &mut Cursor, len: u32) {
     let before = cursor.slot / HINT_EVERY;
     cursor.advance(g, len);
     if cursor.slot / HINT_EVERY != before || cursor.slot == 0 {
-        // Release: whoever goes there has seen that everything before is claimed.
-        // SAFETY: a constant of the layout.
-        unsafe { memory.store(side.hint_at(), cursor.to_hint(), Ordering::Release) };
+        tell(memory, side, *cursor);
     }
 }
 
-const HINT_EVERY: u32 = 32;
+/// Tells newcomers where somebody of this side is.
+#[inline(always)]
+pub(crate) fn tell<M: Shared>(memory: M, side: Side, cursor: Cursor) {
+    // Release: whoever goes there has seen that everything before is claimed.
+    // SAFETY: a constant of the layout.
+    unsafe { memory.store(side.hint_at(), cursor.to_hint(), Ordering::Release) };
+}
+
+/// [`swap`] for a word that is known by its offset.
+///
+/// # Safety
+///
+/// `at` is the offset of a slot's word.
+#[inline(always)]
+pub(crate) unsafe fn swap_at<M: Shared>(memory: M, at: usize, from: Word, to: Word) -> bool {
+    // SAFETY: the caller vouches for the offset.
+    unsafe { memory.compare_exchange(at, from.0, to.0) }.is_ok()
+}
+
+/// The word at an offset.
+///
+/// # Safety
+///
+/// `at` is the offset of a slot's word.
+#[inline(always)]
+pub(crate) unsafe fn load_at<M: Shared>(memory: M, at: usize) -> Word {
+    // Acquire as in `load`.
+    // SAFETY: the caller vouches for the offset.
+    Word(unsafe { memory.load(at, Ordering::Acquire) })
+}
+
+/// Publishes a word at an offset.
+///
+/// # Safety
+///
+/// `at` is the offset of a slot's word.
+#[inline(always)]
+pub(crate) unsafe fn store_at<M: Shared>(memory: M, at: usize, word: Word) {
+    // SAFETY: the caller vouches for the offset.
+    unsafe { memory.store(at, word.0, Ordering::Release) };
+}
+
+/// Slots between two hints.
+pub(crate) const HINT_EVERY: u32 = 32;
 
 #[inline(always)]
 #[cfg(not(loom))]

@@ -2,6 +2,7 @@
 
 use super::buffer::Core;
 use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP};
+use super::position::Position;
 use super::protocol::{self, Cursor, Refusal, Run, Side, claim_redelivered, count, epoch};
 use super::table;
 use super::word::Owner;
@@ -9,7 +10,7 @@ use crate::bounded_buffer::ClaimError;
 use crate::bounded_buffer::crowd::{Sleeper, announce_no_barrier, wake_crowd};
 use crate::bounded_buffer::participant::{Claim, Token};
 use crate::bounded_buffer::seam::Mapped;
-use crate::bounded_buffer::wait::{self, Effort, Look, Peer, Stop, Waiting};
+use crate::bounded_buffer::wait::{self, Effort, Habit, Look, Peer, Stop, Waiting};
 use crate::fork::Here;
 use crate::sys::process;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const ASK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Seat {
     pub(super) memory: Mapped,
     pub(super) g: Geometry,
-    pub(super) cursor: Cursor,
+    pub(super) at: Position,
     pub(super) owner: Owner,
     pub(super) here: Here,
     pub(super) registered: bool,
@@ -36,6 +37,9 @@ pub(super) struct Seat {
     /// The epoch in which all slots were found without a redelivered item.
     epoch: u64,
     asked: Option<Instant>,
+    habit: Habit,
+    /// Where it waited last.
+    waited: Cursor,
     rest: Box<Rest>,
 }
 
@@ -96,10 +100,11 @@ impl Seat {
             announce_no_barrier(memory, PRODUCERS_SLEEP);
             announce_no_barrier(memory, CONSUMERS_SLEEP);
         }
+        let cursor = Cursor::from_first_slot(memory, &g, side);
         Ok(Self {
             memory,
             g,
-            cursor: Cursor::from_first_slot(memory, &g, side),
+            at: Position::new(&g, cursor),
             owner,
             here: core.here,
             registered,
@@ -111,6 +116,8 @@ impl Seat {
             // Another than it is: there may be redelivered items.
             epoch: epoch(memory).wrapping_sub(1),
             asked: None,
+            habit: Habit::default(),
+            waited: cursor,
             rest: Box::new(Rest {
                 core: Arc::clone(core),
                 index,
@@ -122,6 +129,29 @@ impl Seat {
 
     pub(super) fn core(&self) -> &Core {
         &self.rest.core
+    }
+
+    /// Claims slots that lie where this handle is, without a look at anything else.
+    #[inline(always)]
+    pub(super) fn claim_here(&mut self, side: Side, wanted: usize) -> Option<Run> {
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let mut cursor = self.at.cursor();
+        let run = protocol::claim_here(self.memory, &self.g, self.owner, side, cursor, wanted)?;
+        protocol::pass(self.memory, &self.g, side, &mut cursor, run.len);
+        self.at.go(&self.g, cursor);
+        Some(run)
+    }
+
+    /// Begins the next stretch, at the end of one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn turn(&mut self) {
+        let cursor = self.at.next_stretch(&self.g);
+        self.at.go(&self.g, cursor);
+        protocol::tell(self.memory, self.side, cursor);
+        if self.side == Side::Consumer && cursor.slot % self.quarter == 0 {
+            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+        }
     }
 
     /// Claims slots, whatever it takes without waiting: looks at redelivered items too, and now and then for the dead.
@@ -152,10 +182,10 @@ impl Seat {
             &self.g,
             self.owner,
             self.side,
-            self.cursor,
+            self.at.cursor(),
             wanted,
         );
-        self.cursor = cursor;
+        self.at.go(&self.g, cursor);
         if result == Err(Refusal::NotNow) && self.side == Side::Consumer {
             let now = epoch(self.memory);
             if now != self.epoch {
@@ -172,7 +202,8 @@ impl Seat {
     /// Recovers what the dead left, and forgets what it believes about its position.
     fn ask(&mut self) {
         self.rest.core.recover();
-        self.cursor = Cursor::from_first_slot(self.memory, &self.g, self.side);
+        let cursor = Cursor::from_first_slot(self.memory, &self.g, self.side);
+        self.at.go(&self.g, cursor);
     }
 
     /// Claims slots, waiting for them.
@@ -187,11 +218,18 @@ impl Seat {
             waiting: self.waiting,
             registered: self.registered,
         };
+        // The items of all handles of this side together: close enough.
+        let cursor = self.at.cursor();
+        self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
+        self.waited = cursor;
+        // In a stream the other side may get ahead, by a fraction of the buffer.
+        let pauses = self.habit.pauses_first().min(self.g.capacity / 16);
         let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
         let (side, notice) = (self.side, self.notice_departure);
         let this = std::cell::RefCell::new(&mut *self);
         let run = sleeper.wait(
             memory,
+            pauses,
             deadline,
             |_: Effort| match this.borrow_mut().look(wanted) {
                 Ok(run) => Look::Ready(run),
@@ -237,11 +275,12 @@ impl Seat {
     /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody else is quicker.
     pub(super) fn returned(&mut self, run: Run, count: u32) {
         protocol::advance_epoch(self.memory);
-        self.cursor = Cursor {
+        let mut cursor = Cursor {
             lap: run.lap,
             slot: run.slot,
         };
-        self.cursor.advance(&self.g, count);
+        cursor.advance(&self.g, count);
+        self.at.go(&self.g, cursor);
     }
 
     fn wake_all(&self) {
