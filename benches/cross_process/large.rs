@@ -31,7 +31,7 @@ fn gib_per_second(count: u64, took: Duration) -> f64 {
 
 pub(crate) fn push_in_place(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
     let mut producer = attach::<Item>(ids[0]).producer().unwrap();
-    let mut item = vec![[0; WORDS]];
+    let mut item = Box::new([[0; WORDS]]);
     go();
     for n in 0..count {
         stamp(&mut item[0], n);
@@ -44,7 +44,7 @@ pub(crate) fn push_in_place(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn(
 pub(crate) fn pop_in_place(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
     let ring = ring::<Item>(BLOCKS, Layout::Contiguous);
     let mut consumer = ring.consumer().unwrap();
-    let mut item = vec![[0; WORDS]];
+    let mut item = Box::new([[0; WORDS]]);
     worker.begin(control, contender.name, [id(&ring), 0], contender.count);
     let started = Instant::now();
     for n in 0..contender.count {
@@ -68,7 +68,7 @@ fn parts<'a>(words: SharedSlice<'a, u64>, block: usize) -> SharedSlice<'a, u64> 
 pub(crate) fn push_bare(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
     let segment = SegmentId::from_raw(ids[0]).attach().unwrap();
     let words = segment.slice::<u64>(0, (WORD + WORDS) * BLOCKS).unwrap();
-    let mut item = vec![[0; WORDS]];
+    let mut item = Box::new([[0; WORDS]]);
     go();
     for n in 0..count {
         stamp(&mut item[0], n);
@@ -89,7 +89,7 @@ pub(crate) fn pop_bare(contender: &Contender, control: &Control, worker: &mut Wo
     segment.mark_for_removal().unwrap();
     segment.prefault().unwrap();
     let words = segment.slice::<u64>(0, (WORD + WORDS) * BLOCKS).unwrap();
-    let mut item = vec![[0; WORDS]];
+    let mut item = Box::new([[0; WORDS]]);
     let id = segment.id().as_raw();
     worker.begin(control, contender.name, [id, 0], contender.count);
     let started = Instant::now();
