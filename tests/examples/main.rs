@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `programs.rs` | `sysvshm_producer` and `sysvshm_consumer`, with each other and with the C programs of `examples/c` |
 //! | `lecture.rs` | `lecture` |
+//! | `inspect.rs` | `inspect` |
 //! | `ipcs.rs` | `ipcs`, what it shows |
 //! | `ipcs_removal.rs` | `ipcs`, what it removes |
 //! | `ipcs_sets.rs` | `ipcs --semaphores` |
@@ -12,6 +13,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod inspect;
 mod ipcs;
 mod ipcs_removal;
 mod ipcs_sets;
