@@ -9,6 +9,7 @@
 //! | `ipcs_removal.rs` | `ipcs`, what it removes |
 //! | `ipcs_sets.rs` | `ipcs --semaphores` |
 //! | `semaphore_buffer.rs` | `semaphore_buffer_producer` and `semaphore_buffer_consumer` |
+//! | `workers.rs` | `workers` |
 //! | `porting.rs` | the C programs of `examples/porting` and their Rust ports, in all pairings |
 
 #[path = "../common/mod.rs"]
@@ -21,6 +22,7 @@ mod lecture;
 mod porting;
 mod programs;
 mod semaphore_buffer;
+mod workers;
 
 use common::OwnedKey;
 use std::ffi::OsStr;
