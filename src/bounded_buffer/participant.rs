@@ -93,6 +93,7 @@ const TIME_BITS: u32 = 17;
 #[cfg(not(target_os = "linux"))]
 const TIME_BITS: u32 = 32;
 /// Sizes of tokens: below 2^16. Elsewhere always 1, for no claim is 0 or looks like the header's READY.
+#[cfg(target_os = "linux")]
 const NONCE_BITS: u32 = u64::BITS - ID_BITS - TIME_BITS;
 
 /// What the kernel says about a participant that lives.

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `programs.rs` | `sysvshm_producer` and `sysvshm_consumer`, with each other and with the C programs of `examples/c` |
 //! | `lecture.rs` | `lecture` |
+//! | `inspect.rs` | `inspect` |
 //! | `ipcs.rs` | `ipcs`, what it shows |
 //! | `ipcs_removal.rs` | `ipcs`, what it removes |
 //! | `ipcs_sets.rs` | `ipcs --semaphores` |
 //! | `semaphore_buffer.rs` | `semaphore_buffer_producer` and `semaphore_buffer_consumer` |
+//! | `workers.rs` | `workers` |
 //! | `porting.rs` | the C programs of `examples/porting` and their Rust ports, in all pairings |
 
 #[path = "../common/mod.rs"]
 mod common;
+mod inspect;
 mod ipcs;
 mod ipcs_removal;
 mod ipcs_sets;
@@ -19,6 +22,7 @@ mod lecture;
 mod porting;
 mod programs;
 mod semaphore_buffer;
+mod workers;
 
 use common::OwnedKey;
 use std::ffi::OsStr;
