@@ -16,6 +16,7 @@ mod history;
 mod hostile;
 mod instructions;
 mod interop;
+mod liveness;
 
 mod storm;
 mod support;
