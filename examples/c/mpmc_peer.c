@@ -5,6 +5,7 @@
  *   ./mpmc_peer produce ID NAME COUNT BATCH      pushes NAME:0 to NAME:COUNT-1
  *   ./mpmc_peer relay FROM TO BATCH              moves items from one ring to another until it has moved all ones
  *   ./mpmc_peer hold ID WRITE READ               claims so many slots to write and to read in place, says "holding", stays to be killed
+ *   ./mpmc_peer fill ID SIZE ALIGN COUNT         pushes items of any size: byte j of item i is 31 * i + j
  *   ./mpmc_peer halve ID WRITE READ              claims them, pushes and pops all but one of them, and leaves
  *
  * ID, FROM and TO are identifiers of segments, as `ipcs -m` prints them. */
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
     struct mpmc_run run;
     uint64_t items[64];
     if (argc < 5) {
-        fprintf(stderr, "usage: mpmc_peer produce|relay|hold|halve ...\n");
+        fprintf(stderr, "usage: mpmc_peer produce|relay|fill|hold|halve ...\n");
         return 2;
     }
     if (strcmp(argv[1], "produce") == 0 && argc == 6) {
@@ -85,6 +86,19 @@ int main(int argc, char **argv)
         }
         mpmc_leave(&out);
         mpmc_leave(&in);
+    } else if (strcmp(argv[1], "fill") == 0 && argc == 6) {
+        size_t size = strtoull(argv[3], NULL, 10), count = strtoull(argv[5], NULL, 10);
+        unsigned char *bytes = malloc(size * count);
+        if (bytes == NULL || mpmc_attach(&one, atoi(argv[2]), size, strtoull(argv[4], NULL, 10)) == -1)
+            fail("mpmc_peer: fill");
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < size; j++)
+                bytes[i * size + j] = (unsigned char)(31 * i + j);
+        enter(&one, &in, MPMC_PRODUCER);
+        if (mpmc_try_push(&in, bytes, (uint32_t)count) != (int)count)
+            fail("mpmc_peer: fill: no room");
+        mpmc_leave(&in);
+        free(bytes);
     } else if (strcmp(argv[1], "hold") == 0 || strcmp(argv[1], "halve") == 0) {
         uint32_t writes = (uint32_t)atoi(argv[3]), reads = (uint32_t)atoi(argv[4]);
         int holds = strcmp(argv[1], "hold") == 0;

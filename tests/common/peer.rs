@@ -54,6 +54,7 @@ pub(crate) struct Peer {
     args: Vec<String>,
     user: Option<u32>,
     private_namespace: bool,
+    prefix: Vec<String>,
 }
 
 impl Peer {
@@ -90,6 +91,7 @@ impl Peer {
             args: Vec::new(),
             user: None,
             private_namespace: false,
+            prefix: Vec::new(),
         }
     }
 
@@ -116,8 +118,22 @@ impl Peer {
         self
     }
 
+    /// Is started by this command, which runs its last arguments. What [`Running`] kills is that command.
+    pub(crate) fn under(mut self, prefix: &[&str]) -> Self {
+        self.prefix = prefix.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     pub(crate) fn start(&self) -> Running {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let binary = std::env::current_exe().unwrap();
+        let mut command = match self.prefix.split_first() {
+            None => Command::new(binary),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
         command
             .args(["--exact", &self.test, "--nocapture", "--test-threads=1"])
             .env(ROLE, &self.role)
@@ -275,6 +291,22 @@ impl Running {
     #[track_caller]
     pub(crate) fn signal(self) -> Option<i32> {
         self.wait().signal()
+    }
+
+    /// Sends a signal. The process has not been waited for.
+    #[track_caller]
+    pub(crate) fn send(&self, signal: i32) {
+        // SAFETY: plain numbers; a child that was not waited for keeps its number.
+        let done = unsafe { libc::kill(self.pid() as i32, signal) };
+        assert_eq!(done, 0);
+    }
+
+    /// The letter that `ps` shows for the state of the process, such as Z for a zombie and T for a stopped one.
+    pub(crate) fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // Behind the name, which may hold anything.
+        let (_, behind) = stat.rsplit_once(") ").unwrap();
+        behind.chars().next().unwrap()
     }
 
     /// Sends SIGKILL and waits until the process is gone.

@@ -267,7 +267,7 @@ fn many_writers(layout: Layout, readers: usize) {
                 scope.spawn(move || {
                     let mut first_writes = Vec::new();
                     for number in 0..WRITES {
-                        let bytes = [(writer << 6 | number % 64) as u8; BYTES];
+                        let bytes = [((writer << 6) | (number % 64)) as u8; BYTES];
                         // A write may be short: at the end of the buffer, or when there is little room.
                         let done = producer.write(&bytes).unwrap();
                         assert!((1..=BYTES).contains(&done));

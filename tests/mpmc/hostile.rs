@@ -1,30 +1,47 @@
-//! A peer that writes anything anywhere in the segment, at any time. The other side may read nonsense; it must neither crash nor hang.
+//! Peers that write what they like into the segment, at any time. The other side may read nonsense; it must neither
+//! crash nor hang.
+//!
+//! One scribbles as fast as it can, and nearly every call finds nonsense at its first look. One changes a single word
+//! now and then to something that could be there, so calls get deep into the protocol before they meet it.
 //!
 //! The segment ends exactly at a page's end, and the pages on both sides of it cannot be touched.
 #![allow(unsafe_code, reason = "reserves address space for guard pages")]
 
-use crate::common::{page, peer, skipped};
-use crate::support::{Random, budget, seed};
+use crate::common::{Running, page, peer, skipped};
+use crate::support::{LAYOUTS, Random, budget, seed};
 use std::time::Duration;
-use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Consumer, Options, PopError, Producer};
+use sysvshm::bounded_buffer::mpmc::{
+    BoundedBuffer, Consumer, Layout, Options, PopError, Producer, PushError,
+};
 use sysvshm::{Key, Segment, SegmentId, SegmentOptions};
 
 const PAGE: usize = 4096;
 const BYTES: usize = 8192;
-/// 896 bytes and a table of 6 entries are 1280; slots of 16 bytes fill the rest.
+/// 896 bytes and a table of 6 entries are 1280; slots of 16 bytes fill the rest, in either layout.
 const PARTICIPANTS: usize = 6;
-const CAPACITY: usize = (BYTES - 1280) / 16;
+const FRONT: usize = 1280;
+const CAPACITY: usize = (BYTES - FRONT) / 16;
 
-fn scribble(segment: &Segment, random: &mut Random) -> ! {
+/// Where a random slot's word is, counted in words.
+fn some_slot(layout: Layout, random: &mut Random) -> usize {
+    let slot = random.below(CAPACITY as u64) as usize;
+    let stride = match layout {
+        Layout::Contiguous => 1,
+        _ => 2,
+    };
+    FRONT / 8 + stride * slot
+}
+
+fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
     let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
     loop {
         let word = match random.below(4) {
             // The header, the hints, the table: more often than the rest.
-            0 => random.below(1280 / 8) as usize,
+            0 => random.below(FRONT as u64 / 8) as usize,
             1 => [16, 32, 48, 64, 80, 96, 112, 113][random.below(8) as usize],
-            _ => 160 + 2 * random.below(CAPACITY as u64) as usize,
+            _ => some_slot(layout, random),
         };
-        let near = words.get(160 + 2 * random.below(CAPACITY as u64) as usize);
+        let near = words.get(some_slot(layout, random));
         let value = match random.below(10) {
             0 => 0,
             1 => 1,
@@ -42,6 +59,55 @@ fn scribble(segment: &Segment, random: &mut Random) -> ! {
         if random.below(100) == 0 {
             std::thread::sleep(Duration::from_micros(random.below(50)));
         }
+    }
+}
+
+/// One field of one word at a time, to what it could be, and then a while nothing.
+fn meddle(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
+    let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
+    let halves = segment.slice::<u32>(0, BYTES / 4).unwrap();
+    let entry = |random: &mut Random| 896 / 8 + 8 * random.below(PARTICIPANTS as u64) as usize;
+    loop {
+        let at = some_slot(layout, random);
+        let word = words.get(at);
+        // Half of the phases have an owner; where there is none, one comes with it.
+        let owner = random.below(PARTICIPANTS as u64) << 3 | (1 + random.below(8)) << 12;
+        let run = 1 + random.below(8);
+        let owned = word & !((1 << 34) - 1) | run << 24 | owner;
+        match random.below(16) {
+            0 => words.set(
+                at,
+                word & !((1 << 34) - 1) | [0, 2, 5][random.below(3) as usize],
+            ),
+            1 => words.set(at, owned | [1, 3, 4][random.below(3) as usize]),
+            2 => words.set(at, word & !7 | random.below(6)),
+            3 => words.set(at, word & !(1023 << 24) | run << 24),
+            4 => words.set(at, word & !(0x1f_ffff << 3) | owner),
+            5 => words.set(at, word.wrapping_add(1 << 34)),
+            6 => words.set(at, word.wrapping_sub(1 << 34)),
+            // A neighbour's word.
+            7 => words.set(at, words.get(some_slot(layout, random))),
+            // Hints: another slot, another lap. They must not matter.
+            8 => words.set(
+                32,
+                words.get(32) >> 32 << 32 | random.below(CAPACITY as u64),
+            ),
+            9 => words.set(48, words.get(48).wrapping_add(1 << 32)),
+            // The epoch, and somebody who seems to sleep.
+            10 => words.set(96, words.get(96).wrapping_add(1)),
+            11 => halves.set([128, 160][random.below(2) as usize], random.below(8) as u32),
+            // The table: an entry that is free, somebody else's, of another generation, in another role.
+            12 => words.set(entry(random), 0),
+            13 => words.set(
+                entry(random),
+                words.get(entry(random)) ^ random.below(2) << 48,
+            ),
+            14 => words.set(entry(random) + 1, random.below(8)),
+            // Of one whom nobody can take for alive: no token has this identifier and this size.
+            15 => words.set(entry(random), 1 << 48 | 77),
+            _ => halves.set(2 * entry(random) + 4, random.below(3) as u32),
+        }
+        std::thread::sleep(Duration::from_micros(random.below(100)));
     }
 }
 
@@ -65,7 +131,7 @@ fn guarded(id: SegmentId) -> Segment {
     options.attach(id).unwrap()
 }
 
-/// How the calls ended.
+/// How the calls ended, and what the recoveries between them found.
 #[derive(Debug, Default)]
 struct Seen {
     done: u64,
@@ -73,47 +139,58 @@ struct Seen {
     corrupted: u64,
     seats: u64,
     seats_refused: u64,
+    participants_recovered: usize,
+    slots_skipped: usize,
+    items_redelivered: usize,
+    slots_released: usize,
 }
 
-#[test]
-fn hostile_peer_cannot_break_anything() {
-    let scribbler = peer!(|talk| {
-        let segment = SegmentId::from_raw(talk.arg(0)).attach().unwrap();
-        talk.say("scribbling");
-        scribble(&segment, &mut Random::new(talk.arg(1)));
-    });
-    if page() != PAGE {
-        skipped("pages are not of 4096 bytes");
-        return;
-    }
-    let calls = budget("SYSVSHM_SCRIBBLES", 40_000);
-    let segment = SegmentOptions::new()
-        .size_bytes(BYTES)
-        .create_new(Key::PRIVATE)
-        .unwrap();
-    segment.mark_for_removal().unwrap();
+/// Some thousands of calls while a scribbler is at work. `heal`: after how many of them everything is made an empty
+/// buffer again, so that what was changed does not stay in the way.
+fn endure(
+    segment: &Segment,
+    layout: Layout,
+    heal: Option<u64>,
+    calls: u64,
+    start: impl Fn() -> Running,
+) -> Seen {
     let mut options = Options::new();
     options
         .capacity(CAPACITY)
         .participants(PARTICIPANTS)
+        .layout(layout)
         .patience(Duration::ZERO);
     let ring = options.in_segment::<u64>(guarded(segment.id())).unwrap();
-    let mut running = scribbler.arg(segment.id().as_raw()).arg(seed()).start();
+    // Initialised in peace.
+    let mut running = start();
     assert_eq!(running.hear(), "scribbling");
     let mut random = Random::new(seed() + 99);
     let mut seen = Seen::default();
     let (mut producer, mut consumer) = seats(&ring, &mut seen);
-    for _ in 0..calls {
-        match random.below(400) {
+    for call in 0..calls {
+        if heal.is_some_and(|every| call % every == 0) {
+            drop((producer, consumer));
+            // Zeros are an empty buffer in its first lap, and an empty table.
+            let behind = segment.slice::<u64>(256, (BYTES - 256) / 8).unwrap();
+            behind.fill(0);
+            (producer, consumer) = seats(&ring, &mut seen);
+        }
+        // Beside one who meddles there is more to recover.
+        match random.below(if heal.is_some() { 60 } else { 400 }) {
             0 => {
                 drop(producer);
                 drop(consumer);
                 (producer, consumer) = seats(&ring, &mut seen);
             }
             1 => {
-                let _ = ring.recover();
+                let found = ring.recover().unwrap_or_default();
+                seen.participants_recovered += found.participants;
+                seen.slots_skipped += found.skipped;
+                seen.items_redelivered += found.redelivered;
+                seen.slots_released += found.released;
                 assert!(ring.participants().len() <= PARTICIPANTS);
                 assert!(ring.len() <= CAPACITY && producer.len() <= CAPACITY);
+                let _ = (ring.producer_state(), ring.consumer_state());
             }
             2 => {
                 let mut options = Options::new();
@@ -124,8 +201,72 @@ fn hostile_peer_cannot_break_anything() {
         }
     }
     running.kill();
-    println!("{calls} calls beside a scribbler: {seen:?}");
-    assert!(seen.done > 0 && seen.corrupted > 0, "{seen:?}");
+    seen
+}
+
+/// The segment, which goes with this process and its peers.
+fn segment() -> Segment {
+    let segment = SegmentOptions::new()
+        .size_bytes(BYTES)
+        .create_new(Key::PRIVATE)
+        .unwrap();
+    segment.mark_for_removal().unwrap();
+    segment
+}
+
+#[test]
+fn hostile_peer_cannot_break_anything() {
+    let scribbler = peer!(|talk| {
+        let segment = SegmentId::from_raw(talk.arg(0)).attach().unwrap();
+        talk.say("scribbling");
+        let layout = LAYOUTS[talk.arg::<usize>(2)];
+        scribble(&segment, layout, &mut Random::new(talk.arg(1)));
+    });
+    if page() != PAGE {
+        skipped("pages are not of 4096 bytes");
+        return;
+    }
+    for (index, layout) in LAYOUTS.into_iter().enumerate() {
+        let calls = budget("SYSVSHM_SCRIBBLES", 40_000) / 2;
+        let segment = segment();
+        let start = || {
+            let id = segment.id().as_raw();
+            let peer = scribbler.clone().arg(id).arg(seed()).arg(index);
+            peer.start()
+        };
+        let seen = endure(&segment, layout, None, calls, start);
+        println!("{calls} calls beside a scribbler, {layout:?}: {seen:?}");
+        assert!(seen.done > 0 && seen.corrupted > 0, "{seen:?}");
+    }
+}
+
+#[test]
+fn hostile_peer_with_plausible_words_cannot_break_anything() {
+    let meddler = peer!(|talk| {
+        let segment = SegmentId::from_raw(talk.arg(0)).attach().unwrap();
+        talk.say("scribbling");
+        let layout = LAYOUTS[talk.arg::<usize>(2)];
+        meddle(&segment, layout, &mut Random::new(talk.arg(1)));
+    });
+    if page() != PAGE {
+        skipped("pages are not of 4096 bytes");
+        return;
+    }
+    for (index, layout) in LAYOUTS.into_iter().enumerate() {
+        let calls = budget("SYSVSHM_SCRIBBLES", 40_000) / 2;
+        let segment = segment();
+        let start = || {
+            let id = segment.id().as_raw();
+            let peer = meddler.clone().arg(id).arg(seed()).arg(index);
+            peer.start()
+        };
+        let seen = endure(&segment, layout, Some(500), calls, start);
+        println!("{calls} calls beside one who meddles, {layout:?}: {seen:?}");
+        // Deep enough: most calls do something, and some meet nonsense on the way.
+        assert!(seen.done > calls / 4, "{seen:?}");
+        assert!(seen.corrupted > 0 && seen.not_now > 0, "{seen:?}");
+        assert!(seen.participants_recovered > 0, "{seen:?}");
+    }
 }
 
 fn suffer(
@@ -134,7 +275,6 @@ fn suffer(
     random: &mut Random,
     seen: &mut Seen,
 ) {
-    use sysvshm::bounded_buffer::mpmc::PushError;
     let wait = Duration::from_micros(20);
     let wanted = 1 + random.below(600) as usize;
     let pushed = match random.below(9) {
@@ -177,12 +317,11 @@ fn suffer(
 
 /// The reason without the item.
 trait Unit {
-    fn clone_unit(self) -> sysvshm::bounded_buffer::mpmc::PushError<()>;
+    fn clone_unit(self) -> PushError<()>;
 }
 
-impl Unit for sysvshm::bounded_buffer::mpmc::PushError<u64> {
-    fn clone_unit(self) -> sysvshm::bounded_buffer::mpmc::PushError<()> {
-        use sysvshm::bounded_buffer::mpmc::PushError;
+impl Unit for PushError<u64> {
+    fn clone_unit(self) -> PushError<()> {
         match self {
             Self::Corrupted(_) => PushError::Corrupted(()),
             _ => PushError::Full(()),

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 use sysvshm::bounded_buffer::PeerState;
-use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError, Role};
+use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Layout, Options, PopError, Role};
+use sysvshm::bytemuck::Pod;
 
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -205,6 +206,37 @@ fn c_commits_and_releases_a_part() {
         found.sort_unstable();
         assert_eq!(found, [3, 1000, 1001], "{layout:?}");
         assert!(ring.recover().unwrap().is_nothing());
+    }
+}
+
+/// Items of many sizes and alignments lie where C expects them.
+#[test]
+fn c_finds_the_slots_of_items_of_any_size() {
+    fn check<T: Pod>(program: &CProgram, layout: Layout) {
+        const COUNT: usize = 5;
+        let ring: BoundedBuffer<T> = ring_with(Options::new().capacity(COUNT).layout(layout));
+        let (size, align) = (size_of::<T>(), align_of::<T>());
+        let numbers = [id(&ring).into(), size as i64, align as i64, COUNT as i64];
+        finish(start(program, "fill", &numbers));
+        let mut consumer = ring.consumer().unwrap();
+        for index in 0..COUNT {
+            let item = consumer.try_pop().unwrap();
+            let expected = (0..size).map(|byte| (31 * index + byte) as u8);
+            let bytes = sysvshm::bytemuck::bytes_of(&item).iter().copied();
+            assert!(bytes.eq(expected), "{size} bytes, {layout:?}");
+        }
+    }
+    let Some(program) = compile() else { return };
+    for layout in LAYOUTS {
+        check::<u8>(&program, layout);
+        check::<[u16; 3]>(&program, layout);
+        check::<[u8; 57]>(&program, layout);
+        check::<[u64; 7]>(&program, layout);
+        check::<[u64; 8]>(&program, layout);
+        check::<[u8; 255]>(&program, layout);
+        check::<[u64; 32]>(&program, layout);
+        check::<[u8; 1001]>(&program, layout);
+        check::<u128>(&program, layout);
     }
 }
 

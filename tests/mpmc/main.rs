@@ -22,6 +22,7 @@ mod history;
 mod hostile;
 mod instructions;
 mod interop;
+mod liveness;
 
 mod storm;
 mod support;

@@ -10,7 +10,7 @@
 //! In the end every number that was noted must have been counted, except at most those in doubt; every number counted twice is paid for by a kill.
 
 use crate::common::{Running, peer};
-use crate::support::{Random, alone, attach, budget, id, ring_with, seed};
+use crate::support::{LAYOUTS, Random, alone, attach, budget, id, ring_with, seed};
 use crate::tokens::remove_token_of;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -142,6 +142,7 @@ fn storm_of_kills() {
             options
                 .capacity(capacity)
                 .participants(12)
+                .layout(LAYOUTS[index % 2])
                 .start_lap(u32::MAX - 100),
         );
         let account = account();

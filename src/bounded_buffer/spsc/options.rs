@@ -10,6 +10,8 @@ use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
 use crate::flags::Mode;
 use crate::key::Key;
+#[cfg(doc)]
+use crate::segment::SegmentOptions;
 use crate::segment::{Removal, Segment, SegmentId};
 use std::time::Duration;
 
