@@ -29,6 +29,7 @@ fn main() {
     lecture(&out);
     boost();
     versions();
+    locked();
 }
 
 fn c_build() -> cc::Build {
@@ -119,6 +120,26 @@ fn versions() {
     println!("cargo::rustc-env=COMPARISON_RUSTC={}", first_line(Command::new(rustc).arg("--version")));
     let c = cc::Build::new().get_compiler();
     println!("cargo::rustc-env=COMPARISON_CC={}", first_line(c.to_command().arg("--version")));
+}
+
+/// Versions of what is compared, from the lock file that cargo has just written.
+fn locked() {
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let lock = fs::read_to_string("Cargo.lock").unwrap_or_default();
+    let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_string();
+    let mut versions = Vec::new();
+    for package in lock.split("[[package]]").skip(1) {
+        let find = |key: &str| package.lines().find(|line| line.starts_with(key)).map(value).unwrap_or_default();
+        versions.push((find("name = "), find("version = ")));
+    }
+    let version = |name: &str| {
+        let found = versions.iter().filter(|(other, _)| other == name).map(|(_, version)| version.as_str());
+        found.max().unwrap_or("unknown").to_string()
+    };
+    let peers = ["iceoryx2", "shmem-ipc", "ipc-channel", "rtrb", "ringbuf", "crossbeam-queue", "crossbeam-channel"];
+    let peers: Vec<_> = peers.iter().map(|name| format!("{name} {}", version(name))).collect();
+    println!("cargo::rustc-env=COMPARISON_CRATES={}", peers.join(", "));
+    println!("cargo::rustc-env=COMPARISON_SYSVSHM=sysvshm {}", version("sysvshm"));
 }
 
 fn first_line(command: &mut Command) -> String {

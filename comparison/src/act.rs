@@ -15,7 +15,7 @@ const SENDER_BIT: u32 = 40;
 const ANSWER: u64 = 1 << 63;
 /// Long enough for the receiver to be asleep.
 const LULL: Duration = Duration::from_micros(1500);
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A contender in a table of many kinds.
 pub trait Performer: Sync {
@@ -220,6 +220,7 @@ fn receive<T: Item>(
 ) -> Result<Outcome> {
     let case = &task.case;
     place.bracketed(|place| {
+        receiver.prepare();
         place.meet();
         let (warm_up, pairs) = (warm_up(case), case.pairs as u64);
         let mut outcome = Outcome::default();
@@ -334,6 +335,7 @@ fn answer<T: Item>(
 ) -> Result<Outcome> {
     place.bracketed(|place| {
         let mut item = T::zeroed();
+        hear.prepare();
         place.meet();
         for round in 0..rounds(task) {
             hear.receive(&mut item);
@@ -355,6 +357,7 @@ fn ask<T: Item>(
     place.bracketed(|place| {
         let mut item = T::zeroed();
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3)?;
+        hear.prepare();
         place.meet();
         let mut before = now();
         for round in 0..rounds(task) {
@@ -397,7 +400,8 @@ fn attach_often<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
 
 /// Medians in nanoseconds: creating, removing.
 fn create_often<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
-    timed_pairs(task.count, || peer.create::<T>(&task.case))
+    let outcome = timed_pairs(task.count, || peer.create::<T>(&task.case))?;
+    Ok(Outcome { taken: peer.footprint::<T>(&task.case)?, ..outcome })
 }
 
 fn timed_pairs<R>(count: u64, mut make: impl FnMut() -> Result<R>) -> Result<Outcome> {

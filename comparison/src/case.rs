@@ -118,6 +118,14 @@ pub struct Task {
     pub count: u64,
 }
 
+/// Shared memory, or what stands for it, that one channel takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub bytes: u64,
+    /// How it is known.
+    pub source: String,
+}
+
 /// What a process of a measurement found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
@@ -131,4 +139,6 @@ pub struct Outcome {
     pub probes: Option<[f64; 2]>,
     /// What else was measured, in an order that the act fixes.
     pub values: Vec<f64>,
+    /// The memory that a channel takes.
+    pub taken: Option<Taken>,
 }

@@ -2,7 +2,6 @@
 
 use crate::act::{expected_sum, merge};
 use crate::case::{Act, Case, End, Outcome, Task};
-use crate::ends::Taken;
 use crate::peers;
 use crate::place::Control;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -14,13 +13,6 @@ use std::time::{Duration, Instant};
 
 /// The argument that makes this program a process of a measurement.
 pub const PERFORM: &str = "--perform";
-
-/// What one measurement found.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    pub outcome: Outcome,
-    pub taken: Option<Taken>,
-}
 
 /// The processes of one measurement, killed if it goes wrong.
 #[derive(Default)]
@@ -36,7 +28,7 @@ impl Drop for Company {
 }
 
 /// Measures once. `patience` is how long nothing may take.
-pub fn measure(case: &Case, count: u64, patience: Duration) -> Result<Measured> {
+pub fn measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome> {
     let what = || format!("{case:?}, {count} times");
     let measured = try_to_measure(case, count, patience).with_context(what);
     if measured.is_err() && case.contender.starts_with("iceoryx2") {
@@ -45,18 +37,17 @@ pub fn measure(case: &Case, count: u64, patience: Duration) -> Result<Measured> 
     measured
 }
 
-fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Measured> {
-    let contender = peers::find(&case.contender).with_context(|| format!("no contender {:?}", case.contender))?;
-    let performer = contender.performer;
+fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome> {
+    let performer = peers::find(&case.contender).map(|contender| contender.performer);
     let control = Control::create()?;
-    let between = performer.between_processes();
+    let between = performer.is_some_and(|performer| performer.between_processes());
     let channels = match case.act {
         Act::RoundTrip if between => 2 * case.pairs,
-        Act::Create => 0,
+        Act::Create | Act::Copy => 0,
         _ => 1,
     };
-    let mut channels = (0..channels).map(|_| performer.create(case)).collect::<Result<Vec<_>>>()?;
-    let taken = channels.first().and_then(|channel| channel.taken.clone());
+    let create = |_| performer.with_context(|| format!("no contender {:?}", case.contender))?.create(case);
+    let mut channels = (0..channels).map(create).collect::<Result<Vec<_>>>()?;
     let handles: Vec<_> = channels.iter().map(|channel| channel.handle.clone()).collect();
     let ends = match case.act {
         Act::Attach | Act::Create | Act::Copy => vec![None],
@@ -84,13 +75,15 @@ fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Measure
             ensure!(outcome.sum == expected_sum(case, count), "the items that came are not those that were sent");
         }
     }
-    Ok(Measured { outcome, taken })
+    Ok(outcome)
 }
 
 fn start(task: &Task) -> Result<Child> {
     Command::new(std::env::current_exe()?)
         .arg(PERFORM)
         .arg(serde_json::to_string(task)?)
+        // What went wrong fits in a line.
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,6 +1,6 @@
 //! The two ends of a channel, and how items are streamed through them and checked.
 
-use crate::case::{Case, Fault, Handle, Patience};
+use crate::case::{Case, Fault, Handle, Patience, Taken};
 use crate::item::Item;
 use anyhow::Result;
 use crossbeam_utils::Backoff;
@@ -34,6 +34,9 @@ pub trait Sender<T: Item> {
 
 /// Where items come out.
 pub trait Receiver<T: Item> {
+    /// Called once the other end is there, too, before anything is sent.
+    fn prepare(&mut self) {}
+
     /// Takes one item, waiting for it.
     fn receive(&mut self, item: &mut T);
 
@@ -184,14 +187,6 @@ fn until_yielding<R>(mut look: impl FnMut() -> Option<R>) -> R {
     }
 }
 
-/// Shared memory, or what stands for it, that one channel takes.
-#[derive(Clone, Debug, Default)]
-pub struct Taken {
-    pub bytes: u64,
-    /// How it is known.
-    pub source: &'static str,
-}
-
 /// A channel between processes: made here, used elsewhere, removed on drop.
 #[must_use]
 pub struct Channel {
@@ -212,8 +207,8 @@ impl Channel {
         }
     }
 
-    pub fn taking(mut self, bytes: u64, source: &'static str) -> Self {
-        self.taken = Some(Taken { bytes, source });
+    pub fn taking(mut self, bytes: u64, source: impl Into<String>) -> Self {
+        self.taken = Some(Taken { bytes, source: source.into() });
         self
     }
 }
@@ -225,6 +220,10 @@ pub trait Peer: Sync {
         None
     }
     fn create<T: Item>(&self, case: &Case) -> Result<Channel>;
+    /// The memory of a channel in use.
+    fn footprint<T: Item>(&self, case: &Case) -> Result<Option<Taken>> {
+        Ok(self.create::<T>(case)?.taken)
+    }
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>>;
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>>;
 }

@@ -1,7 +1,7 @@
 //! What is measured in which group, and the passes in which contenders take turns.
 
-use crate::case::{Act, Case, Mode, Patience, usual_capacity};
-use crate::director::{Measured, measure};
+use crate::case::{Act, Case, Mode, Patience, Taken, usual_capacity};
+use crate::director::measure;
 use crate::figures::Sample;
 use crate::peers::{self, CONTENDERS, Contender, Waits};
 use anyhow::{Context, Result};
@@ -23,6 +23,12 @@ pub enum Group {
     Size,
     Capacity,
     Processes,
+}
+
+impl Group {
+    pub fn name(self) -> &'static str {
+        GROUPS.iter().find(|(group, _)| *group == self).map_or("", |(_, name)| name)
+    }
 }
 
 pub const GROUPS: [(Group, &str); 7] = [
@@ -53,8 +59,7 @@ pub struct Series {
     /// Items, round trips, wake-ups or repetitions per measurement.
     pub count: u64,
     pub samples: Vec<Sample>,
-    /// Bytes of memory that the channel takes, and how that is known.
-    pub taken: Option<(u64, String)>,
+    pub taken: Option<Taken>,
 }
 
 /// What was not measured, and why.
@@ -116,8 +121,7 @@ pub fn cases(group: Group) -> Vec<Case> {
             let between = CONTENDERS.iter().filter(|contender| contender.performer.between_processes());
             for contender in between.filter(|contender| !is_limit(contender)) {
                 cases.push(Case::new(contender.name, Act::Create, 64));
-                // An end of these is given by a process that makes it or inherits it.
-                if contender.name != "ipc-channel" {
+                if contender.attaches {
                     cases.push(Case::new(contender.name, Act::Attach, 64));
                 }
             }
@@ -174,10 +178,10 @@ fn best_mode(name: &str) -> Mode {
     }
 }
 
-/// Measures all the cases, pass by pass, each pass beginning with another case.
-pub fn run(cases: Vec<Case>, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> {
+/// Measures all the cases of a group, pass by pass, each pass beginning with another case.
+pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> {
     let (mut series, mut skipped) = (Vec::new(), Vec::new());
-    for case in cases {
+    for case in cases(group) {
         let obstacle = peers::find(&case.contender).and_then(|contender| contender.performer.obstacle(&case));
         match obstacle {
             Some(why) => skipped.push(Skipped { case, why }),
@@ -185,12 +189,16 @@ pub fn run(cases: Vec<Case>, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped
         }
     }
     for pass in 0..effort.passes {
-        eprint!("\r  pass {} of {}, {} measurements each ", pass + 1, effort.passes, series.len());
+        eprint!("\r{group:?}: pass {} of {}, {} measurements each ", pass + 1, effort.passes, series.len());
         let first = pass * series.len() / effort.passes;
         for index in (first..series.len()).chain(0..first) {
             let one = &mut series[index];
-            let Measured { outcome, taken } = measure(&one.case, one.count, PATIENCE)?;
-            one.taken = taken.map(|taken| (taken.bytes, taken.source.to_string()));
+            if one.case.act == Act::Idle && pass % 3 != 0 {
+                // It takes a second.
+                continue;
+            }
+            let outcome = measure(&one.case, one.count, PATIENCE)?;
+            one.taken = outcome.taken;
             let values = match one.case.act {
                 Act::Stream => vec![outcome.received as f64 / (outcome.ended_ns - outcome.began_ns) as f64 * 1e9],
                 _ => outcome.values,
@@ -212,7 +220,7 @@ fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
         Act::Stream => {
             let mut count = 1000;
             loop {
-                let outcome = measure(case, count, PATIENCE)?.outcome;
+                let outcome = measure(case, count, PATIENCE)?;
                 let took = (outcome.ended_ns - outcome.began_ns).max(1) as f64;
                 let next = (count as f64 * (wanted / took).min(50.0)) as u64;
                 // A multiple, so that the receivers' shares are whole.
@@ -223,7 +231,7 @@ fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
             }
         }
         Act::RoundTrip => {
-            let outcome = measure(case, 500, PATIENCE)?.outcome;
+            let outcome = measure(case, 500, PATIENCE)?;
             let mean = *outcome.values.get(3).context("a mean")?;
             (wanted / mean.max(1.0)) as u64
         }

@@ -1,8 +1,7 @@
 //! iceoryx2: publish and subscribe, one publisher and one subscriber that blocks it when its buffer is full.
 
-use crate::case::{Act, Case, Handle, Mode};
+use crate::case::{Act, Case, Handle, Mode, Patience, Taken};
 use crate::ends::{Channel, Peer, Receiver, Sender, Wrong, checked_runs, receive_singly, runs, send_singly, until};
-use crate::case::Patience;
 use crate::item::{BY_VALUE_BYTES, Item};
 use anyhow::{Context, Result, anyhow};
 use iceoryx2::prelude::*;
@@ -77,6 +76,16 @@ impl Peer for Iceoryx2 {
         Ok(Channel::new([name], joined))
     }
 
+    fn footprint<T: Item>(&self, case: &Case) -> Result<Option<Taken>> {
+        let before = shared_memory_bytes()?;
+        let channel = self.create::<T>(case)?;
+        let receiver = self.receiver::<T>(case, &channel.handle)?;
+        let sender = self.sender::<T>(case, &channel.handle)?;
+        let bytes = shared_memory_bytes()?.saturating_sub(before);
+        drop((sender, receiver));
+        Ok(Some(Taken { bytes, source: "its new files in /dev/shm".to_string() }))
+    }
+
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
         let joined = join::<T>(case, handle.first().context("the name of a service")?)?;
         let publisher = joined
@@ -141,6 +150,12 @@ impl<T: Item> Sender<T> for IceoryxSender<T> {
 }
 
 impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
+    /// A subscriber joins a publisher when it looks for the first time. Until then a full buffer does not block:
+    /// what does not fit is lost.
+    fn prepare(&mut self) {
+        assert!(!self.subscriber.has_samples().expect("somebody publishes"));
+    }
+
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         let Some(listener) = &self.listener else {
@@ -166,6 +181,18 @@ impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
             _ => receive_singly(self, first, count),
         }
     }
+}
+
+/// Of all its files in shared memory.
+fn shared_memory_bytes() -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir("/dev/shm")? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("iox2_") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// Removes what a killed process left in the file system.

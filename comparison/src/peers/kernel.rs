@@ -178,17 +178,26 @@ fn errno(call: &str) -> anyhow::Error {
 /// A POSIX message queue, inherited: on Linux its descriptor is a file descriptor.
 pub struct PosixQueue;
 
-/// Without a name from the moment it exists.
-fn open_queue(case: &Case) -> Result<OwnedFd> {
+/// Without a name from the moment it exists. Holds as many messages as the case asks for, or as the system allows.
+fn open_queue(case: &Case) -> Result<(OwnedFd, usize)> {
+    if let Ok(queue) = open_queue_of(case.capacity, case.bytes) {
+        return Ok((queue, case.capacity));
+    }
+    // More takes CAP_SYS_RESOURCE.
+    let allowed = std::fs::read_to_string("/proc/sys/fs/mqueue/msg_max")?.trim().parse()?;
+    let capacity = case.capacity.min(allowed);
+    Ok((open_queue_of(capacity, case.bytes)?, capacity))
+}
+
+fn open_queue_of(messages: usize, bytes: usize) -> Result<OwnedFd> {
     let name = format!("/sysvshm-comparison-{}\0", std::process::id());
     // SAFETY: all zeros are a valid value.
     let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
-    attributes.mq_maxmsg = case.capacity as _;
-    attributes.mq_msgsize = case.bytes as _;
+    attributes.mq_maxmsg = messages as _;
+    attributes.mq_msgsize = bytes as _;
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
     // SAFETY: the name ends with a zero byte and the attributes live.
-    let queue = unsafe {
-        libc::mq_open(name.as_ptr().cast(), libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600, &raw const attributes)
-    };
+    let queue = unsafe { libc::mq_open(name.as_ptr().cast(), flags, 0o600, &raw const attributes) };
     if queue == -1 {
         return Err(errno("mq_open"));
     }
@@ -204,16 +213,13 @@ struct PosixEnd(OwnedFd);
 
 impl Peer for PosixQueue {
     fn obstacle(&self, case: &Case) -> Option<String> {
-        open_queue(case).err().map(|error| {
-            format!("{error:#} for {} messages of {} bytes: see fs.mqueue.msg_max, msgsize_max and RLIMIT_MSGQUEUE",
-                case.capacity, case.bytes)
-        })
+        open_queue(case).err().map(|error| format!("{error:#} (fs.mqueue.msgsize_max)"))
     }
 
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
-        let queue = open_queue(case)?;
-        Ok(Channel::new([inherited(&queue)?], queue)
-            .taking((case.capacity * case.bytes) as u64, "kernel memory at most, mq_maxmsg x mq_msgsize"))
+        let (queue, messages) = open_queue(case)?;
+        let source = format!("kernel memory at most, for {messages} messages");
+        Ok(Channel::new([inherited(&queue)?], queue).taking((messages * case.bytes) as u64, source))
     }
 
     fn sender<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Sender<T>> {

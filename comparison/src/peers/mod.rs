@@ -32,6 +32,8 @@ pub struct Contender {
     pub waits: Waits,
     /// Whether several processes may send and several receive.
     pub many: bool,
+    /// Whether another process attaches to it; else it inherits its end, or all is in one process.
+    pub attaches: bool,
     pub what: &'static str,
 }
 
@@ -54,6 +56,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch],
         waits: Sleeps,
         many: false,
+        attaches: true,
         what: "this crate's ring for one producer and one consumer, its usual layout and way of waiting",
     },
     Contender {
@@ -62,6 +65,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Sleeps,
         many: false,
+        attaches: true,
         what: "the same in the layout for batches and work in place",
     },
     Contender {
@@ -70,6 +74,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the same in its usual layout, told never to sleep",
     },
     Contender {
@@ -78,6 +83,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Sleeps,
         many: true,
+        attaches: true,
         what: "this crate's ring for many producers and many consumers",
     },
     Contender {
@@ -86,6 +92,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the lecture's buffer in Rust, with as many slots as the others",
     },
     Contender {
@@ -94,6 +101,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the same with the slides' 10",
     },
     Contender {
@@ -102,6 +110,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the lecture's buffer in C at -O2, in and out `volatile int`",
     },
     Contender {
@@ -110,6 +119,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the same with `_Atomic int`, sequentially consistent",
     },
     Contender {
@@ -118,6 +128,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the slides' own size",
     },
     #[cfg(boost)]
@@ -127,6 +138,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "boost::lockfree::spsc_queue of fixed capacity, constructed in a System V segment",
     },
     #[cfg(boost)]
@@ -136,6 +148,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: true,
+        attaches: true,
         what: "boost::interprocess::message_queue",
     },
     Contender {
@@ -144,6 +157,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, InPlace],
         waits: Sleeps,
         many: false,
+        attaches: true,
         what: "publish and subscribe, one of each, a full buffer blocks; in place: one loaned sample at a time. To \
                sleep, the receiver waits on an event service that the sender notifies",
     },
@@ -153,6 +167,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Sleeps,
         many: false,
+        attaches: true,
         what: "sharedring over memfd, sleeping on its eventfds",
     },
     Contender {
@@ -161,6 +176,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Polls,
         many: false,
+        attaches: true,
         what: "the same, looking again and again",
     },
     Contender {
@@ -169,6 +185,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: false,
+        attaches: false,
         what: "its channel of bytes",
     },
     Contender {
@@ -177,6 +194,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch],
         waits: Sleeps,
         many: true,
+        attaches: false,
         what: "write and read",
     },
     Contender {
@@ -185,6 +203,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch],
         waits: Sleeps,
         many: false,
+        attaches: false,
         what: "socketpair, SOCK_STREAM",
     },
     Contender {
@@ -193,6 +212,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: true,
+        attaches: false,
         what: "socketpair, SOCK_SEQPACKET",
     },
     Contender {
@@ -201,6 +221,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: true,
+        attaches: false,
         what: "mq_send and mq_receive",
     },
     Contender {
@@ -209,6 +230,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: true,
+        attaches: false,
         what: "msgsnd and msgrcv",
     },
     Contender {
@@ -217,6 +239,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Polls,
         many: false,
+        attaches: false,
         what: "in one process: one producer, one consumer",
     },
     Contender {
@@ -225,6 +248,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single, Batch, InPlace],
         waits: Polls,
         many: false,
+        attaches: false,
         what: "in one process: one producer, one consumer",
     },
     Contender {
@@ -233,6 +257,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Polls,
         many: true,
+        attaches: false,
         what: "in one process: many producers, many consumers",
     },
     Contender {
@@ -241,6 +266,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[Single],
         waits: Sleeps,
         many: true,
+        attaches: false,
         what: "in one process: many producers, many consumers, bounded",
     },
     Contender {
@@ -249,6 +275,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[],
         waits: Polls,
         many: false,
+        attaches: false,
         what: "the limit for round trips: one 8-byte word there, one back, and nothing else",
     },
     Contender {
@@ -257,6 +284,7 @@ pub const CONTENDERS: &[Contender] = &[
         modes: &[],
         waits: Sleeps,
         many: false,
+        attaches: false,
         what: "the limit for waking: a word and FUTEX_WAKE",
     },
 ];

@@ -360,6 +360,10 @@ impl<T: Item> Sender<T> for Box<dyn Sender<T>> {
 }
 
 impl<T: Item> Receiver<T> for Box<dyn Receiver<T>> {
+    fn prepare(&mut self) {
+        (**self).prepare();
+    }
+
     fn receive(&mut self, item: &mut T) {
         (**self).receive(item);
     }
