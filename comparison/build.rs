@@ -83,17 +83,25 @@ fn lecture(out: &Path) {
             .unwrap();
         }
     }
-    let rust = format!("unsafe extern \"C\" {{\n{declarations}}}\n\npub static RINGS: &[Ring] = &[\n{table}];\n");
+    let rust = format!(
+        "unsafe extern \"C\" {{\n{declarations}}}\n\npub static RINGS: &[Ring] = &[\n{table}];\n"
+    );
     fs::write(out.join("lecture_rings.rs"), rust).unwrap();
 }
 
 /// Without Boost's headers those two are left out, and the results say so.
 fn boost() {
     let mut build = c_build();
-    build.cpp(true).std("c++17").file("native/boost.cpp").flag_if_supported("-Wno-unused-parameter");
+    build
+        .cpp(true)
+        .std("c++17")
+        .file("native/boost.cpp")
+        .flag_if_supported("-Wno-unused-parameter");
     let header = Path::new("boost/lockfree/spsc_queue.hpp");
     if !compiles(&build, header) {
-        println!("cargo::warning=Boost's headers are not installed (Debian: libboost-dev): its queues are left out");
+        println!(
+            "cargo::warning=Boost's headers are not installed (Debian: libboost-dev): its queues are left out"
+        );
         return;
     }
     build.compile("comparison_boost");
@@ -110,16 +118,26 @@ fn compiles(build: &cc::Build, header: &Path) -> bool {
     let probe = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("probe.cpp");
     fs::write(&probe, format!("#include <{}>\n", header.display())).unwrap();
     let mut command = compiler.to_command();
-    command.arg("-E").arg(&probe).arg("-o").arg(probe.with_extension("out"));
+    command
+        .arg("-E")
+        .arg(&probe)
+        .arg("-o")
+        .arg(probe.with_extension("out"));
     command.output().is_ok_and(|output| output.status.success())
 }
 
 /// The compilers, for the results.
 fn versions() {
     let rustc = env::var_os("RUSTC").unwrap();
-    println!("cargo::rustc-env=COMPARISON_RUSTC={}", first_line(Command::new(rustc).arg("--version")));
+    println!(
+        "cargo::rustc-env=COMPARISON_RUSTC={}",
+        first_line(Command::new(rustc).arg("--version"))
+    );
     let c = cc::Build::new().get_compiler();
-    println!("cargo::rustc-env=COMPARISON_CC={}", first_line(c.to_command().arg("--version")));
+    println!(
+        "cargo::rustc-env=COMPARISON_CC={}",
+        first_line(c.to_command().arg("--version"))
+    );
 }
 
 /// Versions of what is compared, from the lock file that cargo has just written.
@@ -129,21 +147,49 @@ fn locked() {
     let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_string();
     let mut versions = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
-        let find = |key: &str| package.lines().find(|line| line.starts_with(key)).map(value).unwrap_or_default();
+        let find = |key: &str| {
+            package
+                .lines()
+                .find(|line| line.starts_with(key))
+                .map(value)
+                .unwrap_or_default()
+        };
         versions.push((find("name = "), find("version = ")));
     }
     let version = |name: &str| {
-        let found = versions.iter().filter(|(other, _)| other == name).map(|(_, version)| version.as_str());
+        let found = versions
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|(_, version)| version.as_str());
         found.max().unwrap_or("unknown").to_string()
     };
-    let peers = ["iceoryx2", "shmem-ipc", "ipc-channel", "rtrb", "ringbuf", "crossbeam-queue", "crossbeam-channel"];
-    let peers: Vec<_> = peers.iter().map(|name| format!("{name} {}", version(name))).collect();
+    let peers = [
+        "iceoryx2",
+        "shmem-ipc",
+        "ipc-channel",
+        "rtrb",
+        "ringbuf",
+        "crossbeam-queue",
+        "crossbeam-channel",
+    ];
+    let peers: Vec<_> = peers
+        .iter()
+        .map(|name| format!("{name} {}", version(name)))
+        .collect();
     println!("cargo::rustc-env=COMPARISON_CRATES={}", peers.join(", "));
-    println!("cargo::rustc-env=COMPARISON_SYSVSHM=sysvshm {}", version("sysvshm"));
+    println!(
+        "cargo::rustc-env=COMPARISON_SYSVSHM=sysvshm {}",
+        version("sysvshm")
+    );
 }
 
 fn first_line(command: &mut Command) -> String {
-    let output = command.output().ok().filter(|output| output.status.success());
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     text.lines().next().unwrap_or("unknown").to_string()
 }

@@ -92,8 +92,18 @@ fn perform_between<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
         };
     }
     match end {
-        End::Sender(index) => send::<T>(place, index, peer.sender::<T>(case, &task.handles[0])?, task),
-        End::Receiver(index) => receive::<T>(place, index, peer.receiver::<T>(case, &task.handles[0])?, task),
+        End::Sender(index) => send::<T>(
+            place,
+            index,
+            peer.sender::<T>(case, &task.handles[0])?,
+            task,
+        ),
+        End::Receiver(index) => receive::<T>(
+            place,
+            index,
+            peer.receiver::<T>(case, &task.handles[0])?,
+            task,
+        ),
     }
 }
 
@@ -130,7 +140,10 @@ fn perform_inside<T: Item, L: Local>(local: &L, task: &Task) -> Result<Outcome> 
                 }));
             }
         }
-        threads.into_iter().map(|thread| thread.join().expect("a panic ends the process")).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a panic ends the process"))
+            .collect::<Vec<_>>()
     });
     outcomes.retain(|outcome| outcome.ended_ns != 0 || !outcome.values.is_empty());
     merge(outcomes).context("no thread received")
@@ -147,32 +160,43 @@ fn or_exit(work: impl FnOnce() -> Result<Outcome>) -> Outcome {
 /// One outcome of those of several receivers.
 pub fn merge(outcomes: Vec<Outcome>) -> Option<Outcome> {
     let many = outcomes.len() as f64;
-    outcomes.into_iter().reduce(|mut all, one| {
-        all.began_ns = all.began_ns.min(one.began_ns);
-        all.ended_ns = all.ended_ns.max(one.ended_ns);
-        all.received += one.received;
-        all.sum = all.sum.wrapping_add(one.sum);
-        all.probes = all.probes.or(one.probes);
-        for (sum, value) in all.values.iter_mut().zip(one.values) {
-            *sum += value;
-        }
-        all
-    })
-    .map(|mut all| {
-        for sum in &mut all.values {
-            *sum /= many;
-        }
-        all
-    })
+    outcomes
+        .into_iter()
+        .reduce(|mut all, one| {
+            all.began_ns = all.began_ns.min(one.began_ns);
+            all.ended_ns = all.ended_ns.max(one.ended_ns);
+            all.received += one.received;
+            all.sum = all.sum.wrapping_add(one.sum);
+            all.probes = all.probes.or(one.probes);
+            for (sum, value) in all.values.iter_mut().zip(one.values) {
+                *sum += value;
+            }
+            all
+        })
+        .map(|mut all| {
+            for sum in &mut all.values {
+                *sum /= many;
+            }
+            all
+        })
 }
 
 /// Items that go through before the clock starts: every page has then been touched at both ends, and the channel is
 /// as full as it gets.
 fn warm_up(case: &Case) -> u64 {
-    if case.fault.is_some() { 16 } else { 2 * case.capacity as u64 }
+    if case.fault.is_some() {
+        16
+    } else {
+        2 * case.capacity as u64
+    }
 }
 
-fn send<T: Item>(mut place: Place<'_>, index: usize, mut sender: impl Sender<T>, task: &Task) -> Result<Outcome> {
+fn send<T: Item>(
+    mut place: Place<'_>,
+    index: usize,
+    mut sender: impl Sender<T>,
+    task: &Task,
+) -> Result<Outcome> {
     let case = &task.case;
     place.bracketed(|place| {
         place.meet();
@@ -188,7 +212,9 @@ fn send<T: Item>(mut place: Place<'_>, index: usize, mut sender: impl Sender<T>,
                 sender.stream(first, warm_up);
                 place.meet();
                 match case.fault {
-                    Some(fault) if index == 0 => send_with_fault(&mut sender, first + warm_up, count, fault),
+                    Some(fault) if index == 0 => {
+                        send_with_fault(&mut sender, first + warm_up, count, fault)
+                    }
                     _ => sender.stream(first + warm_up, count),
                 }
             }
@@ -257,7 +283,10 @@ fn receive<T: Item>(
                 receiver.receive(&mut item);
                 let (used, took) = (processor_time() - before, now() - began);
                 Wrong::unless(item.is(1), 1)?;
-                ensure!(took >= IDLE.as_nanos() as u64 / 2, "the item came too early");
+                ensure!(
+                    took >= IDLE.as_nanos() as u64 / 2,
+                    "the item came too early"
+                );
                 outcome.values.push(used as f64 / 1e3 / (took as f64 / 1e9));
             }
             act => bail!("receiver {index} does not {act:?}"),
@@ -278,8 +307,14 @@ struct Judge {
 
 impl Judge {
     fn new(senders: usize) -> Self {
-        let next = (0..senders as u64).map(|sender| sender << SENDER_BIT).collect();
-        Self { next, received: 0, sum: 0 }
+        let next = (0..senders as u64)
+            .map(|sender| sender << SENDER_BIT)
+            .collect();
+        Self {
+            next,
+            received: 0,
+            sum: 0,
+        }
     }
 
     fn start_counting(&mut self) {
@@ -289,7 +324,10 @@ impl Judge {
     #[inline(always)]
     fn see<T: Item>(&mut self, item: &T) -> Result<(), Wrong> {
         let number = item.number();
-        let next = self.next.get_mut((number >> SENDER_BIT) as usize).ok_or(Wrong { expected: number })?;
+        let next = self
+            .next
+            .get_mut((number >> SENDER_BIT) as usize)
+            .ok_or(Wrong { expected: number })?;
         Wrong::unless(item.is(number) && number >= *next, *next)?;
         *next = number + 1;
         self.received += 1;
@@ -379,7 +417,12 @@ fn ask<T: Item>(
         let quantile = |share| histogram.value_at_quantile(share) as f64;
         Ok(Outcome {
             received: task.count,
-            values: vec![quantile(0.5), quantile(0.99), quantile(0.999), histogram.mean()],
+            values: vec![
+                quantile(0.5),
+                quantile(0.99),
+                quantile(0.999),
+                histogram.mean(),
+            ],
             ..Outcome::default()
         })
     })
@@ -395,13 +438,18 @@ fn rounds(task: &Task) -> u64 {
 
 /// Medians in nanoseconds: attaching, detaching.
 fn attach_often<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
-    timed_pairs(task.count, || peer.sender::<T>(&task.case, &task.handles[0]))
+    timed_pairs(task.count, || {
+        peer.sender::<T>(&task.case, &task.handles[0])
+    })
 }
 
 /// Medians in nanoseconds: creating, removing.
 fn create_often<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
     let outcome = timed_pairs(task.count, || peer.create::<T>(&task.case))?;
-    Ok(Outcome { taken: peer.footprint::<T>(&task.case)?, ..outcome })
+    Ok(Outcome {
+        taken: peer.footprint::<T>(&task.case)?,
+        ..outcome
+    })
 }
 
 fn timed_pairs<R>(count: u64, mut make: impl FnMut() -> Result<R>) -> Result<Outcome> {
@@ -416,7 +464,10 @@ fn timed_pairs<R>(count: u64, mut make: impl FnMut() -> Result<R>) -> Result<Out
         dropping.push((now() - between) as f64);
     }
     Ok(Outcome {
-        values: vec![crate::figures::median(&making), crate::figures::median(&dropping)],
+        values: vec![
+            crate::figures::median(&making),
+            crate::figures::median(&dropping),
+        ],
         ..Outcome::default()
     })
 }

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// The argument that makes this program a process of a measurement.
 pub const PERFORM: &str = "--perform";
 
+/// After one process has failed, how long others have to say why they fail.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
 /// The processes of one measurement, killed if it goes wrong.
 #[derive(Default)]
 struct Company(Vec<(String, Child)>);
@@ -46,20 +49,37 @@ fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome
         Act::Create | Act::Copy => 0,
         _ => 1,
     };
-    let create = |_| performer.with_context(|| format!("no contender {:?}", case.contender))?.create(case);
+    let create = |_| {
+        performer
+            .with_context(|| format!("no contender {:?}", case.contender))?
+            .create(case)
+    };
     let mut channels = (0..channels).map(create).collect::<Result<Vec<_>>>()?;
-    let handles: Vec<_> = channels.iter().map(|channel| channel.handle.clone()).collect();
+    let handles: Vec<_> = channels
+        .iter()
+        .map(|channel| channel.handle.clone())
+        .collect();
     let ends = match case.act {
         Act::Attach | Act::Create | Act::Copy => vec![None],
         _ if !between => vec![None],
-        _ => (0..case.pairs).flat_map(|pair| [Some(End::Receiver(pair)), Some(End::Sender(pair))]).collect(),
+        _ => (0..case.pairs)
+            .flat_map(|pair| [Some(End::Receiver(pair)), Some(End::Sender(pair))])
+            .collect(),
     };
     let mut company = Company::default();
     for end in ends {
-        let task = Task { case: case.clone(), handles: handles.clone(), control: control.id(), end, count };
+        let task = Task {
+            case: case.clone(),
+            handles: handles.clone(),
+            control: control.id(),
+            end,
+            count,
+        };
         company.0.push((format!("{end:?}"), start(&task)?));
     }
-    let introductions = channels.iter_mut().filter_map(|channel| channel.introduce.take());
+    let introductions = channels
+        .iter_mut()
+        .filter_map(|channel| channel.introduce.take());
     for introduce in introductions.collect::<Vec<_>>() {
         // Waits for the processes, so it must not keep this one from watching them.
         std::thread::spawn(introduce);
@@ -67,12 +87,20 @@ fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome
     let outcomes = company.outcomes(&control, patience)?;
     drop(channels);
     let useful = |outcome: &Outcome| outcome.ended_ns != 0 || !outcome.values.is_empty();
-    let outcome = merge(outcomes.into_iter().filter(useful).collect()).context("no process found anything")?;
+    let outcome = merge(outcomes.into_iter().filter(useful).collect())
+        .context("no process found anything")?;
     if case.act == Act::Stream {
         let whole = count / case.pairs as u64 * case.pairs as u64;
-        ensure!(outcome.received == whole, "{} items came, {whole} were sent", outcome.received);
+        ensure!(
+            outcome.received == whole,
+            "{} items came, {whole} were sent",
+            outcome.received
+        );
         if case.pairs > 1 {
-            ensure!(outcome.sum == expected_sum(case, count), "the items that came are not those that were sent");
+            ensure!(
+                outcome.sum == expected_sum(case, count),
+                "the items that came are not those that were sent"
+            );
         }
     }
     Ok(outcome)
@@ -100,38 +128,75 @@ impl Company {
         while !waiting.is_empty() {
             let ready = self.wait_for_some(&waiting, deadline)?;
             if ready.is_empty() {
-                let missing: Vec<_> = waiting.iter().map(|&index| self.0[index].0.as_str()).collect();
+                let missing: Vec<_> = waiting
+                    .iter()
+                    .map(|&index| self.0[index].0.as_str())
+                    .collect();
                 let met = control.met();
-                bail!("no end after {patience:?}: {} still at work, {met} arrivals at meetings", missing.join(", "));
+                bail!(
+                    "no end after {patience:?}: {} still at work, {met} arrivals at meetings",
+                    missing.join(", ")
+                );
             }
             for index in ready {
-                let (end, child) = &mut self.0[index];
-                child.stdout.as_mut().context("a piped output")?.read_to_string(&mut texts[index])?;
-                let status = child.wait()?;
-                if !status.success() {
-                    let mut said = String::new();
-                    child.stderr.as_mut().context("a piped output")?.read_to_string(&mut said)?;
-                    bail!("{end}: {status}: {}", said.trim());
-                }
+                let (_, child) = &mut self.0[index];
+                child
+                    .stdout
+                    .as_mut()
+                    .context("a piped output")?
+                    .read_to_string(&mut texts[index])?;
                 waiting.retain(|&other| other != index);
+                if !child.wait()?.success() {
+                    // Where one end finds a mistake, the other may find that nobody is there, and be seen first.
+                    std::thread::sleep(AFTERMATH);
+                    bail!("{}", self.complaints()?.join("; "));
+                }
             }
         }
-        texts.iter().map(|text| serde_json::from_str(text).context("what a process said")).collect()
+        texts
+            .iter()
+            .map(|text| serde_json::from_str(text).context("what a process said"))
+            .collect()
+    }
+
+    /// What those say that have failed by now.
+    fn complaints(&mut self) -> Result<Vec<String>> {
+        let mut complaints = Vec::new();
+        for (end, child) in &mut self.0 {
+            if let Some(status) = child.try_wait()?.filter(|status| !status.success()) {
+                let mut said = String::new();
+                child
+                    .stderr
+                    .as_mut()
+                    .context("a piped output")?
+                    .read_to_string(&mut said)?;
+                complaints.push(format!("{end}: {status}: {}", said.trim()));
+            }
+        }
+        Ok(complaints)
     }
 
     /// Which of these have said something or ended; none if the deadline came first.
     fn wait_for_some(&self, waiting: &[usize], deadline: Instant) -> Result<Vec<usize>> {
         loop {
-            let outputs = waiting.iter().map(|&index| self.0[index].1.stdout.as_ref().context("a piped output"));
+            let outputs = waiting
+                .iter()
+                .map(|&index| self.0[index].1.stdout.as_ref().context("a piped output"));
             let outputs = outputs.collect::<Result<Vec<_>>>()?;
-            let mut fds: Vec<_> = outputs.into_iter().map(|output| PollFd::new(output, PollFlags::IN)).collect();
+            let mut fds: Vec<_> = outputs
+                .into_iter()
+                .map(|output| PollFd::new(output, PollFlags::IN))
+                .collect();
             let left = deadline.saturating_duration_since(Instant::now());
             match poll(&mut fds, Some(&left.try_into()?)) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             }
-            let ready = waiting.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+            let ready = waiting
+                .iter()
+                .zip(&fds)
+                .filter(|(_, fd)| !fd.revents().is_empty());
             return Ok(ready.map(|(&index, _)| index).collect());
         }
     }
@@ -151,7 +216,8 @@ pub fn perform(task: &str) -> Result<()> {
     let outcome = if task.case.act == Act::Copy {
         peers::limits::copy(&task)?
     } else {
-        let contender = peers::find(&task.case.contender).ok_or_else(|| anyhow!("no such contender"))?;
+        let contender =
+            peers::find(&task.case.contender).ok_or_else(|| anyhow!("no such contender"))?;
         contender.performer.perform(&task)?
     };
     println!("{}", serde_json::to_string(&outcome)?);

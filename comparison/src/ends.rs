@@ -17,7 +17,11 @@ pub struct Wrong {
 impl Wrong {
     #[inline(always)]
     pub fn unless(right: bool, expected: u64) -> Result<(), Self> {
-        if right { Ok(()) } else { Err(Self { expected }) }
+        if right {
+            Ok(())
+        } else {
+            Err(Self { expected })
+        }
     }
 }
 
@@ -142,7 +146,12 @@ pub fn checked_runs(
 }
 
 /// As many items as `stream` sends, with one mistake.
-pub fn send_with_fault<T: Item, S: Sender<T>>(sender: &mut S, first: u64, count: u64, fault: Fault) {
+pub fn send_with_fault<T: Item, S: Sender<T>>(
+    sender: &mut S,
+    first: u64,
+    count: u64,
+    fault: Fault,
+) {
     let middle = first + count / 2;
     let last = first + count - 1;
     let mut item = T::zeroed();
@@ -208,7 +217,10 @@ impl Channel {
     }
 
     pub fn taking(mut self, bytes: u64, source: impl Into<String>) -> Self {
-        self.taken = Some(Taken { bytes, source: source.into() });
+        self.taken = Some(Taken {
+            bytes,
+            source: source.into(),
+        });
         self
     }
 }
@@ -231,5 +243,9 @@ pub trait Peer: Sync {
 /// A way to hand items to another thread of the same process.
 pub trait Local: Sync {
     /// As many ends of either kind on one channel.
-    fn channel<T: Item>(&self, case: &Case, ends: usize) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>);
+    fn channel<T: Item>(
+        &self,
+        case: &Case,
+        ends: usize,
+    ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>);
 }

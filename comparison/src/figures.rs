@@ -24,7 +24,10 @@ pub enum Regime {
 
 impl Sample {
     pub fn regime(&self) -> Regime {
-        match self.probes.map(|probes| probes.map(|probe| probe < NEAR_NS)) {
+        match self
+            .probes
+            .map(|probes| probes.map(|probe| probe < NEAR_NS))
+        {
             None | Some([true, true]) => Regime::Near,
             Some([false, false]) => Regime::Far,
             Some(_) => Regime::Moved,
@@ -75,7 +78,10 @@ mod tests {
     #[test]
     fn quartiles_of_some_values() {
         let found = spread(&[5.0, 1.0, 4.0, 2.0, 3.0]).unwrap();
-        assert_eq!((found.low, found.median, found.high, found.count), (2.0, 3.0, 4.0, 5));
+        assert_eq!(
+            (found.low, found.median, found.high, found.count),
+            (2.0, 3.0, 4.0, 5)
+        );
         assert!(spread(&[]).is_none());
         assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.99), Some(3.0));
         assert_eq!(median(&[]), 0.0);
@@ -83,7 +89,10 @@ mod tests {
 
     #[test]
     fn a_measurement_during_a_move_counts_for_nothing() {
-        let sample = |probes| Sample { values: Vec::new(), probes };
+        let sample = |probes| Sample {
+            values: Vec::new(),
+            probes,
+        };
         assert_eq!(sample(Some([50.0, 60.0])).regime(), Regime::Near);
         assert_eq!(sample(Some([400.0, 450.0])).regime(), Regime::Far);
         assert_eq!(sample(Some([60.0, 450.0])).regime(), Regime::Moved);

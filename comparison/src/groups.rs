@@ -27,7 +27,10 @@ pub enum Group {
 
 impl Group {
     pub fn name(self) -> &'static str {
-        GROUPS.iter().find(|(group, _)| *group == self).map_or("", |(_, name)| name)
+        GROUPS
+            .iter()
+            .find(|(group, _)| *group == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -49,8 +52,14 @@ pub struct Effort {
     pub each: Duration,
 }
 
-pub const FULL: Effort = Effort { passes: 15, each: Duration::from_millis(25) };
-pub const QUICK: Effort = Effort { passes: 3, each: Duration::from_millis(5) };
+pub const FULL: Effort = Effort {
+    passes: 15,
+    each: Duration::from_millis(25),
+};
+pub const QUICK: Effort = Effort {
+    passes: 3,
+    each: Duration::from_millis(5),
+};
 
 /// What a case gave in all passes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,27 +107,41 @@ pub fn cases(group: Group) -> Vec<Case> {
             for bytes in THROUGHPUT_SIZES {
                 for contender in CONTENDERS {
                     for &mode in contender.modes {
-                        cases.push(Case { mode, ..Case::new(contender.name, Act::Stream, bytes) });
+                        cases.push(Case {
+                            mode,
+                            ..Case::new(contender.name, Act::Stream, bytes)
+                        });
                     }
                 }
             }
             for capacity in [16, 1024] {
-                cases.push(Case { capacity, ..Case::new(MEMCPY, Act::Copy, 65536) });
+                cases.push(Case {
+                    capacity,
+                    ..Case::new(MEMCPY, Act::Copy, 65536)
+                });
             }
         }
         Group::RoundTrip => {
-            for contender in CONTENDERS.iter().filter(|contender| contender.name != peers::RAW_FUTEX) {
+            for contender in CONTENDERS
+                .iter()
+                .filter(|contender| contender.name != peers::RAW_FUTEX)
+            {
                 cases.push(Case::new(contender.name, Act::RoundTrip, 8));
             }
         }
         Group::WakeUp => {
-            for contender in CONTENDERS.iter().filter(|contender| contender.waits == Waits::Sleeps) {
+            for contender in CONTENDERS
+                .iter()
+                .filter(|contender| contender.waits == Waits::Sleeps)
+            {
                 cases.push(Case::new(contender.name, Act::Wake, 8));
                 cases.push(Case::new(contender.name, Act::Idle, 8));
             }
         }
         Group::Setup => {
-            let between = CONTENDERS.iter().filter(|contender| contender.performer.between_processes());
+            let between = CONTENDERS
+                .iter()
+                .filter(|contender| contender.performer.between_processes());
             for contender in between.filter(|contender| !is_limit(contender)) {
                 cases.push(Case::new(contender.name, Act::Create, 64));
                 if contender.attaches {
@@ -130,7 +153,10 @@ pub fn cases(group: Group) -> Vec<Case> {
             for name in DRAWN {
                 for bytes in SIZES {
                     let mode = best_mode(name);
-                    cases.push(Case { mode, ..Case::new(name, Act::Stream, bytes) });
+                    cases.push(Case {
+                        mode,
+                        ..Case::new(name, Act::Stream, bytes)
+                    });
                     if name != peers::SPSC_CONTIGUOUS {
                         cases.push(Case::new(name, Act::RoundTrip, bytes));
                     }
@@ -138,11 +164,27 @@ pub fn cases(group: Group) -> Vec<Case> {
             }
         }
         Group::Capacity => {
-            let names = [peers::SPSC, peers::MPMC, peers::LECTURE, peers::RTRB, "ringbuf", "crossbeam ArrayQueue"];
-            for name in names.into_iter().chain(["Boost spsc_queue", "shmem-ipc, spinning"]) {
+            let names = [
+                peers::SPSC,
+                peers::MPMC,
+                peers::LECTURE,
+                peers::RTRB,
+                "ringbuf",
+                "crossbeam ArrayQueue",
+            ];
+            for name in names
+                .into_iter()
+                .chain(["Boost spsc_queue", "shmem-ipc, spinning"])
+            {
                 for capacity in CAPACITIES {
-                    cases.push(Case { capacity, ..Case::new(name, Act::Stream, 8) });
-                    cases.push(Case { capacity, ..Case::new(name, Act::RoundTrip, 8) });
+                    cases.push(Case {
+                        capacity,
+                        ..Case::new(name, Act::Stream, 8)
+                    });
+                    cases.push(Case {
+                        capacity,
+                        ..Case::new(name, Act::RoundTrip, 8)
+                    });
                 }
             }
         }
@@ -150,17 +192,39 @@ pub fn cases(group: Group) -> Vec<Case> {
             let patience = Patience::Yield;
             for contender in CONTENDERS.iter().filter(|contender| contender.many) {
                 for pairs in PAIRS {
-                    let case = Case { pairs, patience, ..Case::new(contender.name, Act::Stream, 8) };
+                    let case = Case {
+                        pairs,
+                        patience,
+                        ..Case::new(contender.name, Act::Stream, 8)
+                    };
                     if contender.name == peers::MPMC {
-                        cases.push(Case { mode: Mode::Batch, ..case.clone() });
+                        cases.push(Case {
+                            mode: Mode::Batch,
+                            ..case.clone()
+                        });
                     }
                     cases.push(case);
                 }
             }
-            let names = [peers::SPSC, peers::MPMC, peers::RTRB, "crossbeam ArrayQueue", "crossbeam channel"];
-            for name in names.into_iter().chain(["iceoryx2", "Boost message_queue", "pipe", "Unix seqpacket socket"]) {
+            let names = [
+                peers::SPSC,
+                peers::MPMC,
+                peers::RTRB,
+                "crossbeam ArrayQueue",
+                "crossbeam channel",
+            ];
+            for name in names.into_iter().chain([
+                "iceoryx2",
+                "Boost message_queue",
+                "pipe",
+                "Unix seqpacket socket",
+            ]) {
                 for pairs in PAIRS {
-                    cases.push(Case { pairs, patience, ..Case::new(name, Act::RoundTrip, 8) });
+                    cases.push(Case {
+                        pairs,
+                        patience,
+                        ..Case::new(name, Act::RoundTrip, 8)
+                    });
                 }
             }
         }
@@ -182,14 +246,25 @@ fn best_mode(name: &str) -> Mode {
 pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> {
     let (mut series, mut skipped) = (Vec::new(), Vec::new());
     for case in cases(group) {
-        let obstacle = peers::find(&case.contender).and_then(|contender| contender.performer.obstacle(&case));
+        let obstacle =
+            peers::find(&case.contender).and_then(|contender| contender.performer.obstacle(&case));
         match obstacle {
             Some(why) => skipped.push(Skipped { case, why }),
-            None => series.push(Series { count: calibrate(&case, effort)?, case, samples: Vec::new(), taken: None }),
+            None => series.push(Series {
+                count: calibrate(&case, effort)?,
+                case,
+                samples: Vec::new(),
+                taken: None,
+            }),
         }
     }
     for pass in 0..effort.passes {
-        eprint!("\r{group:?}: pass {} of {}, {} measurements each ", pass + 1, effort.passes, series.len());
+        eprint!(
+            "\r{group:?}: pass {} of {}, {} measurements each ",
+            pass + 1,
+            effort.passes,
+            series.len()
+        );
         let first = pass * series.len() / effort.passes;
         for index in (first..series.len()).chain(0..first) {
             let one = &mut series[index];
@@ -200,10 +275,15 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
             let outcome = measure(&one.case, one.count, PATIENCE)?;
             one.taken = outcome.taken;
             let values = match one.case.act {
-                Act::Stream => vec![outcome.received as f64 / (outcome.ended_ns - outcome.began_ns) as f64 * 1e9],
+                Act::Stream => vec![
+                    outcome.received as f64 / (outcome.ended_ns - outcome.began_ns) as f64 * 1e9,
+                ],
                 _ => outcome.values,
             };
-            one.samples.push(Sample { values, probes: outcome.probes });
+            one.samples.push(Sample {
+                values,
+                probes: outcome.probes,
+            });
         }
     }
     eprintln!();
@@ -236,9 +316,21 @@ fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
             (wanted / mean.max(1.0)) as u64
         }
         .clamp(1000, 200_000),
-        Act::Wake => if few { 10 } else { 20 },
+        Act::Wake => {
+            if few {
+                10
+            } else {
+                20
+            }
+        }
         Act::Idle => 1,
-        Act::Attach | Act::Create => if few { 10 } else { 40 },
+        Act::Attach | Act::Create => {
+            if few {
+                10
+            } else {
+                40
+            }
+        }
         Act::Copy => ((wanted / 1e9) * 8e9 / (case.bytes * case.capacity) as f64).max(2.0) as u64,
     })
 }
@@ -249,9 +341,17 @@ pub fn every_way() -> Vec<Case> {
     for contender in CONTENDERS {
         for bytes in [8, 1024] {
             for &mode in contender.modes {
-                let case = Case { mode, capacity: usual_capacity(bytes), ..Case::new(contender.name, Act::Stream, bytes) };
+                let case = Case {
+                    mode,
+                    capacity: usual_capacity(bytes),
+                    ..Case::new(contender.name, Act::Stream, bytes)
+                };
                 if contender.many && mode != Mode::InPlace && bytes == 8 {
-                    cases.push(Case { pairs: 2, patience: Patience::Yield, ..case.clone() });
+                    cases.push(Case {
+                        pairs: 2,
+                        patience: Patience::Yield,
+                        ..case.clone()
+                    });
                 }
                 cases.push(case);
             }

@@ -15,7 +15,9 @@ pub trait Item:
     fn words(&self) -> &[u64];
     /// The words of an item that is in shared memory.
     fn shared_words(item: SharedRef<'_, Self>) -> SharedSlice<'_, u64>;
-    fn shared_words_read_only(item: SharedRef<'_, Self, ReadOnly>) -> SharedSlice<'_, u64, ReadOnly>;
+    fn shared_words_read_only(
+        item: SharedRef<'_, Self, ReadOnly>,
+    ) -> SharedSlice<'_, u64, ReadOnly>;
 
     #[inline(always)]
     fn of(number: u64) -> Self {
@@ -33,7 +35,10 @@ pub trait Item:
     /// Whether every word says this number. Reads all of the item, as a user would.
     #[inline(always)]
     fn is(&self, number: u64) -> bool {
-        self.words().iter().fold(0, |wrong, word| wrong | (word ^ number)) == 0
+        self.words()
+            .iter()
+            .fold(0, |wrong, word| wrong | (word ^ number))
+            == 0
     }
 
     fn bytes(&self) -> &[u8] {
@@ -61,7 +66,9 @@ where
     }
 
     #[inline(always)]
-    fn shared_words_read_only(item: SharedRef<'_, Self, ReadOnly>) -> SharedSlice<'_, u64, ReadOnly> {
+    fn shared_words_read_only(
+        item: SharedRef<'_, Self, ReadOnly>,
+    ) -> SharedSlice<'_, u64, ReadOnly> {
         item.elements()
     }
 }
@@ -93,7 +100,9 @@ pub fn shared_is<T: Item>(item: SharedRef<'_, T, ReadOnly>, number: u64) -> bool
     while from < words.len() {
         let len = PAGE.min(words.len() - from);
         words.slice(from..from + len).read_into(&mut page[..len]);
-        wrong |= page[..len].iter().fold(0, |wrong, word| wrong | (word ^ number));
+        wrong |= page[..len]
+            .iter()
+            .fold(0, |wrong, word| wrong | (word ^ number));
         from += len;
     }
     wrong == 0
@@ -104,13 +113,34 @@ pub fn shared_is<T: Item>(item: SharedRef<'_, T, ReadOnly>, number: u64) -> bool
 macro_rules! with_item {
     ($bytes:expr, $item:ident => $call:expr) => {
         match $bytes {
-            8 => { type $item = [u64; 1]; $call }
-            64 => { type $item = [u64; 8]; $call }
-            256 => { type $item = [u64; 32]; $call }
-            1024 => { type $item = [u64; 128]; $call }
-            4096 => { type $item = [u64; 512]; $call }
-            16384 => { type $item = [u64; 2048]; $call }
-            65536 => { type $item = [u64; 8192]; $call }
+            8 => {
+                type $item = [u64; 1];
+                $call
+            }
+            64 => {
+                type $item = [u64; 8];
+                $call
+            }
+            256 => {
+                type $item = [u64; 32];
+                $call
+            }
+            1024 => {
+                type $item = [u64; 128];
+                $call
+            }
+            4096 => {
+                type $item = [u64; 512];
+                $call
+            }
+            16384 => {
+                type $item = [u64; 2048];
+                $call
+            }
+            65536 => {
+                type $item = [u64; 8192];
+                $call
+            }
             bytes => panic!("no item type of {bytes} bytes"),
         }
     };

@@ -28,11 +28,19 @@ impl Machine {
         };
         let model = field("model name").unwrap_or_else(|| "unknown".to_string());
         let (family, number) = (field("cpu family"), field("model\t"));
-        let numbers = family.zip(number).map(|(family, model)| format!(" (family {family}, model {model})"));
-        let hypervisor = cpuinfo.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
+        let numbers = family
+            .zip(number)
+            .map(|(family, model)| format!(" (family {family}, model {model})"));
+        let hypervisor = cpuinfo
+            .lines()
+            .any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
         let guest = if hypervisor { ", virtual" } else { "" };
         let meminfo = fs::read_to_string("/proc/meminfo")?;
-        let kib: u64 = meminfo.split_whitespace().nth(1).context("MemTotal")?.parse()?;
+        let kib: u64 = meminfo
+            .split_whitespace()
+            .nth(1)
+            .context("MemTotal")?
+            .parse()?;
         let uname = rustix::system::uname();
         Ok(Self {
             processor: format!("{model}{}{guest}", numbers.unwrap_or_default()),
@@ -58,20 +66,43 @@ impl Machine {
 
 fn source() -> String {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
     let version = env!("COMPARISON_SYSVSHM");
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return version.to_string();
     };
     // What decides: the crate, and how it is measured. Not what this very program writes.
-    let changed = git(&["status", "--porcelain", "--", "../src", "../Cargo.toml", "src", "native", "build.rs", "Cargo.toml"]);
+    let changed = git(&[
+        "status",
+        "--porcelain",
+        "--",
+        "../src",
+        "../Cargo.toml",
+        "src",
+        "native",
+        "build.rs",
+        "Cargo.toml",
+    ]);
     let changed = changed.is_none_or(|lines| !lines.is_empty());
-    format!("{version}, commit {commit}{}", if changed { " and changes" } else { "" })
+    format!(
+        "{version}, commit {commit}{}",
+        if changed { " and changes" } else { "" }
+    )
 }
 
 /// "2026-11-21 14:05 UTC".
 pub fn date() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%d %H:%M UTC")
+        .to_string()
 }

@@ -69,16 +69,27 @@ fn run(arguments: &[String]) -> Result<()> {
     while let Some(argument) = arguments.next() {
         match argument {
             "--quick" => (quick, effort) = (true, groups::QUICK),
-            "--passes" => effort.passes = arguments.next().context("--passes needs a number")?.parse()?,
+            "--passes" => {
+                effort.passes = arguments
+                    .next()
+                    .context("--passes needs a number")?
+                    .parse()?
+            }
             "--only" => {
                 for name in arguments.next().context("--only needs a group")?.split(',') {
                     let group = GROUPS.iter().find(|(_, other)| *other == name);
-                    only.push(group.with_context(|| format!("no group {name:?}: {}", names()))?.0);
+                    only.push(
+                        group
+                            .with_context(|| format!("no group {name:?}: {}", names()))?
+                            .0,
+                    );
                 }
             }
             "--report" => report = true,
             "--check" => checking = true,
-            other => bail!("unknown argument {other:?}: --quick, --passes N, --only GROUP, --report, --check"),
+            other => bail!(
+                "unknown argument {other:?}: --quick, --passes N, --only GROUP, --report, --check"
+            ),
         }
     }
     ensure!(effort.passes > 0, "no pass measures nothing");
@@ -88,8 +99,11 @@ fn run(arguments: &[String]) -> Result<()> {
     if report {
         return write(&kept()?, Path::new(env!("CARGO_MANIFEST_DIR")));
     }
-    let wanted: Vec<Group> =
-        GROUPS.iter().map(|(group, _)| *group).filter(|group| only.is_empty() || only.contains(group)).collect();
+    let wanted: Vec<Group> = GROUPS
+        .iter()
+        .map(|(group, _)| *group)
+        .filter(|group| only.is_empty() || only.contains(group))
+        .collect();
     let machine = Machine::here()?;
     let mut parts = Vec::new();
     for group in wanted {
@@ -108,7 +122,11 @@ fn run(arguments: &[String]) -> Result<()> {
         return Ok(());
     }
     // Figures of a quick run are no results.
-    let folder = if quick { folder_of_this_program()?.join("comparison-quick") } else { env!("CARGO_MANIFEST_DIR").into() };
+    let folder = if quick {
+        folder_of_this_program()?.join("comparison-quick")
+    } else {
+        env!("CARGO_MANIFEST_DIR").into()
+    };
     write(&Results::new(parts), &folder)
 }
 
@@ -140,12 +158,17 @@ fn write(results: &Results, folder: &Path) -> Result<()> {
 }
 
 fn folder_of_this_program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.parent().context("a folder")?.to_path_buf())
+    Ok(std::env::current_exe()?
+        .parent()
+        .context("a folder")?
+        .to_path_buf())
 }
 
 /// Where groups are kept between runs of parts: beside the program, out of the way of version control.
 fn keep_in(group: Group) -> Result<PathBuf> {
-    Ok(folder_of_this_program()?.join("comparison-groups").join(format!("{}.json", group.name())))
+    Ok(folder_of_this_program()?
+        .join("comparison-groups")
+        .join(format!("{}.json", group.name())))
 }
 
 fn keep(part: &Part) -> Result<()> {
@@ -159,13 +182,19 @@ fn kept() -> Result<Results> {
     let mut parts: Vec<Part> = Vec::new();
     for (group, name) in GROUPS {
         let path = keep_in(group)?;
-        let text = fs::read_to_string(&path).with_context(|| format!("group {name} has not been measured"))?;
-        let part: Part = serde_json::from_str(&text).with_context(|| format!("group {name} was kept by another version"))?;
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("group {name} has not been measured"))?;
+        let part: Part = serde_json::from_str(&text)
+            .with_context(|| format!("group {name} was kept by another version"))?;
         if let Some(first) = parts.first() {
             ensure!(
                 (&part.machine, part.passes) == (&first.machine, first.passes),
                 "group {name} was measured with something else than {}: {:?}, {} passes; {:?}, {} passes",
-                first.group.name(), part.machine, part.passes, first.machine, first.passes
+                first.group.name(),
+                part.machine,
+                part.passes,
+                first.machine,
+                first.passes
             );
         }
         parts.push(part);

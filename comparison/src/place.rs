@@ -32,7 +32,9 @@ impl Control {
     }
 
     pub fn attach(id: i32) -> Result<Self> {
-        let segment = SegmentId::from_raw(id).attach().context("the control segment")?;
+        let segment = SegmentId::from_raw(id)
+            .attach()
+            .context("the control segment")?;
         Ok(Self { segment })
     }
 
@@ -41,7 +43,9 @@ impl Control {
     }
 
     fn words(&self) -> SharedSlice<'_, u64> {
-        self.segment.slice(0, 512).expect("4096 bytes are 512 words")
+        self.segment
+            .slice(0, 512)
+            .expect("4096 bytes are 512 words")
     }
 
     /// How many have met: tells who is stuck.
@@ -83,7 +87,11 @@ impl<'a> Place<'a> {
         words.fetch_add(MET, 1, Ordering::AcqRel);
         let backoff = Backoff::new();
         while words.load(MET, Ordering::Acquire) < self.all * self.meetings {
-            if self.all > 2 { backoff.snooze() } else { spin_loop() }
+            if self.all > 2 {
+                backoff.snooze()
+            } else {
+                spin_loop()
+            }
         }
     }
 
@@ -124,7 +132,10 @@ impl<'a> Place<'a> {
     }
 
     /// Probes before and after.
-    pub fn bracketed(&mut self, work: impl FnOnce(&mut Self) -> Result<Outcome>) -> Result<Outcome> {
+    pub fn bracketed(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<Outcome> {
         let before = self.probe();
         let mut outcome = work(self)?;
         self.meet();
@@ -138,7 +149,10 @@ impl<'a> Place<'a> {
 pub fn processors() -> Result<[usize; 2]> {
     let allowed = rustix::thread::sched_getaffinity(None)?;
     let mut cpus = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
-    cpus.next().zip(cpus.next()).map(|(first, second)| [first, second]).context("two processors are needed")
+    cpus.next()
+        .zip(cpus.next())
+        .map(|(first, second)| [first, second])
+        .context("two processors are needed")
 }
 
 pub fn pin(cpu: usize) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use crate::case::{Act, Case, Mode};
 use crate::figures::{NEAR_NS, Regime, Sample, Spread, median, quantile, spread};
-use crate::groups::{CAPACITIES, GROUPS, Group, MEMCPY, PAIRS, SIZES, Series, Skipped, THROUGHPUT_SIZES};
+use crate::groups::{
+    CAPACITIES, GROUPS, Group, MEMCPY, PAIRS, SIZES, Series, Skipped, THROUGHPUT_SIZES,
+};
 use crate::machine::Machine;
 use crate::peers::{self, CONTENDERS, Contender, Waits};
 use serde::{Deserialize, Serialize};
@@ -41,9 +43,22 @@ struct Ratio {
 
 impl Results {
     pub fn new(parts: Vec<Part>) -> Self {
-        let samples = || parts.iter().flat_map(|part| &part.series).flat_map(|series| &series.samples);
-        let count = |regime| samples().filter(|one| one.probes.is_some() && one.regime() == regime).count();
-        let regime = if count(Regime::Near) >= count(Regime::Far) { Regime::Near } else { Regime::Far };
+        let samples = || {
+            parts
+                .iter()
+                .flat_map(|part| &part.series)
+                .flat_map(|series| &series.samples)
+        };
+        let count = |regime| {
+            samples()
+                .filter(|one| one.probes.is_some() && one.regime() == regime)
+                .count()
+        };
+        let regime = if count(Regime::Near) >= count(Regime::Far) {
+            Regime::Near
+        } else {
+            Regime::Far
+        };
         Self { parts, regime }
     }
 
@@ -52,7 +67,10 @@ impl Results {
     }
 
     pub fn series(&self, group: Group, case: &Case) -> Option<&Series> {
-        self.part(group)?.series.iter().find(|series| series.case == *case)
+        self.part(group)?
+            .series
+            .iter()
+            .find(|series| series.case == *case)
     }
 
     fn counts(&self, sample: &Sample, regime: Regime) -> bool {
@@ -60,8 +78,13 @@ impl Results {
     }
 
     fn values_in(&self, series: &Series, value: usize, regime: Regime) -> Vec<f64> {
-        let samples = series.samples.iter().filter(|sample| self.counts(sample, regime));
-        samples.filter_map(|sample| sample.values.get(value).copied()).collect()
+        let samples = series
+            .samples
+            .iter()
+            .filter(|sample| self.counts(sample, regime));
+        samples
+            .filter_map(|sample| sample.values.get(value).copied())
+            .collect()
     }
 
     /// Median and quartiles of one of the values, in the regime that the tables show.
@@ -70,12 +93,20 @@ impl Results {
     }
 
     fn ratio(&self, ratio: &Ratio, regime: Regime) -> Option<Spread> {
-        let (ours, theirs) = (self.series(ratio.group, &ratio.ours)?, self.series(ratio.group, &ratio.theirs)?);
+        let (ours, theirs) = (
+            self.series(ratio.group, &ratio.ours)?,
+            self.series(ratio.group, &ratio.theirs)?,
+        );
         let passes = ours.samples.iter().zip(&theirs.samples);
-        let both = passes.filter(|(ours, theirs)| self.counts(ours, regime) && self.counts(theirs, regime));
+        let both = passes
+            .filter(|(ours, theirs)| self.counts(ours, regime) && self.counts(theirs, regime));
         let quotients = both.filter_map(|(ours, theirs)| {
             let quotient = ours.values.get(ratio.value)? / theirs.values.get(ratio.value)?;
-            Some(if ratio.inverted { 1.0 / quotient } else { quotient })
+            Some(if ratio.inverted {
+                1.0 / quotient
+            } else {
+                quotient
+            })
         });
         spread(&quotients.collect::<Vec<_>>())
     }
@@ -116,36 +147,82 @@ impl Results {
         let mut dates: Vec<_> = self.parts.iter().map(|part| part.date.as_str()).collect();
         dates.sort_unstable();
         dates.dedup();
-        let (from, to) = (dates.first().copied().unwrap_or_default(), dates.last().copied().unwrap_or_default());
+        let (from, to) = (
+            dates.first().copied().unwrap_or_default(),
+            dates.last().copied().unwrap_or_default(),
+        );
         text.push_str("# Results\n\nWritten by `comparison/run`: run it again instead of editing. The words are explained below the figures.\n\n");
         text.push_str("| | |\n|---|---|\n");
-        let mut row = |name: &str, value: String| writeln!(text, "| {name} | {value} |").expect("a string");
-        row("processor", format!("{}, {} used, {} there", machine.processor, 2, machine.processors));
+        let mut row =
+            |name: &str, value: String| writeln!(text, "| {name} | {value} |").expect("a string");
+        row(
+            "processor",
+            format!(
+                "{}, {} used, {} there",
+                machine.processor, 2, machine.processors
+            ),
+        );
         row("memory", format!("{} GiB", machine.memory_gib));
         row("system", machine.system.clone());
         row("compilers", format!("{}; {}", machine.rustc, machine.cc));
         row("measured", machine.source.clone());
         row("beside", machine.peers.clone());
-        row("begun", if from == to { from.to_string() } else { format!("{from}, the last group {to}") });
+        row(
+            "begun",
+            if from == to {
+                from.to_string()
+            } else {
+                format!("{from}, the last group {to}")
+            },
+        );
         row("took", format!("{} min {} s", seconds / 60, seconds % 60));
-        row("passes", format!("{}, some {} ms per measurement", first.passes, first.each_ms));
+        row(
+            "passes",
+            format!(
+                "{}, some {} ms per measurement",
+                first.passes, first.each_ms
+            ),
+        );
         text.push('\n');
         self.regimes(text);
         self.limits(text);
     }
 
     fn regimes(&self, text: &mut String) {
-        let samples: Vec<_> = self.parts.iter().flat_map(|part| &part.series).flat_map(|one| &one.samples).collect();
-        let probed: Vec<_> = samples.iter().filter(|sample| sample.probes.is_some()).collect();
+        let samples: Vec<_> = self
+            .parts
+            .iter()
+            .flat_map(|part| &part.series)
+            .flat_map(|one| &one.samples)
+            .collect();
+        let probed: Vec<_> = samples
+            .iter()
+            .filter(|sample| sample.probes.is_some())
+            .collect();
         let one = |regime| {
-            let those: Vec<_> = probed.iter().filter(|sample| sample.regime() == regime).collect();
-            let probes: Vec<f64> = those.iter().flat_map(|sample| sample.probes).flatten().collect();
-            (those.len(), median(&probes), those.len() as f64 / probed.len().max(1) as f64 * 100.0)
+            let those: Vec<_> = probed
+                .iter()
+                .filter(|sample| sample.regime() == regime)
+                .collect();
+            let probes: Vec<f64> = those
+                .iter()
+                .flat_map(|sample| sample.probes)
+                .flatten()
+                .collect();
+            (
+                those.len(),
+                median(&probes),
+                those.len() as f64 / probed.len().max(1) as f64 * 100.0,
+            )
         };
         let (near, near_ns, near_share) = one(Regime::Near);
         let (far, far_ns, far_share) = one(Regime::Far);
         let (moved, _, moved_share) = one(Regime::Moved);
-        let shown = if self.regime == Regime::Near { "near" } else { "far" };
+        let shown = if self.regime == Regime::Near {
+            "near"
+        } else {
+            "far"
+        };
         writeln!(
             text,
             "Before and after each measurement a bare cache line goes to and fro between the two processors, {} times. \
@@ -172,26 +249,41 @@ impl Results {
         let line = Case::new(peers::RAW_LINE, Act::RoundTrip, 8);
         row(
             "a bare cache line, there and back",
-            self.figure(Group::RoundTrip, &line, 0).map(|figure| format!("{} ns", cell(figure, 1.0))),
+            self.figure(Group::RoundTrip, &line, 0)
+                .map(|figure| format!("{} ns", cell(figure, 1.0))),
         );
         let futex = Case::new(peers::RAW_FUTEX, Act::Wake, 8);
         row(
             "a bare futex, waking",
-            self.wakes(&futex).and_then(|wakes| spread(&wakes)).map(|figure| format!("{} µs", cell(figure, 1e-3))),
+            self.wakes(&futex)
+                .and_then(|wakes| spread(&wakes))
+                .map(|figure| format!("{} µs", cell(figure, 1e-3))),
         );
         for (capacity, what) in [(16, "1 MiB"), (1024, "64 MiB")] {
-            let case = Case { capacity, ..Case::new(MEMCPY, Act::Copy, 65536) };
+            let case = Case {
+                capacity,
+                ..Case::new(MEMCPY, Act::Copy, 65536)
+            };
             row(
                 &format!("`memcpy` of 64 KiB blocks within {what}, one processor"),
-                self.figure(Group::Throughput, &case, 0).map(|figure| format!("{} GiB/s", cell(figure, 1.0))),
+                self.figure(Group::Throughput, &case, 0)
+                    .map(|figure| format!("{} GiB/s", cell(figure, 1.0))),
             );
         }
         text.push('\n');
     }
 
     fn ratios(&self, text: &mut String) {
-        let other = if self.regime == Regime::Near { Regime::Far } else { Regime::Near };
-        let names = if self.regime == Regime::Near { ["near", "far"] } else { ["far", "near"] };
+        let other = if self.regime == Regime::Near {
+            Regime::Far
+        } else {
+            Regime::Near
+        };
+        let names = if self.regime == Regime::Near {
+            ["near", "far"]
+        } else {
+            ["far", "near"]
+        };
         writeln!(
             text,
             "## How many times as fast\n\nMedians of the passes' own ratios, with quartiles: each divides two figures \
@@ -203,8 +295,11 @@ impl Results {
             let Some(shown) = self.ratio(&ratio, self.regime) else {
                 continue;
             };
-            let other = self.ratio(&ratio, other).map_or("–".to_string(), |one| cell(one, 1.0));
-            writeln!(text, "| {} | {} | {other} |", ratio.label, cell(shown, 1.0)).expect("a string");
+            let other = self
+                .ratio(&ratio, other)
+                .map_or("–".to_string(), |one| cell(one, 1.0));
+            writeln!(text, "| {} | {} | {other} |", ratio.label, cell(shown, 1.0))
+                .expect("a string");
         }
         text.push('\n');
     }
@@ -212,11 +307,17 @@ impl Results {
     fn throughput(&self, text: &mut String) {
         for bytes in THROUGHPUT_SIZES {
             let capacity = Case::new("", Act::Stream, bytes).capacity;
-            let case = |name: &str, mode| Case { mode, ..Case::new(name, Act::Stream, bytes) };
+            let case = |name: &str, mode| Case {
+                mode,
+                ..Case::new(name, Act::Stream, bytes)
+            };
             let batch = case("", Mode::Batch).batch();
             // Large items are about bytes, small ones about calls.
-            let (unit, scale) =
-                if bytes >= 1024 { ("GiB/s", bytes as f64 / (1_u64 << 30) as f64) } else { ("million items/s", 1e-6) };
+            let (unit, scale) = if bytes >= 1024 {
+                ("GiB/s", bytes as f64 / (1_u64 << 30) as f64)
+            } else {
+                ("million items/s", 1e-6)
+            };
             writeln!(
                 text,
                 "## Throughput, items of {}\n\nOne sender, one receiver, {capacity} slots, batches of {batch}; {unit}.\n\n\
@@ -224,14 +325,19 @@ impl Results {
                 size_name(bytes)
             )
             .expect("a string");
-            let best = |contender: &Contender| {
-                let figures = contender.modes.iter().filter_map(|&mode| {
-                    self.figure(Group::Throughput, &case(contender.name, mode), 0)
-                });
-                figures.map(|figure| figure.median).fold(0.0, f64::max)
+            let single = |contender: &Contender| {
+                self.figure(Group::Throughput, &case(contender.name, Mode::Single), 0)
+                    .map(|figure| figure.median)
             };
-            let mut order: Vec<_> = CONTENDERS.iter().filter(|contender| best(contender) > 0.0).collect();
-            order.sort_by(|one, other| best(other).total_cmp(&best(one)));
+            let mut order: Vec<_> = CONTENDERS
+                .iter()
+                .filter(|contender| single(contender).is_some())
+                .collect();
+            order.sort_by(|one, other| {
+                single(other)
+                    .unwrap_or(0.0)
+                    .total_cmp(&single(one).unwrap_or(0.0))
+            });
             for contender in order {
                 write!(text, "| {} | {} |", contender.name, place(contender)).expect("a string");
                 for mode in [Mode::Single, Mode::Batch, Mode::InPlace] {
@@ -242,7 +348,14 @@ impl Results {
             }
             text.push('\n');
         }
-        self.other_regime(Group::Throughput, "Throughput", Act::Stream, 1e-6, "million items/s", text);
+        self.other_regime(
+            Group::Throughput,
+            "Throughput",
+            Act::Stream,
+            1e-6,
+            "million items/s",
+            text,
+        );
         self.picture("throughput.svg", "Throughput of 8-byte items", text);
     }
 
@@ -253,9 +366,19 @@ impl Results {
              | | ends in | p50 | p99 | p99.9 | mean |\n|---|---|---|---|---|---|\n",
         );
         let case = |contender: &Contender| Case::new(contender.name, Act::RoundTrip, 8);
-        let p50 = |contender: &Contender| self.figure(Group::RoundTrip, &case(contender), 0).map(|one| one.median);
-        let mut order: Vec<_> = CONTENDERS.iter().filter(|contender| p50(contender).is_some()).collect();
-        order.sort_by(|one, other| p50(one).unwrap_or(0.0).total_cmp(&p50(other).unwrap_or(0.0)));
+        let p50 = |contender: &Contender| {
+            self.figure(Group::RoundTrip, &case(contender), 0)
+                .map(|one| one.median)
+        };
+        let mut order: Vec<_> = CONTENDERS
+            .iter()
+            .filter(|contender| p50(contender).is_some())
+            .collect();
+        order.sort_by(|one, other| {
+            p50(one)
+                .unwrap_or(0.0)
+                .total_cmp(&p50(other).unwrap_or(0.0))
+        });
         for contender in order {
             write!(text, "| {} | {} |", contender.name, place(contender)).expect("a string");
             for value in 0..4 {
@@ -265,14 +388,28 @@ impl Results {
             text.push('\n');
         }
         text.push('\n');
-        self.other_regime(Group::RoundTrip, "Round trips", Act::RoundTrip, 1.0, "ns, p50", text);
+        self.other_regime(
+            Group::RoundTrip,
+            "Round trips",
+            Act::RoundTrip,
+            1.0,
+            "ns, p50",
+            text,
+        );
         self.picture("round-trip.svg", "Round trips of 8 bytes", text);
     }
 
     /// All wake-ups of all passes, nanoseconds.
     fn wakes(&self, case: &Case) -> Option<Vec<f64>> {
         let series = self.series(Group::WakeUp, case)?;
-        Some(series.samples.iter().flat_map(|sample| &sample.values).copied().collect())
+        Some(
+            series
+                .samples
+                .iter()
+                .flat_map(|sample| &sample.values)
+                .copied()
+                .collect(),
+        )
     }
 
     fn wake_ups(&self, text: &mut String) {
@@ -284,13 +421,23 @@ impl Results {
         );
         let wakes = |contender: &Contender| self.wakes(&Case::new(contender.name, Act::Wake, 8));
         let p50 = |contender: &Contender| wakes(contender).map(|wakes| median(&wakes));
-        let mut order: Vec<_> = CONTENDERS.iter().filter(|contender| p50(contender).is_some()).collect();
-        order.sort_by(|one, other| p50(one).unwrap_or(0.0).total_cmp(&p50(other).unwrap_or(0.0)));
+        let mut order: Vec<_> = CONTENDERS
+            .iter()
+            .filter(|contender| p50(contender).is_some())
+            .collect();
+        order.sort_by(|one, other| {
+            p50(one)
+                .unwrap_or(0.0)
+                .total_cmp(&p50(other).unwrap_or(0.0))
+        });
         for contender in order {
             let wakes = wakes(contender).unwrap_or_default();
             let idle = self.series(Group::WakeUp, &Case::new(contender.name, Act::Idle, 8));
-            let idle: Vec<f64> =
-                idle.iter().flat_map(|series| &series.samples).filter_map(|one| one.values.first().copied()).collect();
+            let idle: Vec<f64> = idle
+                .iter()
+                .flat_map(|series| &series.samples)
+                .filter_map(|one| one.values.first().copied())
+                .collect();
             writeln!(
                 text,
                 "| {} | {} | {} | {} | {} |",
@@ -302,9 +449,16 @@ impl Results {
             )
             .expect("a string");
         }
-        let polling = CONTENDERS.iter().filter(|contender| contender.waits == Waits::Polls && !contender.modes.is_empty());
+        let polling = CONTENDERS
+            .iter()
+            .filter(|contender| contender.waits == Waits::Polls && !contender.modes.is_empty());
         let polling: Vec<_> = polling.map(|contender| contender.name).collect();
-        writeln!(text, "\nThey poll, or leave waiting to their users: {}.\n", polling.join("; ")).expect("a string");
+        writeln!(
+            text,
+            "\nThey poll, or leave waiting to their users: {}.\n",
+            polling.join("; ")
+        )
+        .expect("a string");
     }
 
     fn setup(&self, text: &mut String) {
@@ -322,16 +476,24 @@ impl Results {
                 continue;
             };
             let attach = Case::new(contender.name, Act::Attach, 64);
-            let figure = |case: &Case, value| cell_or_nothing(self.figure(Group::Setup, case, value), 1e-3);
+            let figure =
+                |case: &Case, value| cell_or_nothing(self.figure(Group::Setup, case, value), 1e-3);
             let (bytes, beyond, source) = series.taken.as_ref().map_or_else(
                 || ("–".to_string(), "–".to_string(), "not known".to_string()),
                 |taken| {
                     let beyond = (taken.bytes as f64 / 65536.0 - 1.0) * 100.0;
-                    (thousands(taken.bytes), format!("{beyond:+.1} %"), taken.source.clone())
+                    (
+                        thousands(taken.bytes),
+                        format!("{beyond:+.1} %"),
+                        taken.source.clone(),
+                    )
                 },
             );
-            let (attached, detached) =
-                if contender.attaches { (figure(&attach, 0), figure(&attach, 1)) } else { ("–".into(), "–".into()) };
+            let (attached, detached) = if contender.attaches {
+                (figure(&attach, 0), figure(&attach, 1))
+            } else {
+                ("–".into(), "–".into())
+            };
             writeln!(
                 text,
                 "| {} | {} | {attached} | {detached} | {} | {bytes} | {beyond} | {source} |",
@@ -341,7 +503,9 @@ impl Results {
             )
             .expect("a string");
         }
-        text.push_str("\n–: the end is inherited or handed over, or the identifier is all there is.\n\n");
+        text.push_str(
+            "\n–: the end is inherited or handed over, or the identifier is all there is.\n\n",
+        );
     }
 
     /// A table of one act over something that grows.
@@ -354,14 +518,32 @@ impl Results {
         (value, scale): (usize, f64),
         text: &mut String,
     ) {
-        writeln!(text, "| | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len())).expect("a string");
+        writeln!(
+            text,
+            "| | {} |\n|---|{}",
+            names.join(" | "),
+            "---|".repeat(names.len())
+        )
+        .expect("a string");
         for (name, mode) in self.grown(group, act) {
-            let label = if mode == Mode::Single { name.clone() } else { format!("{name}, {}", mode_name(mode)) };
+            let label = if mode == Mode::Single {
+                name.clone()
+            } else {
+                format!("{name}, {}", mode_name(mode))
+            };
             write!(text, "| {label} |").expect("a string");
             for index in 0..names.len() {
-                let base = Case { mode, ..Case::new(&name, act, 8) };
+                let base = Case {
+                    mode,
+                    ..Case::new(&name, act, 8)
+                };
                 let figure = self.figure(group, &case(&base, index), value);
-                write!(text, " {} |", figure.map_or("–".to_string(), |one| number(one.median * scale))).expect("a string");
+                write!(
+                    text,
+                    " {} |",
+                    figure.map_or("–".to_string(), |one| short(one, scale))
+                )
+                .expect("a string");
             }
             text.push('\n');
         }
@@ -382,22 +564,39 @@ impl Results {
 
     fn sizes(&self, text: &mut String) {
         let names = SIZES.map(size_name);
-        text.push_str("## Growth with the size of an item\n\nMillion items per second, each peer in its fastest way:\n\n");
+        text.push_str(
+            "## Growth with the size of an item\n\nMedians; ± is half the distance of the quartiles, here and below. Million \
+             items per second, each peer in its fastest way:\n\n",
+        );
         let case = |base: &Case, index: usize| by_size(base, SIZES[index]);
         self.growth(Group::Size, Act::Stream, &names, case, (0, 1e-6), text);
         text.push_str("Round trips, one call each, p50 in nanoseconds:\n\n");
         self.growth(Group::Size, Act::RoundTrip, &names, case, (0, 1.0), text);
         self.picture("size.svg", "Throughput over the size of an item", text);
-        self.picture("size-latency.svg", "Round trips over the size of an item", text);
+        self.picture(
+            "size-latency.svg",
+            "Round trips over the size of an item",
+            text,
+        );
     }
 
     fn capacities(&self, text: &mut String) {
         let names = CAPACITIES.map(|capacity| thousands(capacity as u64));
         text.push_str("## Growth with the capacity\n\nItems of 8 bytes, one call each, slots above; million items per second:\n\n");
-        let case = |base: &Case, index: usize| Case { capacity: CAPACITIES[index], ..base.clone() };
+        let case = |base: &Case, index: usize| Case {
+            capacity: CAPACITIES[index],
+            ..base.clone()
+        };
         self.growth(Group::Capacity, Act::Stream, &names, case, (0, 1e-6), text);
         text.push_str("Round trips, p50 in nanoseconds:\n\n");
-        self.growth(Group::Capacity, Act::RoundTrip, &names, case, (0, 1.0), text);
+        self.growth(
+            Group::Capacity,
+            Act::RoundTrip,
+            &names,
+            case,
+            (0, 1.0),
+            text,
+        );
         self.picture("capacity.svg", "Throughput over the capacity", text);
     }
 
@@ -411,24 +610,67 @@ impl Results {
         let case = |base: &Case, index: usize| by_pairs(base, PAIRS[index]);
         self.growth(Group::Processes, Act::Stream, &names, case, (0, 1e-6), text);
         text.push_str("Round trips of so many pairs at once, each with channels of its own, mean in nanoseconds:\n\n");
-        self.growth(Group::Processes, Act::RoundTrip, &names, case, (3, 1.0), text);
+        self.growth(
+            Group::Processes,
+            Act::RoundTrip,
+            &names,
+            case,
+            (3, 1.0),
+            text,
+        );
         text.push_str("The same, p99.9:\n\n");
-        self.growth(Group::Processes, Act::RoundTrip, &names, case, (2, 1.0), text);
-        self.picture("processes.svg", "Throughput over the number of processes", text);
-        self.picture("processes-latency.svg", "Round trips over the number of processes", text);
+        self.growth(
+            Group::Processes,
+            Act::RoundTrip,
+            &names,
+            case,
+            (2, 1.0),
+            text,
+        );
+        self.picture(
+            "processes.svg",
+            "Throughput over the number of processes",
+            text,
+        );
+        self.picture(
+            "processes-latency.svg",
+            "Round trips over the number of processes",
+            text,
+        );
     }
 
     /// What was found while the processors were where they mostly were not, where it was at least three times.
-    fn other_regime(&self, group: Group, title: &str, act: Act, scale: f64, unit: &str, text: &mut String) {
-        let (other, name) =
-            if self.regime == Regime::Near { (Regime::Far, "far") } else { (Regime::Near, "near") };
-        let series = self.part(group).iter().flat_map(|part| &part.series).collect::<Vec<_>>();
+    fn other_regime(
+        &self,
+        group: Group,
+        title: &str,
+        act: Act,
+        scale: f64,
+        unit: &str,
+        text: &mut String,
+    ) {
+        let (other, name) = if self.regime == Regime::Near {
+            (Regime::Far, "far")
+        } else {
+            (Regime::Near, "near")
+        };
+        let series = self
+            .part(group)
+            .iter()
+            .flat_map(|part| &part.series)
+            .collect::<Vec<_>>();
         let rows: Vec<_> = series
             .into_iter()
             .filter(|series| series.case.act == act)
             .filter_map(|series| {
-                let figure = spread(&self.values_in(series, 0, other)).filter(|figure| figure.count >= 3)?;
-                let Case { contender, mode, bytes, .. } = &series.case;
+                let figure =
+                    spread(&self.values_in(series, 0, other)).filter(|figure| figure.count >= 3)?;
+                let Case {
+                    contender,
+                    mode,
+                    bytes,
+                    ..
+                } = &series.case;
                 Some(format!(
                     "| {contender} | {} | {} | {} | {} |\n",
                     size_name(*bytes),
@@ -466,7 +708,11 @@ impl Results {
             }
             let mut lines: Vec<String> = Vec::new();
             for Skipped { case, why } in skipped {
-                let items = format!("{}, items of {}: {why}", case.contender, size_name(case.bytes));
+                let items = format!(
+                    "{}, items of {}: {why}",
+                    case.contender,
+                    size_name(case.bytes)
+                );
                 if !lines.contains(&items) {
                     lines.push(items);
                 }
@@ -480,25 +726,47 @@ impl Results {
 }
 
 fn by_size(base: &Case, bytes: usize) -> Case {
-    Case { mode: base.mode, ..Case::new(&base.contender, base.act, bytes) }
+    Case {
+        mode: base.mode,
+        ..Case::new(&base.contender, base.act, bytes)
+    }
 }
 
 fn by_pairs(base: &Case, pairs: usize) -> Case {
-    Case { pairs, patience: crate::case::Patience::Yield, ..base.clone() }
+    Case {
+        pairs,
+        patience: crate::case::Patience::Yield,
+        ..base.clone()
+    }
 }
 
 /// The case of a group for a picture or table over sizes.
 pub fn size_case(name: &str, mode: Mode, act: Act, bytes: usize) -> Case {
-    by_size(&Case { mode, ..Case::new(name, act, 8) }, bytes)
+    by_size(
+        &Case {
+            mode,
+            ..Case::new(name, act, 8)
+        },
+        bytes,
+    )
 }
 
 /// The same over numbers of processes.
 pub fn pairs_case(name: &str, mode: Mode, act: Act, pairs: usize) -> Case {
-    by_pairs(&Case { mode, ..Case::new(name, act, 8) }, pairs)
+    by_pairs(
+        &Case {
+            mode,
+            ..Case::new(name, act, 8)
+        },
+        pairs,
+    )
 }
 
 fn ratios() -> Vec<Ratio> {
-    let stream = |name: &str, mode, bytes| Case { mode, ..Case::new(name, Act::Stream, bytes) };
+    let stream = |name: &str, mode, bytes| Case {
+        mode,
+        ..Case::new(name, Act::Stream, bytes)
+    };
     let streams = |label, ours: (&str, Mode), theirs: (&str, Mode), bytes| Ratio {
         label,
         group: Group::Throughput,
@@ -527,42 +795,133 @@ fn ratios() -> Vec<Ratio> {
     let single = (peers::SPSC, Single);
     let in_place = (peers::SPSC_CONTIGUOUS, InPlace);
     vec![
-        streams("8 B, one call each: spsc, rtrb", single, (peers::RTRB, Single), 8),
-        streams("8 B, one call each: spsc, ringbuf", single, ("ringbuf", Single), 8),
-        streams("8 B, one call each: spsc, Boost spsc_queue", single, ("Boost spsc_queue", Single), 8),
-        streams("8 B, one call each: spsc, lecture's ring in C, 1024 slots", single, ("lecture in C, volatile", Single), 8),
+        streams(
+            "8 B, one call each: spsc, rtrb",
+            single,
+            (peers::RTRB, Single),
+            8,
+        ),
+        streams(
+            "8 B, one call each: spsc, ringbuf",
+            single,
+            ("ringbuf", Single),
+            8,
+        ),
+        streams(
+            "8 B, one call each: spsc, Boost spsc_queue",
+            single,
+            ("Boost spsc_queue", Single),
+            8,
+        ),
+        streams(
+            "8 B, one call each: spsc, lecture's ring in C, 1024 slots",
+            single,
+            ("lecture in C, volatile", Single),
+            8,
+        ),
         streams(
             "8 B, one call each: spsc, lecture's ring in C, 10 slots",
             single,
             ("lecture in C, volatile, 10 slots", Single),
             8,
         ),
-        streams("8 B, one call each: spsc, shmem-ipc", single, ("shmem-ipc", Single), 8),
-        streams("8 B, one call each: spsc, iceoryx2", single, ("iceoryx2", Single), 8),
-        streams("8 B, one call each: spsc, pipe", single, ("pipe", Single), 8),
-        streams("8 B, batches: spsc contiguous, rtrb", (peers::SPSC_CONTIGUOUS, Batch), (peers::RTRB, Batch), 8),
-        streams("8 B, in place: spsc contiguous, rtrb", in_place, (peers::RTRB, InPlace), 8),
-        streams("64 B, one call each: spsc, rtrb", single, (peers::RTRB, Single), 64),
-        streams("64 B, in place: spsc contiguous, rtrb", in_place, (peers::RTRB, InPlace), 64),
-        streams("1 KiB, one call each: spsc, rtrb", single, (peers::RTRB, Single), 1024),
-        streams("1 KiB, one call each: spsc, iceoryx2", single, ("iceoryx2", Single), 1024),
-        streams("64 KiB, in place: spsc contiguous, rtrb", in_place, (peers::RTRB, InPlace), 65536),
-        streams("64 KiB, in place: spsc contiguous, iceoryx2", in_place, ("iceoryx2", InPlace), 65536),
-        streams("64 KiB: spsc contiguous in place, Unix stream socket", in_place, ("Unix stream socket", Batch), 65536),
+        streams(
+            "8 B, one call each: spsc, shmem-ipc",
+            single,
+            ("shmem-ipc", Single),
+            8,
+        ),
+        streams(
+            "8 B, one call each: spsc, iceoryx2",
+            single,
+            ("iceoryx2", Single),
+            8,
+        ),
+        streams(
+            "8 B, one call each: spsc, pipe",
+            single,
+            ("pipe", Single),
+            8,
+        ),
+        streams(
+            "8 B, batches: spsc contiguous, rtrb",
+            (peers::SPSC_CONTIGUOUS, Batch),
+            (peers::RTRB, Batch),
+            8,
+        ),
+        streams(
+            "8 B, in place: spsc contiguous, rtrb",
+            in_place,
+            (peers::RTRB, InPlace),
+            8,
+        ),
+        streams(
+            "64 B, one call each: spsc, rtrb",
+            single,
+            (peers::RTRB, Single),
+            64,
+        ),
+        streams(
+            "64 B, in place: spsc contiguous, rtrb",
+            in_place,
+            (peers::RTRB, InPlace),
+            64,
+        ),
+        streams(
+            "1 KiB, one call each: spsc, rtrb",
+            single,
+            (peers::RTRB, Single),
+            1024,
+        ),
+        streams(
+            "1 KiB, one call each: spsc, iceoryx2",
+            single,
+            ("iceoryx2", Single),
+            1024,
+        ),
+        streams(
+            "64 KiB, in place: spsc contiguous, rtrb",
+            in_place,
+            (peers::RTRB, InPlace),
+            65536,
+        ),
+        streams(
+            "64 KiB, in place: spsc contiguous, iceoryx2",
+            in_place,
+            ("iceoryx2", InPlace),
+            65536,
+        ),
+        streams(
+            "64 KiB: spsc contiguous in place, Unix stream socket",
+            in_place,
+            ("Unix stream socket", Batch),
+            65536,
+        ),
         trips("round trip p50: spsc, a bare cache line", peers::RAW_LINE),
         trips("round trip p50: spsc, rtrb", peers::RTRB),
-        trips("round trip p50: spsc, lecture's ring in C", "lecture in C, volatile"),
+        trips(
+            "round trip p50: spsc, lecture's ring in C",
+            "lecture in C, volatile",
+        ),
         trips("round trip p50: spsc, iceoryx2", "iceoryx2"),
         trips("round trip p50: spsc, pipe", "pipe"),
         many("8 B, 1 + 1: mpmc, crossbeam ArrayQueue", Single, 1),
         many("8 B, 2 + 2: mpmc, crossbeam ArrayQueue", Single, 2),
         many("8 B, 4 + 4: mpmc, crossbeam ArrayQueue", Single, 4),
-        many("8 B, 2 + 2: mpmc in batches, crossbeam ArrayQueue", Batch, 2),
+        many(
+            "8 B, 2 + 2: mpmc in batches, crossbeam ArrayQueue",
+            Batch,
+            2,
+        ),
     ]
 }
 
 fn place(contender: &Contender) -> &'static str {
-    if contender.performer.between_processes() { "processes" } else { "threads" }
+    if contender.performer.between_processes() {
+        "processes"
+    } else {
+        "threads"
+    }
 }
 
 fn mode_name(mode: Mode) -> &'static str {
@@ -574,11 +933,19 @@ fn mode_name(mode: Mode) -> &'static str {
 }
 
 pub fn size_name(bytes: usize) -> String {
-    if bytes < 1024 { format!("{bytes} B") } else { format!("{} KiB", bytes / 1024) }
+    if bytes < 1024 {
+        format!("{bytes} B")
+    } else {
+        format!("{} KiB", bytes / 1024)
+    }
 }
 
 fn nanoseconds_or_nothing(count: usize, nanoseconds: f64) -> String {
-    if count == 0 { "–".to_string() } else { format!("{nanoseconds:.0} ns") }
+    if count == 0 {
+        "–".to_string()
+    } else {
+        format!("{nanoseconds:.0} ns")
+    }
 }
 
 /// Three digits that count.
@@ -592,7 +959,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-fn thousands(value: u64) -> String {
+pub fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -606,8 +973,15 @@ fn thousands(value: u64) -> String {
 
 /// Median and quartiles.
 fn cell(figure: Spread, scale: f64) -> String {
-    let [low, median, high] = [figure.low, figure.median, figure.high].map(|value| number(value * scale));
+    let [low, median, high] =
+        [figure.low, figure.median, figure.high].map(|value| number(value * scale));
     format!("{median} [{low}–{high}]")
+}
+
+/// The median, and half of what lies between the quartiles in per cent of it.
+fn short(figure: Spread, scale: f64) -> String {
+    let half = (figure.high - figure.low) / 2.0 / figure.median * 100.0;
+    format!("{} ±{half:.0} %", number(figure.median * scale))
 }
 
 fn cell_or_nothing(figure: Option<Spread>, scale: f64) -> String {

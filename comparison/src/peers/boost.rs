@@ -52,7 +52,8 @@ impl Queue {
     fn open(handle: &Handle) -> Result<Self> {
         let name = CString::new(handle.first().context("the name of a queue")?.as_str())?;
         // SAFETY: a string that ends with a zero byte.
-        let queue = NonNull::new(unsafe { boost_mq_open(name.as_ptr()) }).context("opening the message queue")?;
+        let queue = NonNull::new(unsafe { boost_mq_open(name.as_ptr()) })
+            .context("opening the message queue")?;
         Ok(Self { queue, name: None })
     }
 }
@@ -78,7 +79,13 @@ impl Peer for MessageQueue {
         let queue = unsafe { boost_mq_create(name.as_ptr(), case.capacity, case.bytes) };
         let queue = NonNull::new(queue).context("creating the message queue")?;
         let bytes = std::fs::metadata(format!("/dev/shm/{text}")).map(|file| file.len());
-        let channel = Channel::new([text], Queue { queue, name: Some(name) });
+        let channel = Channel::new(
+            [text],
+            Queue {
+                queue,
+                name: Some(name),
+            },
+        );
         Ok(match bytes {
             Ok(bytes) => channel.taking(bytes, "the size of the shared memory object"),
             Err(_) => channel,
@@ -98,7 +105,8 @@ impl<T: Item> Sender<T> for Queue {
     #[inline(always)]
     fn send(&mut self, item: &T) {
         // SAFETY: an open queue and an item of so many bytes.
-        let sent = unsafe { boost_mq_send(self.queue.as_ptr(), (&raw const *item).cast(), T::BYTES) };
+        let sent =
+            unsafe { boost_mq_send(self.queue.as_ptr(), (&raw const *item).cast(), T::BYTES) };
         assert!(sent, "message_queue::send");
     }
 }
@@ -107,7 +115,8 @@ impl<T: Item> Receiver<T> for Queue {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         // SAFETY: an open queue and room for an item of so many bytes.
-        let received = unsafe { boost_mq_receive(self.queue.as_ptr(), (&raw mut *item).cast(), T::BYTES) };
+        let received =
+            unsafe { boost_mq_receive(self.queue.as_ptr(), (&raw mut *item).cast(), T::BYTES) };
         assert!(received, "message_queue::receive");
     }
 }
@@ -130,8 +139,16 @@ impl SpscEnd {
     fn attach(case: &Case, handle: &Handle) -> Result<Self> {
         let ring = find(case).context("a compiled ring")?;
         let segment = segment_id(handle)?.attach()?;
-        ensure!(segment.len_bytes() >= ring.total_bytes, "the segment is too small");
-        Ok(Self { ring, segment, mode: c_int::from(case.mode != Mode::Single), batch: case.batch() })
+        ensure!(
+            segment.len_bytes() >= ring.total_bytes,
+            "the segment is too small"
+        );
+        Ok(Self {
+            ring,
+            segment,
+            mode: c_int::from(case.mode != Mode::Single),
+            batch: case.batch(),
+        })
     }
 
     fn memory(&self) -> *mut c_void {
@@ -141,7 +158,9 @@ impl SpscEnd {
 
 impl Peer for Spsc {
     fn obstacle(&self, case: &Case) -> Option<String> {
-        find(case).is_none().then(|| "not compiled for this size and capacity".to_string())
+        find(case)
+            .is_none()
+            .then(|| "not compiled for this size and capacity".to_string())
     }
 
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
@@ -183,7 +202,8 @@ impl<T: Item> Receiver<T> for SpscEnd {
 
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         // SAFETY: the segment holds this ring.
-        let right = unsafe { (self.ring.pop_run)(self.memory(), self.mode, self.batch, first, count) };
+        let right =
+            unsafe { (self.ring.pop_run)(self.memory(), self.mode, self.batch, first, count) };
         Wrong::unless(right == count, first + right)
     }
 }

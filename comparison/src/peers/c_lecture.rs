@@ -40,7 +40,10 @@ impl CLecture {
         let ring = self.ring(case).context("a compiled buffer")?;
         let segment = segment_id(handle)?.attach()?;
         // SAFETY: a function without arguments that returns a constant.
-        anyhow::ensure!(segment.len_bytes() >= unsafe { (ring.size_bytes)() }, "the segment is too small");
+        anyhow::ensure!(
+            segment.len_bytes() >= unsafe { (ring.size_bytes)() },
+            "the segment is too small"
+        );
         Ok(CEnd { ring, segment })
     }
 }
@@ -52,7 +55,9 @@ struct CEnd {
 
 impl Peer for CLecture {
     fn obstacle(&self, case: &Case) -> Option<String> {
-        self.ring(case).is_none().then(|| "not compiled for this size and capacity".to_string())
+        self.ring(case)
+            .is_none()
+            .then(|| "not compiled for this size and capacity".to_string())
     }
 
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {

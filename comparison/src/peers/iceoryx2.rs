@@ -1,11 +1,15 @@
 //! iceoryx2: publish and subscribe, one publisher and one subscriber that blocks it when its buffer is full.
 
 use crate::case::{Act, Case, Handle, Mode, Patience, Taken};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong, checked_runs, receive_singly, runs, send_singly, until};
+use crate::ends::{
+    Channel, Peer, Receiver, Sender, Wrong, checked_runs, receive_singly, runs, send_singly, until,
+};
 use crate::item::{BY_VALUE_BYTES, Item};
 use anyhow::{Context, Result, anyhow};
+use iceoryx2::port::{
+    listener::Listener, notifier::Notifier, publisher::Publisher, subscriber::Subscriber,
+};
 use iceoryx2::prelude::*;
-use iceoryx2::port::{listener::Listener, notifier::Notifier, publisher::Publisher, subscriber::Subscriber};
 use iceoryx2::service::port_factory::{event, publish_subscribe};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -49,7 +53,11 @@ fn join<T: Item>(case: &Case, name: &str) -> Result<Joined<T>> {
         .then(|| node.service_builder(&name).event().open_or_create())
         .transpose()
         .map_err(|error| anyhow!("iceoryx2 event service: {error:?}"))?;
-    Ok(Joined { items, wakes, _node: node })
+    Ok(Joined {
+        items,
+        wakes,
+        _node: node,
+    })
 }
 
 struct IceoryxSender<T: Item> {
@@ -83,7 +91,10 @@ impl Peer for Iceoryx2 {
         let sender = self.sender::<T>(case, &channel.handle)?;
         let bytes = shared_memory_bytes()?.saturating_sub(before);
         drop((sender, receiver));
-        Ok(Some(Taken { bytes, source: "its new files in /dev/shm".to_string() }))
+        Ok(Some(Taken {
+            bytes,
+            source: "its new files in /dev/shm".to_string(),
+        }))
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
@@ -101,7 +112,12 @@ impl Peer for Iceoryx2 {
             .map(|wakes| wakes.notifier_builder().create())
             .transpose()
             .map_err(|error| anyhow!("iceoryx2 notifier: {error:?}"))?;
-        Ok(IceoryxSender { publisher, notifier, mode: case.mode, _joined: joined })
+        Ok(IceoryxSender {
+            publisher,
+            notifier,
+            mode: case.mode,
+            _joined: joined,
+        })
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
@@ -118,14 +134,22 @@ impl Peer for Iceoryx2 {
             .map(|wakes| wakes.listener_builder().create())
             .transpose()
             .map_err(|error| anyhow!("iceoryx2 listener: {error:?}"))?;
-        Ok(IceoryxReceiver { subscriber, listener, mode: case.mode, patience: case.patience, _joined: joined })
+        Ok(IceoryxReceiver {
+            subscriber,
+            listener,
+            mode: case.mode,
+            patience: case.patience,
+            _joined: joined,
+        })
     }
 }
 
 impl<T: Item> Sender<T> for IceoryxSender<T> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
-        self.publisher.send_copy(*item).expect("somebody subscribes");
+        self.publisher
+            .send_copy(*item)
+            .expect("somebody subscribes");
         if let Some(notifier) = &self.notifier {
             notifier.notify().expect("somebody listens");
         }
@@ -141,7 +165,9 @@ impl<T: Item> Sender<T> for IceoryxSender<T> {
                     sample.payload_mut().write(T::zeroed()).set(number);
                 }
                 // SAFETY: written just now.
-                unsafe { sample.assume_init() }.send().expect("somebody subscribes");
+                unsafe { sample.assume_init() }
+                    .send()
+                    .expect("somebody subscribes");
                 1
             }),
             _ => send_singly(self, first, count),
@@ -159,7 +185,9 @@ impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         let Some(listener) = &self.listener else {
-            let sample = until(self.patience, || self.subscriber.receive().expect("somebody publishes"));
+            let sample = until(self.patience, || {
+                self.subscriber.receive().expect("somebody publishes")
+            });
             *item = *sample;
             return;
         };
@@ -175,7 +203,9 @@ impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         match self.mode {
             Mode::InPlace => checked_runs(1, first, count, |number, _| {
-                let sample = until(self.patience, || self.subscriber.receive().expect("somebody publishes"));
+                let sample = until(self.patience, || {
+                    self.subscriber.receive().expect("somebody publishes")
+                });
                 (1, sample.is(number))
             }),
             _ => receive_singly(self, first, count),

@@ -19,7 +19,8 @@ impl Peer for IpcChannel {
     fn create<T: Item>(&self, _: &Case) -> Result<Channel> {
         let (sender, receiver) = ipc::bytes_channel()?;
         let (for_sender, sender_name) = IpcOneShotServer::<Introduction<IpcBytesSender>>::new()?;
-        let (for_receiver, receiver_name) = IpcOneShotServer::<Introduction<IpcBytesReceiver>>::new()?;
+        let (for_receiver, receiver_name) =
+            IpcOneShotServer::<Introduction<IpcBytesReceiver>>::new()?;
         let mut channel = Channel::new([sender_name, receiver_name], ());
         channel.introduce = Some(Box::new(move || {
             // In either order: each connects to a name of its own.
@@ -39,7 +40,8 @@ impl Peer for IpcChannel {
 
     fn receiver<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
         let (introduction, end) = ipc::channel()?;
-        IpcSender::<Introduction<IpcBytesReceiver>>::connect(name(handle, 1)?)?.send(introduction)?;
+        IpcSender::<Introduction<IpcBytesReceiver>>::connect(name(handle, 1)?)?
+            .send(introduction)?;
         Ok(BytesReceiver(end.recv()?))
     }
 }

@@ -22,7 +22,10 @@ pub fn inherited(fd: &impl AsRawFd) -> Result<String> {
 
 /// The inherited file descriptor at this place of a handle.
 pub fn file(handle: &Handle, index: usize) -> Result<File> {
-    let fd = handle.get(index).context("the number of a file descriptor")?.parse()?;
+    let fd = handle
+        .get(index)
+        .context("the number of a file descriptor")?
+        .parse()?;
     // SAFETY: inherited for this purpose, and nothing else in this process uses it; a copy may be closed again.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(File::from(fd.try_clone_to_owned()?))
@@ -37,7 +40,11 @@ struct Bytes {
 
 impl Bytes {
     fn new(case: &Case, file: File) -> Self {
-        Self { file, mode: case.mode, batch: case.batch() }
+        Self {
+            file,
+            mode: case.mode,
+            batch: case.batch(),
+        }
     }
 }
 
@@ -51,7 +58,9 @@ impl<T: Item> Sender<T> for Bytes {
         match self.mode {
             Mode::Single => send_singly::<T, _>(self, first, count),
             _ => send_batches::<T>(self.batch, first, count, |items| {
-                self.file.write_all(bytemuck::cast_slice(items)).expect("somebody reads");
+                self.file
+                    .write_all(bytemuck::cast_slice(items))
+                    .expect("somebody reads");
             }),
         }
     }
@@ -60,7 +69,9 @@ impl<T: Item> Sender<T> for Bytes {
 impl<T: Item> Receiver<T> for Bytes {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
-        self.file.read_exact(bytemuck::bytes_of_mut(item)).expect("somebody writes");
+        self.file
+            .read_exact(bytemuck::bytes_of_mut(item))
+            .expect("somebody writes");
     }
 
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
@@ -71,7 +82,9 @@ impl<T: Item> Receiver<T> for Bytes {
                 let mut got = self.file.read(bytes).expect("somebody writes");
                 assert!(got > 0, "somebody writes");
                 let whole = got.next_multiple_of(T::BYTES);
-                self.file.read_exact(&mut bytes[got..whole]).expect("somebody writes");
+                self.file
+                    .read_exact(&mut bytes[got..whole])
+                    .expect("somebody writes");
                 got = whole;
                 got / T::BYTES
             }),
@@ -94,7 +107,8 @@ impl Peer for Pipe {
         }
         let bytes = rustix::pipe::fcntl_getpipe_size(&writer)? as u64;
         let handle = [inherited(&reader)?, inherited(&writer)?];
-        Ok(Channel::new(handle, (reader, writer)).taking(bytes, "kernel memory at most, F_GETPIPE_SZ"))
+        Ok(Channel::new(handle, (reader, writer))
+            .taking(bytes, "kernel memory at most, F_GETPIPE_SZ"))
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
@@ -107,7 +121,8 @@ impl Peer for Pipe {
 }
 
 fn socket_pair(kind: SocketType, case: &Case) -> Result<Channel> {
-    let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
+    let (one, other) =
+        rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
     // An item counts with the kernel's own structures for it.
     let wanted = wanted_bytes(case).max(2 * case.bytes);
     if wanted > sockopt::socket_send_buffer_size(&one)? {
@@ -166,7 +181,10 @@ impl<T: Item> Sender<T> for Packets {
 impl<T: Item> Receiver<T> for Packets {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
-        let got = self.0.read(bytemuck::bytes_of_mut(item)).expect("somebody writes");
+        let got = self
+            .0
+            .read(bytemuck::bytes_of_mut(item))
+            .expect("somebody writes");
         assert_eq!(got, T::BYTES);
     }
 }
@@ -184,7 +202,9 @@ fn open_queue(case: &Case) -> Result<(OwnedFd, usize)> {
         return Ok((queue, case.capacity));
     }
     // More takes CAP_SYS_RESOURCE.
-    let allowed = std::fs::read_to_string("/proc/sys/fs/mqueue/msg_max")?.trim().parse()?;
+    let allowed = std::fs::read_to_string("/proc/sys/fs/mqueue/msg_max")?
+        .trim()
+        .parse()?;
     let capacity = case.capacity.min(allowed);
     Ok((open_queue_of(capacity, case.bytes)?, capacity))
 }
@@ -213,13 +233,18 @@ struct PosixEnd(OwnedFd);
 
 impl Peer for PosixQueue {
     fn obstacle(&self, case: &Case) -> Option<String> {
-        open_queue(case).err().map(|error| format!("{error:#} (fs.mqueue.msgsize_max)"))
+        open_queue(case)
+            .err()
+            .map(|error| format!("{error:#} (fs.mqueue.msgsize_max)"))
     }
 
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
         let (queue, messages) = open_queue(case)?;
         let source = format!("kernel memory at most, for {messages} messages");
-        Ok(Channel::new([inherited(&queue)?], queue).taking((messages * case.bytes) as u64, source))
+        Ok(
+            Channel::new([inherited(&queue)?], queue)
+                .taking((messages * case.bytes) as u64, source),
+        )
     }
 
     fn sender<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Sender<T>> {
@@ -235,7 +260,14 @@ impl<T: Item> Sender<T> for PosixEnd {
     #[inline(always)]
     fn send(&mut self, item: &T) {
         // SAFETY: the item is read only, and has so many bytes.
-        let sent = unsafe { libc::mq_send(self.0.as_raw_fd(), item.bytes().as_ptr().cast(), T::BYTES, 0) };
+        let sent = unsafe {
+            libc::mq_send(
+                self.0.as_raw_fd(),
+                item.bytes().as_ptr().cast(),
+                T::BYTES,
+                0,
+            )
+        };
         assert_eq!(sent, 0, "mq_send: {}", std::io::Error::last_os_error());
     }
 }
@@ -245,8 +277,14 @@ impl<T: Item> Receiver<T> for PosixEnd {
     fn receive(&mut self, item: &mut T) {
         let room = bytemuck::bytes_of_mut(item).as_mut_ptr().cast();
         // SAFETY: there is room for an item, and any bytes are one.
-        let got = unsafe { libc::mq_receive(self.0.as_raw_fd(), room, T::BYTES, std::ptr::null_mut()) };
-        assert_eq!(got, T::BYTES as isize, "mq_receive: {}", std::io::Error::last_os_error());
+        let got =
+            unsafe { libc::mq_receive(self.0.as_raw_fd(), room, T::BYTES, std::ptr::null_mut()) };
+        assert_eq!(
+            got,
+            T::BYTES as isize,
+            "mq_receive: {}",
+            std::io::Error::last_os_error()
+        );
     }
 }
 
@@ -276,15 +314,29 @@ struct SysvEnd<T> {
 
 impl<T: Item> SysvEnd<T> {
     fn new(handle: &Handle) -> Result<Self> {
-        let queue = handle.first().context("the identifier of a message queue")?.parse()?;
-        Ok(Self { queue, message: Box::new(Message { kind: 1, item: T::zeroed() }) })
+        let queue = handle
+            .first()
+            .context("the identifier of a message queue")?
+            .parse()?;
+        Ok(Self {
+            queue,
+            message: Box::new(Message {
+                kind: 1,
+                item: T::zeroed(),
+            }),
+        })
     }
 }
 
 impl Peer for SysvQueue {
     fn obstacle(&self, case: &Case) -> Option<String> {
-        let most: usize = std::fs::read_to_string("/proc/sys/kernel/msgmax").ok()?.trim().parse().ok()?;
-        (case.bytes > most).then(|| format!("a message has at most {most} bytes here (kernel.msgmax)"))
+        let most: usize = std::fs::read_to_string("/proc/sys/kernel/msgmax")
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
+        (case.bytes > most)
+            .then(|| format!("a message has at most {most} bytes here (kernel.msgmax)"))
     }
 
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
@@ -306,7 +358,8 @@ impl Peer for SysvQueue {
                 status.msg_qbytes = usual;
             }
         }
-        Ok(Channel::new([id.to_string()], queue).taking(status.msg_qbytes, "kernel memory at most, msg_qbytes"))
+        Ok(Channel::new([id.to_string()], queue)
+            .taking(status.msg_qbytes, "kernel memory at most, msg_qbytes"))
     }
 
     fn sender<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Sender<T>> {
@@ -323,7 +376,8 @@ impl<T: Item> Sender<T> for SysvEnd<T> {
     fn send(&mut self, item: &T) {
         self.message.item = *item;
         // SAFETY: a message of a long and `T::BYTES` bytes.
-        let sent = unsafe { libc::msgsnd(self.queue, (&raw const *self.message).cast(), T::BYTES, 0) };
+        let sent =
+            unsafe { libc::msgsnd(self.queue, (&raw const *self.message).cast(), T::BYTES, 0) };
         assert_eq!(sent, 0, "msgsnd: {}", std::io::Error::last_os_error());
     }
 }
@@ -332,8 +386,14 @@ impl<T: Item> Receiver<T> for SysvEnd<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         // SAFETY: there is room for a long and `T::BYTES` bytes, and any bytes are an item.
-        let got = unsafe { libc::msgrcv(self.queue, (&raw mut *self.message).cast(), T::BYTES, 0, 0) };
-        assert_eq!(got, T::BYTES as isize, "msgrcv: {}", std::io::Error::last_os_error());
+        let got =
+            unsafe { libc::msgrcv(self.queue, (&raw mut *self.message).cast(), T::BYTES, 0, 0) };
+        assert_eq!(
+            got,
+            T::BYTES as isize,
+            "msgrcv: {}",
+            std::io::Error::last_os_error()
+        );
         *item = self.message.item;
     }
 }

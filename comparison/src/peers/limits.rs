@@ -25,7 +25,11 @@ struct MailboxEnd {
 
 impl MailboxEnd {
     fn attach(sleeps: bool, handle: &Handle) -> Result<Self> {
-        Ok(Self { segment: segment_id(handle)?.attach()?, sleeps, seen: 0 })
+        Ok(Self {
+            segment: segment_id(handle)?.attach()?,
+            sleeps,
+            seen: 0,
+        })
     }
 
     #[inline(always)]
@@ -62,7 +66,8 @@ impl<T: Item> Sender<T> for MailboxEnd {
         self.number().store(item.number() + 1, Ordering::Release);
         if self.sleeps {
             self.count().fetch_add(1, Ordering::SeqCst);
-            rustix::thread::futex::wake(self.count(), rustix::thread::futex::Flags::empty(), 1).expect("a futex");
+            rustix::thread::futex::wake(self.count(), rustix::thread::futex::Flags::empty(), 1)
+                .expect("a futex");
         }
     }
 }
@@ -71,14 +76,23 @@ impl<T: Item> Receiver<T> for MailboxEnd {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         let number = loop {
-            let count = if self.sleeps { self.count().load(Ordering::SeqCst) } else { 0 };
+            let count = if self.sleeps {
+                self.count().load(Ordering::SeqCst)
+            } else {
+                0
+            };
             let number = self.number().load(Ordering::Acquire);
             if number != self.seen {
                 break number;
             }
             if self.sleeps {
                 // Woken, too late to sleep, or interrupted: look again.
-                let _ = rustix::thread::futex::wait(self.count(), rustix::thread::futex::Flags::empty(), count, None);
+                let _ = rustix::thread::futex::wait(
+                    self.count(),
+                    rustix::thread::futex::Flags::empty(),
+                    count,
+                    None,
+                );
             } else {
                 spin_loop();
             }
@@ -106,6 +120,12 @@ pub fn copy(task: &Task) -> Result<Outcome> {
     }
     let took = now() - began;
     let bytes = task.count as f64 * (task.case.bytes * task.case.capacity) as f64;
-    ensure!(buffer.iter().all(|&byte| byte == 1), "the copy is not what was copied");
-    Ok(Outcome { values: vec![bytes / took as f64 * 1e9 / (1_u64 << 30) as f64], ..Outcome::default() })
+    ensure!(
+        buffer.iter().all(|&byte| byte == 1),
+        "the copy is not what was copied"
+    );
+    Ok(Outcome {
+        values: vec![bytes / took as f64 * 1e9 / (1_u64 << 30) as f64],
+        ..Outcome::default()
+    })
 }

@@ -52,7 +52,10 @@ pub const RTRB: &str = "rtrb";
 pub const CONTENDERS: &[Contender] = &[
     Contender {
         name: SPSC,
-        performer: &Between(ours::Spsc { layout: Layout::Interleaved, waiting: Waiting::Sleep }),
+        performer: &Between(ours::Spsc {
+            layout: Layout::Interleaved,
+            waiting: Waiting::Sleep,
+        }),
         modes: &[Single, Batch],
         waits: Sleeps,
         many: false,
@@ -61,7 +64,10 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: SPSC_CONTIGUOUS,
-        performer: &Between(ours::Spsc { layout: Layout::Contiguous, waiting: Waiting::Sleep }),
+        performer: &Between(ours::Spsc {
+            layout: Layout::Contiguous,
+            waiting: Waiting::Sleep,
+        }),
         modes: &[Single, Batch, InPlace],
         waits: Sleeps,
         many: false,
@@ -70,7 +76,10 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: SPSC_SPIN,
-        performer: &Between(ours::Spsc { layout: Layout::Interleaved, waiting: Waiting::Spin }),
+        performer: &Between(ours::Spsc {
+            layout: Layout::Interleaved,
+            waiting: Waiting::Spin,
+        }),
         modes: &[Single],
         waits: Polls,
         many: false,
@@ -79,7 +88,9 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: MPMC,
-        performer: &Between(ours::Mpmc { waiting: Waiting::Sleep }),
+        performer: &Between(ours::Mpmc {
+            waiting: Waiting::Sleep,
+        }),
         modes: &[Single, Batch, InPlace],
         waits: Sleeps,
         many: true,
@@ -106,7 +117,10 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: "lecture in C, volatile",
-        performer: &Between(c_lecture::CLecture { slots: None, atomic: false }),
+        performer: &Between(c_lecture::CLecture {
+            slots: None,
+            atomic: false,
+        }),
         modes: &[Single],
         waits: Polls,
         many: false,
@@ -115,7 +129,10 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: "lecture in C, _Atomic",
-        performer: &Between(c_lecture::CLecture { slots: None, atomic: true }),
+        performer: &Between(c_lecture::CLecture {
+            slots: None,
+            atomic: true,
+        }),
         modes: &[Single],
         waits: Polls,
         many: false,
@@ -124,7 +141,10 @@ pub const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: "lecture in C, volatile, 10 slots",
-        performer: &Between(c_lecture::CLecture { slots: Some(10), atomic: false }),
+        performer: &Between(c_lecture::CLecture {
+            slots: Some(10),
+            atomic: false,
+        }),
         modes: &[Single],
         waits: Polls,
         many: false,

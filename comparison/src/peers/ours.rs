@@ -2,7 +2,9 @@
 
 use crate::case::{Case, Handle, Mode, Patience};
 use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
-use crate::ends::{checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until};
+use crate::ends::{
+    checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until,
+};
 use crate::item::{BY_VALUE_BYTES, Item, set_shared, shared_is};
 use anyhow::{Context, Result};
 use std::slice;
@@ -17,7 +19,9 @@ pub fn segment_id(handle: &Handle) -> Result<SegmentId> {
 
 /// A segment of zeros that goes with the last who has it attached.
 pub fn segment_channel(size_bytes: usize) -> Result<(Segment, Channel)> {
-    let segment = SegmentOptions::new().size_bytes(size_bytes).create_new(Key::PRIVATE)?;
+    let segment = SegmentOptions::new()
+        .size_bytes(size_bytes)
+        .create_new(Key::PRIVATE)?;
     segment.mark_for_removal()?;
     let id = segment.id();
     let channel = Channel::new([id.as_raw().to_string()], id.attach()?)
@@ -47,8 +51,10 @@ pub struct SpscReceiver<T> {
 impl Peer for Spsc {
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
         let mut options = spsc::Options::new();
-        let ring: spsc::BoundedBuffer<T> =
-            options.capacity(case.capacity).layout(self.layout).create_new(Key::PRIVATE)?;
+        let ring: spsc::BoundedBuffer<T> = options
+            .capacity(case.capacity)
+            .layout(self.layout)
+            .create_new(Key::PRIVATE)?;
         let segment = ring.segment();
         segment.mark_for_removal()?;
         let (id, bytes) = (segment.id().as_raw(), segment.len_bytes() as u64);
@@ -56,15 +62,27 @@ impl Peer for Spsc {
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
-        let mut producer = spsc::Options::new().attach(segment_id(handle)?)?.producer()?;
+        let mut producer = spsc::Options::new()
+            .attach(segment_id(handle)?)?
+            .producer()?;
         producer.waiting(self.waiting);
-        Ok(SpscSender { producer, mode: case.mode, batch: case.batch() })
+        Ok(SpscSender {
+            producer,
+            mode: case.mode,
+            batch: case.batch(),
+        })
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
-        let mut consumer = spsc::Options::new().attach(segment_id(handle)?)?.consumer()?;
+        let mut consumer = spsc::Options::new()
+            .attach(segment_id(handle)?)?
+            .consumer()?;
         consumer.waiting(self.waiting);
-        Ok(SpscReceiver { consumer, mode: case.mode, batch: case.batch() })
+        Ok(SpscReceiver {
+            consumer,
+            mode: case.mode,
+            batch: case.batch(),
+        })
     }
 }
 
@@ -74,7 +92,9 @@ impl<T: Item> Sender<T> for SpscSender<T> {
         if T::BYTES <= BY_VALUE_BYTES {
             self.producer.push(*item).expect("the consumer lives");
         } else {
-            self.producer.push_slice(slice::from_ref(item)).expect("the consumer lives");
+            self.producer
+                .push_slice(slice::from_ref(item))
+                .expect("the consumer lives");
         }
     }
 
@@ -113,7 +133,9 @@ impl<T: Item> Receiver<T> for SpscReceiver<T> {
         if T::BYTES <= BY_VALUE_BYTES {
             *item = self.consumer.pop().expect("the producer lives");
         } else {
-            self.consumer.pop_slice(slice::from_mut(item)).expect("the producer lives");
+            self.consumer
+                .pop_slice(slice::from_mut(item))
+                .expect("the producer lives");
         }
     }
 
@@ -165,7 +187,8 @@ pub struct MpmcReceiver<T> {
 impl Peer for Mpmc {
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
         let mut options = mpmc::Options::new();
-        let ring: mpmc::BoundedBuffer<T> = options.capacity(case.capacity).create_new(Key::PRIVATE)?;
+        let ring: mpmc::BoundedBuffer<T> =
+            options.capacity(case.capacity).create_new(Key::PRIVATE)?;
         let segment = ring.segment();
         segment.mark_for_removal()?;
         let (id, bytes) = (segment.id().as_raw(), segment.len_bytes() as u64);
@@ -173,15 +196,27 @@ impl Peer for Mpmc {
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
-        let mut producer = mpmc::Options::new().attach(segment_id(handle)?)?.producer()?;
+        let mut producer = mpmc::Options::new()
+            .attach(segment_id(handle)?)?
+            .producer()?;
         producer.waiting(self.waiting);
-        Ok(MpmcSender { producer, mode: case.mode, batch: case.batch() })
+        Ok(MpmcSender {
+            producer,
+            mode: case.mode,
+            batch: case.batch(),
+        })
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
-        let mut consumer = mpmc::Options::new().attach(segment_id(handle)?)?.consumer()?;
+        let mut consumer = mpmc::Options::new()
+            .attach(segment_id(handle)?)?
+            .consumer()?;
         consumer.waiting(self.waiting);
-        Ok(MpmcReceiver { consumer, mode: case.mode, batch: case.batch() })
+        Ok(MpmcReceiver {
+            consumer,
+            mode: case.mode,
+            batch: case.batch(),
+        })
     }
 }
 
@@ -191,7 +226,9 @@ impl<T: Item> Sender<T> for MpmcSender<T> {
         if T::BYTES <= BY_VALUE_BYTES {
             self.producer.push(*item).expect("somebody consumes");
         } else {
-            self.producer.push_slice(slice::from_ref(item)).expect("somebody consumes");
+            self.producer
+                .push_slice(slice::from_ref(item))
+                .expect("somebody consumes");
         }
     }
 
@@ -226,7 +263,9 @@ impl<T: Item> Receiver<T> for MpmcReceiver<T> {
         if T::BYTES <= BY_VALUE_BYTES {
             *item = self.consumer.pop().expect("somebody produces");
         } else {
-            self.consumer.pop_slice(slice::from_mut(item)).expect("somebody produces");
+            self.consumer
+                .pop_slice(slice::from_mut(item))
+                .expect("somebody produces");
         }
     }
 
@@ -279,14 +318,38 @@ impl Lecture {
 macro_rules! with_slots {
     ($slots:expr, $n:ident => $call:expr) => {
         match $slots {
-            10 => { const $n: usize = 10; $call }
-            16 => { const $n: usize = 16; $call }
-            64 => { const $n: usize = 64; $call }
-            128 => { const $n: usize = 128; $call }
-            256 => { const $n: usize = 256; $call }
-            1024 => { const $n: usize = 1024; $call }
-            8192 => { const $n: usize = 8192; $call }
-            65536 => { const $n: usize = 65536; $call }
+            10 => {
+                const $n: usize = 10;
+                $call
+            }
+            16 => {
+                const $n: usize = 16;
+                $call
+            }
+            64 => {
+                const $n: usize = 64;
+                $call
+            }
+            128 => {
+                const $n: usize = 128;
+                $call
+            }
+            256 => {
+                const $n: usize = 256;
+                $call
+            }
+            1024 => {
+                const $n: usize = 1024;
+                $call
+            }
+            8192 => {
+                const $n: usize = 8192;
+                $call
+            }
+            65536 => {
+                const $n: usize = 65536;
+                $call
+            }
             slots => panic!("no buffer type of {slots} slots"),
         }
     };
@@ -324,7 +387,11 @@ impl<T: Item, const N: usize> LectureEnd<T, N> {
         let segment = Box::into_raw(Box::new(segment_id(handle)?.attach()?));
         // SAFETY: made from a box just now, and freed by `drop` only.
         let ring = lecture::BoundedBuffer::new(unsafe { &*segment })?;
-        Ok(Self { ring, segment, patience: case.patience })
+        Ok(Self {
+            ring,
+            segment,
+            patience: case.patience,
+        })
     }
 }
 

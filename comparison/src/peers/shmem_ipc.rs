@@ -3,7 +3,9 @@
 use super::kernel::{file, inherited};
 use crate::case::{Case, Handle, Mode, Patience};
 use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
-use crate::ends::{checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until};
+use crate::ends::{
+    checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until,
+};
 use crate::item::{BY_VALUE_BYTES, Item};
 use anyhow::Result;
 use shmem_ipc::sharedring;
@@ -23,7 +25,13 @@ struct End<R> {
 
 impl ShmemIpc {
     fn end<R>(&self, case: &Case, ring: R) -> End<R> {
-        End { ring, mode: case.mode, batch: case.batch(), sleeps: self.sleeps, patience: case.patience }
+        End {
+            ring,
+            mode: case.mode,
+            batch: case.batch(),
+            sleeps: self.sleeps,
+            patience: case.patience,
+        }
     }
 }
 
@@ -32,18 +40,28 @@ impl Peer for ShmemIpc {
         let ring = sharedring::Sender::<T>::new(case.capacity)?;
         let memory = ring.memfd().as_file();
         let bytes = memory.metadata()?.len();
-        let handle = [inherited(memory)?, inherited(ring.empty_signal())?, inherited(ring.full_signal())?];
+        let handle = [
+            inherited(memory)?,
+            inherited(ring.empty_signal())?,
+            inherited(ring.full_signal())?,
+        ];
         Ok(Channel::new(handle, ring).taking(bytes, "the memfd's size"))
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
         let [memory, empty, full] = [file(handle, 0)?, file(handle, 1)?, file(handle, 2)?];
-        Ok(self.end(case, sharedring::Sender::<T>::open(case.capacity, memory, empty, full)?))
+        Ok(self.end(
+            case,
+            sharedring::Sender::<T>::open(case.capacity, memory, empty, full)?,
+        ))
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
         let [memory, empty, full] = [file(handle, 0)?, file(handle, 1)?, file(handle, 2)?];
-        Ok(self.end(case, sharedring::Receiver::<T>::open(case.capacity, memory, empty, full)?))
+        Ok(self.end(
+            case,
+            sharedring::Receiver::<T>::open(case.capacity, memory, empty, full)?,
+        ))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::case::{Case, Mode, Patience};
 use crate::ends::{Local, Receiver, Sender, Wrong};
-use crate::ends::{checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until};
+use crate::ends::{
+    checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until,
+};
 use crate::item::{BY_VALUE_BYTES, Item};
 use ringbuf::traits::{Consumer as _, Observer as _, Producer as _, Raw as _, Split};
 use std::sync::Arc;
@@ -17,7 +19,11 @@ struct Use {
 
 impl Use {
     fn of(case: &Case) -> Self {
-        Self { mode: case.mode, batch: case.batch(), patience: case.patience }
+        Self {
+            mode: case.mode,
+            batch: case.batch(),
+            patience: case.patience,
+        }
     }
 }
 
@@ -39,7 +45,10 @@ impl Local for Rtrb {
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (producer, consumer) = rtrb::RingBuffer::new(case.capacity);
         let how = Use::of(case);
-        (one(ends, RtrbSender(producer, how)), one(ends, RtrbReceiver(consumer, how)))
+        (
+            one(ends, RtrbSender(producer, how)),
+            one(ends, RtrbReceiver(consumer, how)),
+        )
     }
 }
 
@@ -56,7 +65,11 @@ impl<T: Item> Sender<T> for RtrbSender<T> {
     }
 
     fn stream(&mut self, first: u64, count: u64) {
-        let Use { mode, batch, patience } = self.1;
+        let Use {
+            mode,
+            batch,
+            patience,
+        } = self.1;
         match mode {
             Mode::Single => send_singly(self, first, count),
             Mode::Batch => send_batches(batch, first, count, |mut items| {
@@ -68,8 +81,13 @@ impl<T: Item> Sender<T> for RtrbSender<T> {
                 }
             }),
             Mode::InPlace => runs(batch, first, count, |number, most| {
-                let free = until(patience, || Some(self.0.slots().min(most)).filter(|&free| free > 0));
-                let mut chunk = self.0.write_chunk_uninit(free).expect("as many slots are free");
+                let free = until(patience, || {
+                    Some(self.0.slots().min(most)).filter(|&free| free > 0)
+                });
+                let mut chunk = self
+                    .0
+                    .write_chunk_uninit(free)
+                    .expect("as many slots are free");
                 let (front, back) = chunk.as_mut_slices();
                 for (slot, number) in front.iter_mut().chain(back).zip(number..) {
                     if T::BYTES <= BY_VALUE_BYTES {
@@ -99,14 +117,22 @@ impl<T: Item> Receiver<T> for RtrbReceiver<T> {
     }
 
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
-        let Use { mode, batch, patience } = self.1;
+        let Use {
+            mode,
+            batch,
+            patience,
+        } = self.1;
         match mode {
             Mode::Single => receive_singly(self, first, count),
             Mode::Batch => receive_batches(batch, first, count, |items| {
-                until(patience, || Some(self.0.pop_partial_slice(items).0.len()).filter(|&taken| taken > 0))
+                until(patience, || {
+                    Some(self.0.pop_partial_slice(items).0.len()).filter(|&taken| taken > 0)
+                })
             }),
             Mode::InPlace => checked_runs(batch, first, count, |number, most| {
-                let there = until(patience, || Some(self.0.slots().min(most)).filter(|&there| there > 0));
+                let there = until(patience, || {
+                    Some(self.0.slots().min(most)).filter(|&there| there > 0)
+                });
                 let chunk = self.0.read_chunk(there).expect("as many items are there");
                 let (front, back) = chunk.as_slices();
                 let mut right = true;
@@ -133,7 +159,10 @@ impl Local for Ringbuf {
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (producer, consumer) = ringbuf::HeapRb::new(case.capacity).split();
         let how = Use::of(case);
-        (one(ends, RingbufSender(producer, how)), one(ends, RingbufReceiver(consumer, how)))
+        (
+            one(ends, RingbufSender(producer, how)),
+            one(ends, RingbufReceiver(consumer, how)),
+        )
     }
 }
 
@@ -150,17 +179,25 @@ impl<T: Item> Sender<T> for RingbufSender<T> {
     }
 
     fn stream(&mut self, first: u64, count: u64) {
-        let Use { mode, batch, patience } = self.1;
+        let Use {
+            mode,
+            batch,
+            patience,
+        } = self.1;
         match mode {
             Mode::Single => send_singly(self, first, count),
             Mode::Batch => send_batches(batch, first, count, |mut items| {
                 while !items.is_empty() {
-                    let pushed = until(patience, || Some(self.0.push_slice(items)).filter(|&pushed| pushed > 0));
+                    let pushed = until(patience, || {
+                        Some(self.0.push_slice(items)).filter(|&pushed| pushed > 0)
+                    });
                     items = &items[pushed..];
                 }
             }),
             Mode::InPlace => runs(batch, first, count, |number, most| {
-                let free = until(patience, || Some(self.0.vacant_len().min(most)).filter(|&free| free > 0));
+                let free = until(patience, || {
+                    Some(self.0.vacant_len().min(most)).filter(|&free| free > 0)
+                });
                 let (front, back) = self.0.vacant_slices_mut();
                 for (slot, number) in front.iter_mut().chain(back).take(free).zip(number..) {
                     if T::BYTES <= BY_VALUE_BYTES {
@@ -190,14 +227,22 @@ impl<T: Item> Receiver<T> for RingbufReceiver<T> {
     }
 
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
-        let Use { mode, batch, patience } = self.1;
+        let Use {
+            mode,
+            batch,
+            patience,
+        } = self.1;
         match mode {
             Mode::Single => receive_singly(self, first, count),
             Mode::Batch => receive_batches(batch, first, count, |items| {
-                until(patience, || Some(self.0.pop_slice(items)).filter(|&taken| taken > 0))
+                until(patience, || {
+                    Some(self.0.pop_slice(items)).filter(|&taken| taken > 0)
+                })
             }),
             Mode::InPlace => checked_runs(batch, first, count, |number, most| {
-                let there = until(patience, || Some(self.0.occupied_len().min(most)).filter(|&there| there > 0));
+                let there = until(patience, || {
+                    Some(self.0.occupied_len().min(most)).filter(|&there| there > 0)
+                });
                 let (front, back) = self.0.as_slices();
                 let mut right = true;
                 for (item, number) in front.iter().chain(back).take(there).zip(number..) {
@@ -222,7 +267,11 @@ impl Local for ArrayQueue {
         ends: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let queue = Arc::new(crossbeam_queue::ArrayQueue::new(case.capacity));
-        let all = || (0..ends).map(|_| ArrayQueueEnd(queue.clone(), case.patience)).collect::<Vec<_>>();
+        let all = || {
+            (0..ends)
+                .map(|_| ArrayQueueEnd(queue.clone(), case.patience))
+                .collect::<Vec<_>>()
+        };
         (all(), all())
     }
 }
@@ -255,7 +304,9 @@ impl Local for CrossbeamChannel {
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (sender, receiver) = crossbeam_channel::bounded(case.capacity);
         let senders = (0..ends).map(|_| CrossbeamSender(sender.clone())).collect();
-        let receivers = (0..ends).map(|_| CrossbeamReceiver(receiver.clone())).collect();
+        let receivers = (0..ends)
+            .map(|_| CrossbeamReceiver(receiver.clone()))
+            .collect();
         (senders, receivers)
     }
 }
