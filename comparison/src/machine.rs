@@ -1,0 +1,108 @@
+//! Where and with what it was measured.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::process::Command;
+
+/// What must be the same for figures to stand in one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub processor: String,
+    pub processors: usize,
+    pub memory_gib: u64,
+    pub system: String,
+    pub rustc: String,
+    pub cc: String,
+    pub peers: String,
+    /// The version of sysvshm: a commit, and whether files had been changed since.
+    pub source: String,
+}
+
+impl Machine {
+    pub fn here() -> Result<Self> {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
+        let field = |name: &str| {
+            let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_string())
+        };
+        let model = field("model name").unwrap_or_else(|| "unknown".to_string());
+        let (family, number) = (field("cpu family"), field("model\t"));
+        let numbers = family
+            .zip(number)
+            .map(|(family, model)| format!(" (family {family}, model {model})"));
+        let hypervisor = cpuinfo
+            .lines()
+            .any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
+        let guest = if hypervisor { ", virtual" } else { "" };
+        let meminfo = fs::read_to_string("/proc/meminfo")?;
+        let kib: u64 = meminfo
+            .split_whitespace()
+            .nth(1)
+            .context("MemTotal")?
+            .parse()?;
+        let uname = rustix::system::uname();
+        Ok(Self {
+            processor: format!("{model}{}{guest}", numbers.unwrap_or_default()),
+            processors: std::thread::available_parallelism()?.get(),
+            memory_gib: kib.div_ceil(1 << 20),
+            system: format!(
+                "{} {} {}",
+                uname.sysname().to_string_lossy(),
+                uname.release().to_string_lossy(),
+                uname.machine().to_string_lossy()
+            ),
+            rustc: env!("COMPARISON_RUSTC").to_string(),
+            cc: env!("COMPARISON_CC").to_string(),
+            peers: [env!("COMPARISON_CRATES").to_string()]
+                .into_iter()
+                .chain(crate::peers::boost_version().map(|version| format!("Boost {version}")))
+                .collect::<Vec<_>>()
+                .join(", "),
+            source: source(),
+        })
+    }
+}
+
+fn source() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let version = env!("COMPARISON_SYSVSHM");
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return version.to_string();
+    };
+    // What decides: the crate, and how it is measured. Not what this very program writes.
+    let changed = git(&[
+        "status",
+        "--porcelain",
+        "--",
+        "../src",
+        "../Cargo.toml",
+        "src",
+        "native",
+        "build.rs",
+        "Cargo.toml",
+    ]);
+    let changed = changed.is_none_or(|lines| !lines.is_empty());
+    format!(
+        "{version}, commit {commit}{}",
+        if changed { " and changes" } else { "" }
+    )
+}
+
+/// "2026-11-21 14:05 UTC".
+pub fn date() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%d %H:%M UTC")
+        .to_string()
+}

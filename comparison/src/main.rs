@@ -1,0 +1,203 @@
+//! sysvshm's bounded buffers beside other ways to hand items to another process, measured in one run.
+//!
+//! ```text
+//! comparison/run                         everything, some eight minutes; writes RESULTS.md and pictures/
+//! comparison/run --quick                 the same in about a minute, into the target folder: to see that it works
+//! comparison/run --only GROUP            one group (or several, separated by commas), printed and kept
+//! comparison/run --report                writes RESULTS.md and pictures/ from the groups kept, if they fit together
+//! comparison/run --check                 makes mistakes on purpose and fails unless each is found
+//! comparison/run --passes N              that many passes instead of 15
+//! ```
+//!
+//! Groups: throughput, round-trip, wake-up, setup, size, capacity, processes.
+//!
+//! | module | concept |
+//! |---|---|
+//! | `case` | one thing to measure; what a process is told and what it answers |
+//! | `item`, `ends` | items that say their number in every word; the two ends of a channel |
+//! | `peers` | the contenders, one file per kind |
+//! | `act` | what the processes of a measurement do |
+//! | `place` | pinning, meeting, the near/far probe, clocks |
+//! | `director` | starts and watches the processes of a measurement |
+//! | `groups` | what is measured, and the passes |
+//! | `check` | the planted mistakes |
+//! | `figures`, `report`, `pictures`, `machine` | medians, RESULTS.md, the SVG files, and where it was measured |
+
+mod act;
+mod case;
+mod check;
+mod director;
+mod ends;
+mod figures;
+mod groups;
+mod item;
+mod machine;
+mod peers;
+mod pictures;
+mod place;
+mod report;
+
+use anyhow::{Context, Result, bail, ensure};
+use groups::{Effort, GROUPS, Group};
+use machine::Machine;
+use report::{Part, Results};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    if let [first, task] = arguments
+        && first == director::PERFORM
+    {
+        return director::perform(task);
+    }
+    let mut effort = groups::FULL;
+    let (mut quick, mut only, mut report, mut checking) = (false, Vec::new(), false, false);
+    let mut arguments = arguments.iter().map(String::as_str);
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "--quick" => (quick, effort) = (true, groups::QUICK),
+            "--passes" => {
+                effort.passes = arguments
+                    .next()
+                    .context("--passes needs a number")?
+                    .parse()?
+            }
+            "--only" => {
+                for name in arguments.next().context("--only needs a group")?.split(',') {
+                    let group = GROUPS.iter().find(|(_, other)| *other == name);
+                    only.push(
+                        group
+                            .with_context(|| format!("no group {name:?}: {}", names()))?
+                            .0,
+                    );
+                }
+            }
+            "--report" => report = true,
+            "--check" => checking = true,
+            other => bail!(
+                "unknown argument {other:?}: --quick, --passes N, --only GROUP, --report, --check"
+            ),
+        }
+    }
+    ensure!(effort.passes > 0, "no pass measures nothing");
+    if checking {
+        return check::check();
+    }
+    if report {
+        return write(&kept()?, Path::new(env!("CARGO_MANIFEST_DIR")));
+    }
+    let wanted: Vec<Group> = GROUPS
+        .iter()
+        .map(|(group, _)| *group)
+        .filter(|group| only.is_empty() || only.contains(group))
+        .collect();
+    let machine = Machine::here()?;
+    let mut parts = Vec::new();
+    for group in wanted {
+        let part = measure(group, effort, &machine)?;
+        if !only.is_empty() {
+            let mut text = String::new();
+            Results::new(vec![part.clone()]).section(group, &mut text);
+            println!("{text}");
+        }
+        if !quick {
+            keep(&part)?;
+        }
+        parts.push(part);
+    }
+    if !only.is_empty() {
+        return Ok(());
+    }
+    // Figures of a quick run are no results.
+    let folder = if quick {
+        folder_of_this_program()?.join("comparison-quick")
+    } else {
+        env!("CARGO_MANIFEST_DIR").into()
+    };
+    write(&Results::new(parts), &folder)
+}
+
+fn names() -> String {
+    GROUPS.map(|(_, name)| name).join(", ")
+}
+
+fn measure(group: Group, effort: Effort, machine: &Machine) -> Result<Part> {
+    let (date, began) = (machine::date(), Instant::now());
+    let (series, skipped) = groups::run(group, effort)?;
+    Ok(Part {
+        group,
+        machine: machine.clone(),
+        date,
+        seconds: began.elapsed().as_secs(),
+        passes: effort.passes,
+        each_ms: effort.each.as_millis() as u64,
+        series,
+        skipped,
+    })
+}
+
+fn write(results: &Results, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("RESULTS.md"), results.markdown())?;
+    pictures::draw(results, &folder.join("pictures"))?;
+    eprintln!("written: {}", folder.join("RESULTS.md").display());
+    Ok(())
+}
+
+fn folder_of_this_program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?
+        .parent()
+        .context("a folder")?
+        .to_path_buf())
+}
+
+/// Where groups are kept between runs of parts: beside the program, out of the way of version control.
+fn keep_in(group: Group) -> Result<PathBuf> {
+    Ok(folder_of_this_program()?
+        .join("comparison-groups")
+        .join(format!("{}.json", group.name())))
+}
+
+fn keep(part: &Part) -> Result<()> {
+    let path = keep_in(part.group)?;
+    fs::create_dir_all(path.parent().context("a folder")?)?;
+    Ok(fs::write(path, serde_json::to_string(part)?)?)
+}
+
+/// The groups kept: all of them, from the same machine, compilers, commit and number of passes.
+fn kept() -> Result<Results> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (group, name) in GROUPS {
+        let path = keep_in(group)?;
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("group {name} has not been measured"))?;
+        let part: Part = serde_json::from_str(&text)
+            .with_context(|| format!("group {name} was kept by another version"))?;
+        if let Some(first) = parts.first() {
+            ensure!(
+                (&part.machine, part.passes) == (&first.machine, first.passes),
+                "group {name} was measured with something else than {}: {:?}, {} passes; {:?}, {} passes",
+                first.group.name(),
+                part.machine,
+                part.passes,
+                first.machine,
+                first.passes
+            );
+        }
+        parts.push(part);
+    }
+    Ok(Results::new(parts))
+}

@@ -1,0 +1,531 @@
+//! What was measured, drawn: SVG pictures that are readable on light and on dark pages.
+
+use crate::case::{Act, Case, Mode};
+use crate::groups::{CAPACITIES, Group, PAIRS, SIZES};
+use crate::peers::{self, CONTENDERS, Contender};
+use crate::report::{Results, number, pairs_case, size_case, size_name, thousands};
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
+const PALE: RGBColor = RGBColor(0xD0, 0xD7, 0xDE);
+/// What takes their place where the reader's page is dark.
+const DARK: [(RGBColor, &str); 3] = [(PAPER, "#0d1117"), (INK, "#e6edf3"), (PALE, "#30363d")];
+
+/// Readable on both, and told apart by colour-blind readers (after Okabe and Ito).
+const COLOURS: [RGBColor; 9] = [
+    RGBColor(0xD5, 0x5E, 0x00),
+    RGBColor(0x00, 0x72, 0xB2),
+    RGBColor(0x00, 0x9E, 0x73),
+    RGBColor(0xCC, 0x79, 0xA7),
+    RGBColor(0xE6, 0x9F, 0x00),
+    RGBColor(0x56, 0xB4, 0xE9),
+    RGBColor(0x8A, 0x63, 0xD2),
+    RGBColor(0x8C, 0x6D, 0x46),
+    RGBColor(0x80, 0x80, 0x80),
+];
+
+const WIDTH: u32 = 960;
+/// Where rows begin, right of their names.
+const LEFT: i32 = 250;
+
+pub fn draw(results: &Results, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    throughput(results, &folder.join("throughput.svg"))?;
+    round_trips(results, &folder.join("round-trip.svg"))?;
+    let lines =
+        |group, act, value, scale: &dyn Fn(usize) -> f64, xs: &[usize], case: &CaseOf<'_>| {
+            curves(results, group, act, value, scale, xs, case)
+        };
+    let sizes: &CaseOf<'_> = &|name, mode, act, bytes| size_case(name, mode, act, bytes);
+    let capacities: &CaseOf<'_> = &|name, mode, act, capacity| Case {
+        mode,
+        capacity,
+        ..Case::new(name, act, 8)
+    };
+    let pairs: &CaseOf<'_> = &|name, mode, act, pairs| pairs_case(name, mode, act, pairs);
+    let size_label = |bytes: usize| size_name(bytes);
+    let gib = |bytes: usize| bytes as f64 / (1_u64 << 30) as f64;
+    line_chart(
+        &folder.join("size.svg"),
+        &[
+            "Throughput over the size of an item, GiB/s",
+            "one sender, one receiver, each in its fastest way",
+        ],
+        &lines(Group::Size, Act::Stream, 0, &gib, &SIZES, sizes),
+        &size_label,
+    )?;
+    line_chart(
+        &folder.join("size-latency.svg"),
+        &[
+            "Round trip over the size of an item, p50 in µs",
+            "one call there, one back",
+        ],
+        &lines(Group::Size, Act::RoundTrip, 0, &|_| 1e-3, &SIZES, sizes),
+        &size_label,
+    )?;
+    line_chart(
+        &folder.join("capacity.svg"),
+        &[
+            "Throughput over the capacity, million items of 8 bytes per second",
+            "one call each",
+        ],
+        &lines(
+            Group::Capacity,
+            Act::Stream,
+            0,
+            &|_| 1e-6,
+            &CAPACITIES,
+            capacities,
+        ),
+        &|capacity| format!("{capacity}"),
+    )?;
+    line_chart(
+        &folder.join("processes.svg"),
+        &[
+            "Throughput over senders + receivers, million items of 8 bytes per second",
+            "on two processors",
+        ],
+        &lines(Group::Processes, Act::Stream, 0, &|_| 1e-6, &PAIRS, pairs),
+        &|pairs| format!("{pairs} + {pairs}"),
+    )?;
+    line_chart(
+        &folder.join("processes-latency.svg"),
+        &[
+            "Round trip over pairs at once, mean in µs",
+            "each pair has channels of its own; on two processors",
+        ],
+        &lines(
+            Group::Processes,
+            Act::RoundTrip,
+            3,
+            &|_| 1e-3,
+            &PAIRS,
+            pairs,
+        ),
+        &|pairs| format!("{pairs}"),
+    )
+}
+
+type CaseOf<'a> = dyn Fn(&str, Mode, Act, usize) -> Case + 'a;
+
+/// A name and what it has at each x.
+type Curve = (String, Vec<(usize, f64)>);
+
+fn curves(
+    results: &Results,
+    group: Group,
+    act: Act,
+    value: usize,
+    scale: &dyn Fn(usize) -> f64,
+    xs: &[usize],
+    case: &CaseOf<'_>,
+) -> Vec<Curve> {
+    let curve = |(name, mode): (String, Mode)| {
+        let points = xs.iter().filter_map(|&x| {
+            let figure = results.figure(group, &case(&name, mode, act, x), value)?;
+            Some((x, figure.median * scale(x)))
+        });
+        let points: Vec<_> = points.collect();
+        let many = results
+            .grown(group, act)
+            .iter()
+            .filter(|(other, _)| *other == name)
+            .count()
+            > 1;
+        let label = if many && mode == Mode::Batch {
+            format!("{name}, batches")
+        } else {
+            name
+        };
+        (label, points)
+    };
+    let curves = results.grown(group, act).into_iter().map(curve);
+    curves.filter(|(_, points)| !points.is_empty()).collect()
+}
+
+/// Errors of plotters borrow from the picture; their words do not.
+fn said(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("drawing: {error}")
+}
+
+fn style(size: f64) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+fn anchored(size: f64, h: HPos, v: VPos) -> TextStyle<'static> {
+    style(size).pos(Pos::new(h, v))
+}
+
+/// Draws into a string and saves it with the colours for dark pages.
+fn save(path: &Path, height: u32, paint: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        area.fill(&PAPER).map_err(said)?;
+        paint(&area)?;
+        area.present().map_err(said)?;
+    }
+    let mut rules = String::new();
+    for (RGBColor(red, green, blue), dark) in DARK {
+        let light = format!("#{red:02X}{green:02X}{blue:02X}");
+        rules.push_str(&format!(
+            "[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}"
+        ));
+    }
+    let rules = format!("<style>@media (prefers-color-scheme: dark){{{rules}}}</style>\n");
+    let end_of_tag = svg
+        .find('>')
+        .ok_or_else(|| anyhow!("no picture was drawn"))?
+        + 1;
+    svg.insert_str(end_of_tag, &format!("\n{}", rules.trim_end()));
+    Ok(fs::write(path, svg)?)
+}
+
+fn title(area: &Area<'_>, lines: &[&str]) -> Result<()> {
+    for (index, line) in lines.iter().enumerate() {
+        let size = if index == 0 { 18.0 } else { 13.0 };
+        area.draw(&Text::new(
+            line.to_string(),
+            (20, 14 + 24 * index as i32),
+            style(size),
+        ))
+        .map_err(said)?;
+    }
+    Ok(())
+}
+
+/// Powers of ten that hold all values.
+fn decades(values: impl Iterator<Item = f64>) -> Option<Range<i32>> {
+    let (low, high) = values.fold((f64::MAX, 0.0_f64), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    (high > 0.0).then(|| {
+        low.log10().floor() as i32..(high.log10().ceil() as i32).max(low.log10().floor() as i32 + 1)
+    })
+}
+
+/// 10, 100, 1,000 and so on, below 1 as decimals.
+fn decade_name(exponent: i32) -> String {
+    match u32::try_from(exponent) {
+        Ok(exponent) => thousands(10_u64.pow(exponent)),
+        Err(_) => format!(
+            "{:.*}",
+            exponent.unsigned_abs() as usize,
+            10_f64.powi(exponent)
+        ),
+    }
+}
+
+/// The same colour for the same contender in all pictures, as far as there are colours.
+fn colours(curves: &[Curve]) -> Vec<RGBColor> {
+    const OURS: [(&str, usize); 5] = [
+        (peers::SPSC, 0),
+        (peers::SPSC_CONTIGUOUS, 3),
+        (peers::MPMC, 6),
+        (peers::LECTURE, 7),
+        (peers::RTRB, 1),
+    ];
+    let kept = |name: &str| {
+        OURS.iter()
+            .find(|(ours, _)| *ours == name)
+            .map(|&(_, colour)| colour)
+    };
+    let taken: Vec<usize> = curves.iter().filter_map(|(name, _)| kept(name)).collect();
+    let mut free = (0..COLOURS.len())
+        .filter(|colour| !taken.contains(colour))
+        .cycle();
+    let colour = |(name, _): &Curve| COLOURS[kept(name).or_else(|| free.next()).unwrap_or(0)];
+    curves.iter().map(colour).collect()
+}
+
+fn line_chart(
+    path: &Path,
+    titles: &[&str],
+    curves: &[Curve],
+    x_name: &dyn Fn(usize) -> String,
+) -> Result<()> {
+    let Some(decades) = decades(
+        curves
+            .iter()
+            .flat_map(|(_, points)| points.iter().map(|(_, y)| *y)),
+    ) else {
+        return Ok(());
+    };
+    let mut xs: Vec<usize> = curves
+        .iter()
+        .flat_map(|(_, points)| points.iter().map(|(x, _)| *x))
+        .collect();
+    xs.sort_unstable();
+    xs.dedup();
+    const HEIGHT: u32 = 480;
+    const LEGEND: i32 = 260;
+    let (left, right, top, bottom) = (80, WIDTH as i32 - LEGEND, 70, HEIGHT as i32 - 50);
+    let x_at = |x: usize| {
+        let index = xs.iter().position(|&other| other == x).unwrap_or(0);
+        left + 20 + (right - left - 40) * index as i32 / (xs.len().max(2) - 1) as i32
+    };
+    let y_at = |y: f64| {
+        let share = (y.log10() - f64::from(decades.start)) / f64::from(decades.end - decades.start);
+        bottom - (share * f64::from(bottom - top)) as i32
+    };
+    save(path, HEIGHT, |area| {
+        title(area, titles)?;
+        for exponent in decades.start..=decades.end {
+            let y = y_at(10_f64.powi(exponent));
+            area.draw(&PathElement::new(
+                vec![(left, y), (right, y)],
+                PALE.stroke_width(1),
+            ))
+            .map_err(said)?;
+            let name = anchored(13.0, HPos::Right, VPos::Center);
+            area.draw(&Text::new(decade_name(exponent), (left - 8, y), name))
+                .map_err(said)?;
+        }
+        for &x in &xs {
+            let name = anchored(13.0, HPos::Center, VPos::Top);
+            area.draw(&Text::new(x_name(x), (x_at(x), bottom + 10), name))
+                .map_err(said)?;
+        }
+        let colours = colours(curves);
+        // The legend in the order of the curves' ends, near them where there is room.
+        let end = |index: usize| curves[index].1.last().map_or(bottom, |&(_, y)| y_at(y));
+        let mut order: Vec<usize> = (0..curves.len()).collect();
+        order.sort_by_key(|&index| end(index));
+        let mut free = top;
+        let room = |place: usize| bottom - 20 * (curves.len() - place) as i32 + 20;
+        for (place, &index) in order.iter().enumerate() {
+            let (name, points) = &curves[index];
+            let colour = colours[index];
+            let line: Vec<(i32, i32)> = points.iter().map(|&(x, y)| (x_at(x), y_at(y))).collect();
+            area.draw(&PathElement::new(line.clone(), colour.stroke_width(2)))
+                .map_err(said)?;
+            for point in line {
+                area.draw(&Circle::new(point, 4, colour.filled()))
+                    .map_err(said)?;
+            }
+            let y = free.max(end(index)).min(room(place));
+            free = y + 20;
+            let dot = (right + 14, y);
+            area.draw(&PathElement::new(
+                vec![(right - 10, end(index)), dot],
+                colour.mix(0.6).stroke_width(1),
+            ))
+            .map_err(said)?;
+            area.draw(&Circle::new(dot, 4, colour.filled()))
+                .map_err(said)?;
+            let style = anchored(14.0, HPos::Left, VPos::Center);
+            area.draw(&Text::new(name.clone(), (right + 24, y), style))
+                .map_err(said)?;
+        }
+        Ok(())
+    })
+}
+
+/// Rows of names with something drawn beside them on a logarithmic scale.
+fn rows(
+    path: &Path,
+    titles: &[&str],
+    legend: &[(&str, RGBColor)],
+    names: &[String],
+    values: &[f64],
+    mut paint: impl FnMut(&Area<'_>, usize, i32, &dyn Fn(f64) -> i32) -> Result<()>,
+) -> Result<()> {
+    let Some(decades) = decades(values.iter().copied()) else {
+        return Ok(());
+    };
+    const ROW: i32 = 34;
+    let (left, right, top) = (LEFT, WIDTH as i32 - 70, 96);
+    let bottom = top + ROW * names.len() as i32;
+    let x_at = |value: f64| {
+        let share =
+            (value.log10() - f64::from(decades.start)) / f64::from(decades.end - decades.start);
+        left + (share * f64::from(right - left)) as i32
+    };
+    save(path, bottom as u32 + 40, |area| {
+        title(area, titles)?;
+        let mut x = left;
+        for &(name, colour) in legend {
+            area.draw(&Rectangle::new([(x, 66), (x + 14, 78)], colour.filled()))
+                .map_err(said)?;
+            let text = anchored(13.0, HPos::Left, VPos::Center);
+            area.draw(&Text::new(name.to_string(), (x + 20, 72), text))
+                .map_err(said)?;
+            x += 40 + 8 * name.len() as i32;
+        }
+        for exponent in decades.clone().chain([decades.end]) {
+            let x = x_at(10_f64.powi(exponent));
+            area.draw(&PathElement::new(
+                vec![(x, top - 6), (x, bottom)],
+                PALE.stroke_width(1),
+            ))
+            .map_err(said)?;
+            let text = anchored(13.0, HPos::Center, VPos::Top);
+            area.draw(&Text::new(decade_name(exponent), (x, bottom + 8), text))
+                .map_err(said)?;
+        }
+        for (index, name) in names.iter().enumerate() {
+            let middle = top + ROW * index as i32 + ROW / 2;
+            let text = anchored(13.0, HPos::Right, VPos::Center);
+            area.draw(&Text::new(name.clone(), (left - 10, middle), text))
+                .map_err(said)?;
+            paint(area, index, middle, &x_at)?;
+        }
+        Ok(())
+    })
+}
+
+/// The name in a picture: who stays in one process is marked.
+fn row_name(contender: &Contender) -> String {
+    if contender.performer.between_processes() {
+        contender.name.into()
+    } else {
+        format!("{} (threads)", contender.name)
+    }
+}
+
+fn throughput(results: &Results, path: &Path) -> Result<()> {
+    const MODES: [(Mode, &str, RGBColor); 3] = [
+        (Mode::Single, "one call each", COLOURS[1]),
+        (Mode::Batch, "batches of 256", COLOURS[4]),
+        (Mode::InPlace, "in place", COLOURS[2]),
+    ];
+    let figure = |contender: &Contender, mode| {
+        let case = Case {
+            mode,
+            ..Case::new(contender.name, Act::Stream, 8)
+        };
+        results
+            .figure(Group::Throughput, &case, 0)
+            .map(|figure| figure.median * 1e-6)
+    };
+    let best = |contender: &Contender| {
+        MODES
+            .iter()
+            .filter_map(|(mode, ..)| figure(contender, *mode))
+            .fold(0.0, f64::max)
+    };
+    let mut order: Vec<_> = CONTENDERS
+        .iter()
+        .filter(|contender| best(contender) > 0.0)
+        .collect();
+    let single = |contender: &Contender| figure(contender, Mode::Single).unwrap_or(0.0);
+    order.sort_by(|one, other| single(other).total_cmp(&single(one)));
+    let names: Vec<_> = order.iter().map(|contender| row_name(contender)).collect();
+    let values: Vec<_> = order
+        .iter()
+        .flat_map(|contender| {
+            MODES
+                .iter()
+                .filter_map(|(mode, ..)| figure(contender, *mode))
+        })
+        .collect();
+    rows(
+        path,
+        &[
+            "Items of 8 bytes from one process to another, million per second",
+            "logarithmic scale",
+        ],
+        &MODES.map(|(_, name, colour)| (name, colour)),
+        &names,
+        &values,
+        |area, index, middle, x_at| {
+            let bars: Vec<_> = MODES
+                .iter()
+                .filter_map(|(mode, _, colour)| Some((figure(order[index], *mode)?, *colour)))
+                .collect();
+            let high = 30 / bars.len() as i32;
+            for (place, (value, colour)) in bars.iter().enumerate() {
+                let y = middle - 15 + high * place as i32;
+                let bar = [(LEFT, y), (x_at(*value), y + high - 1)];
+                area.draw(&Rectangle::new(bar, colour.filled()))
+                    .map_err(said)?;
+                let text = anchored(
+                    if bars.len() > 2 { 10.0 } else { 12.0 },
+                    HPos::Left,
+                    VPos::Center,
+                );
+                area.draw(&Text::new(
+                    number(*value),
+                    (x_at(*value) + 5, y + high / 2),
+                    text,
+                ))
+                .map_err(said)?;
+            }
+            Ok(())
+        },
+    )
+}
+
+fn round_trips(results: &Results, path: &Path) -> Result<()> {
+    const QUANTILES: [(usize, &str, RGBColor); 3] = [
+        (0, "p50", COLOURS[1]),
+        (1, "p99", COLOURS[4]),
+        (2, "p99.9", COLOURS[0]),
+    ];
+    let figure = |contender: &Contender, value| {
+        let case = Case::new(contender.name, Act::RoundTrip, 8);
+        results
+            .figure(Group::RoundTrip, &case, value)
+            .map(|figure| figure.median)
+    };
+    let p50 = |contender: &Contender| figure(contender, 0).unwrap_or(0.0);
+    let mut order: Vec<_> = CONTENDERS
+        .iter()
+        .filter(|contender| p50(contender) > 0.0)
+        .collect();
+    order.sort_by(|one, other| p50(one).total_cmp(&p50(other)));
+    let names: Vec<_> = order
+        .iter()
+        .map(|contender| {
+            if contender.name == peers::RAW_LINE {
+                contender.name.into()
+            } else {
+                row_name(contender)
+            }
+        })
+        .collect();
+    let values: Vec<_> = order
+        .iter()
+        .flat_map(|contender| (0..3).filter_map(|value| figure(contender, value)))
+        .collect();
+    rows(
+        path,
+        &[
+            "8 bytes to another process and back, nanoseconds",
+            "logarithmic scale",
+        ],
+        &QUANTILES.map(|(_, name, colour)| (name, colour)),
+        &names,
+        &values,
+        |area, index, middle, x_at| {
+            let found: Vec<_> = QUANTILES
+                .iter()
+                .filter_map(|(value, _, colour)| {
+                    Some((x_at(figure(order[index], *value)?), *colour))
+                })
+                .collect();
+            let line = found.iter().map(|&(x, _)| (x, middle)).collect::<Vec<_>>();
+            area.draw(&PathElement::new(line, PALE.stroke_width(3)))
+                .map_err(said)?;
+            for &(x, colour) in &found {
+                area.draw(&Circle::new((x, middle), 5, colour.filled()))
+                    .map_err(said)?;
+            }
+            if let (Some(&(x, _)), Some(value)) = (found.last(), figure(order[index], 0)) {
+                let text = anchored(11.0, HPos::Left, VPos::Center);
+                area.draw(&Text::new(number(value), (x + 10, middle), text))
+                    .map_err(said)?;
+            }
+            Ok(())
+        },
+    )
+}
