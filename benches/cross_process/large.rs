@@ -36,7 +36,7 @@ pub(crate) fn push_in_place(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn(
     for n in 0..count {
         stamp(&mut item[0], n);
         let mut space = producer.reserve(1).unwrap();
-        space.write_from(0, &item);
+        space.write_from(0, &item[..]);
         space.commit(1).unwrap();
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn pop_in_place(contender: &Contender, control: &Control, worker: &mu
     let started = Instant::now();
     for n in 0..contender.count {
         let items = consumer.peek(1).unwrap();
-        items.read_into(0, &mut item);
+        items.read_into(0, &mut item[..]);
         items.release(1).unwrap();
         check(&item[0], n);
     }
