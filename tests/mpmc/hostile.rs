@@ -7,7 +7,7 @@
 //! The segment ends exactly at a page's end, and the pages on both sides of it cannot be touched.
 #![allow(unsafe_code, reason = "reserves address space for guard pages")]
 
-use crate::common::{Running, page, peer, skipped};
+use crate::common::{Peer, page, peer, skipped};
 use crate::support::{LAYOUTS, Random, budget, seed};
 use std::time::Duration;
 use sysvshm::bounded_buffer::mpmc::{
@@ -145,15 +145,9 @@ struct Seen {
     slots_released: usize,
 }
 
-/// Some thousands of calls while a scribbler is at work. `heal`: after how many of them everything is made an empty
+/// Some thousands of calls while a peer does its worst. `heal`: after how many of them everything is made an empty
 /// buffer again, so that what was changed does not stay in the way.
-fn endure(
-    segment: &Segment,
-    layout: Layout,
-    heal: Option<u64>,
-    calls: u64,
-    start: impl Fn() -> Running,
-) -> Seen {
+fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer: &Peer) -> Seen {
     let mut options = Options::new();
     options
         .capacity(CAPACITY)
@@ -162,7 +156,7 @@ fn endure(
         .patience(Duration::ZERO);
     let ring = options.in_segment::<u64>(guarded(segment.id())).unwrap();
     // Initialised in peace.
-    let mut running = start();
+    let mut running = peer.start();
     assert_eq!(running.hear(), "scribbling");
     let mut random = Random::new(seed() + 99);
     let mut seen = Seen::default();
@@ -222,22 +216,9 @@ fn hostile_peer_cannot_break_anything() {
         let layout = LAYOUTS[talk.arg::<usize>(2)];
         scribble(&segment, layout, &mut Random::new(talk.arg(1)));
     });
-    if page() != PAGE {
-        skipped("pages are not of 4096 bytes");
-        return;
-    }
-    for (index, layout) in LAYOUTS.into_iter().enumerate() {
-        let calls = budget("SYSVSHM_SCRIBBLES", 40_000) / 2;
-        let segment = segment();
-        let start = || {
-            let id = segment.id().as_raw();
-            let peer = scribbler.clone().arg(id).arg(seed()).arg(index);
-            peer.start()
-        };
-        let seen = endure(&segment, layout, None, calls, start);
-        println!("{calls} calls beside a scribbler, {layout:?}: {seen:?}");
+    in_both_layouts(&scribbler, None, |seen, _| {
         assert!(seen.done > 0 && seen.corrupted > 0, "{seen:?}");
-    }
+    });
 }
 
 #[test]
@@ -248,6 +229,16 @@ fn hostile_peer_with_plausible_words_cannot_break_anything() {
         let layout = LAYOUTS[talk.arg::<usize>(2)];
         meddle(&segment, layout, &mut Random::new(talk.arg(1)));
     });
+    in_both_layouts(&meddler, Some(500), |seen, calls| {
+        // Deep enough: many calls do something, and some meet nonsense on the way.
+        assert!(seen.done > calls / 4, "{seen:?}");
+        assert!(seen.corrupted > 0 && seen.not_now > 0, "{seen:?}");
+        assert!(seen.participants_recovered > 0, "{seen:?}");
+    });
+}
+
+/// Endures the peer in each layout, says how the calls ended, and judges that. `heal` as in [`endure`].
+fn in_both_layouts(peer: &Peer, heal: Option<u64>, judge: impl Fn(&Seen, u64)) {
     if page() != PAGE {
         skipped("pages are not of 4096 bytes");
         return;
@@ -255,17 +246,11 @@ fn hostile_peer_with_plausible_words_cannot_break_anything() {
     for (index, layout) in LAYOUTS.into_iter().enumerate() {
         let calls = budget("SYSVSHM_SCRIBBLES", 40_000) / 2;
         let segment = segment();
-        let start = || {
-            let id = segment.id().as_raw();
-            let peer = meddler.clone().arg(id).arg(seed()).arg(index);
-            peer.start()
-        };
-        let seen = endure(&segment, layout, Some(500), calls, start);
-        println!("{calls} calls beside one who meddles, {layout:?}: {seen:?}");
-        // Deep enough: most calls do something, and some meet nonsense on the way.
-        assert!(seen.done > calls / 4, "{seen:?}");
-        assert!(seen.corrupted > 0 && seen.not_now > 0, "{seen:?}");
-        assert!(seen.participants_recovered > 0, "{seen:?}");
+        let id = segment.id().as_raw();
+        let peer = peer.clone().arg(id).arg(seed()).arg(index);
+        let seen = endure(&segment, layout, heal, calls, &peer);
+        println!("{calls} calls, {layout:?}: {seen:?}");
+        judge(&seen, calls);
     }
 }
 
