@@ -98,11 +98,15 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
     if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
         h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz)
         goto fail;
-    size_t slot = item_align > 8 ? item_align : 8, total;
+    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item, total;
     if (variant == 0) {
+        if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
+            slot = item_align > 64 ? item_align : 64;
+        if (item_size >= 256)
+            to_item = slot;
         r->words = spsc_up(sizeof *h, slot);
-        r->items = r->words + slot;
-        r->word_stride = r->item_stride = spsc_up(slot + item_size, slot);
+        r->items = r->words + to_item;
+        r->word_stride = r->item_stride = spsc_up(to_item + item_size, slot);
         total = r->words + capacity * r->word_stride;
     } else {
         r->words = sizeof *h;
@@ -188,6 +192,9 @@ static inline int spsc_try_push(struct spsc *r, const void *item)
     uint64_t used = r->position - atomic_load_explicit(&r->h->out, memory_order_acquire);
     if (used >= r->capacity)
         return used == r->capacity ? 0 : -1;
+    /* Position 2^64 is 0 again: that is the next slot only if the capacity is a power of two. */
+    if (r->position == UINT64_MAX && (r->capacity & (r->capacity - 1)) != 0)
+        return -1;
     memcpy(spsc_item(r, r->position), item, r->item_size);
     atomic_store_explicit(spsc_word(r, r->position), r->position + 1, memory_order_release); /* the push */
     r->position++;

@@ -1,18 +1,27 @@
 //! [`Layout`]: where the slots of a ring lie, the same for both rings.
-//!
-//! | | word of slot `n` | item of slot `n` |
-//! |---|---|---|
-//! | interleaved | `start + n * stride` | `align` bytes behind its word |
-//! | contiguous | `start + 8 * n` | `items + size * n`, with `items` at the next multiple of 128 and of `align` behind the words |
-//!
-//! `start` is the next multiple of 128 and of `align` behind what a ring has in front of its slots; `size` and
-//! `align` are those of an item, but at least 8 for `align` in the interleaved layout; `stride` is `align + size`,
-//! rounded up to a multiple of `align`.
 
 /// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
 ///
 /// A word in each slot says what is in it, 8 bytes beside those of the item, in either layout. All calls work with
 /// both; a view of a run of items exists in `Contiguous` alone.
+///
+/// # Where the slots lie
+///
+/// | | word of slot `n` | item of slot `n` |
+/// |---|---|---|
+/// | interleaved | `start + n * stride` | `to_item` bytes behind its word |
+/// | contiguous | `start + 8 * n` | `items + size * n`; `items` is behind the words, at a multiple of 128 and of `align` |
+///
+/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple of
+/// 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of that:
+///
+/// | interleaved | alignment of a slot | `to_item` |
+/// |---|---|---|
+/// | `max(align, 8) + size <= 64` | `max(align, 8)` | `max(align, 8)` |
+/// | more, and `size < 256` | `max(align, 64)` | `max(align, 8)` |
+/// | `size >= 256` | `max(align, 64)` | `max(align, 64)` |
+///
+/// So no two slots that are larger than a cache line share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Layout {
     /// A word beside each item. Best for single items and for round trips: one cache line carries both.
@@ -43,7 +52,10 @@ impl Layout {
 
 /// Two cache lines: what is written by two processes never shares one, nor a pair of them, because processors fetch
 /// pairs.
-pub(crate) const LINES: usize = 128;
+pub(crate) const LINES: usize = 2 * LINE;
+const LINE: usize = 64;
+/// From this size on an item begins a cache line of its own: a line more, and the copies are aligned.
+const LARGE: usize = 256;
 /// Alignments beyond a page cannot be promised for a mapping.
 const MAX_ALIGN: usize = 4096;
 
@@ -76,13 +88,17 @@ impl Slots {
         let run = |start: usize, stride: usize| start.checked_add(stride.checked_mul(count)?);
         let slots = match layout {
             Layout::Interleaved => {
-                let align = align.max(8);
-                let words = up(front, align.max(LINES))?;
-                let stride = up(align.checked_add(size)?, align)?;
+                let (slot, to_item) = match size {
+                    ..LARGE if align.max(8) + size <= LINE => (align.max(8), align.max(8)),
+                    ..LARGE => (align.max(LINE), align.max(8)),
+                    _ => (align.max(LINE), align.max(LINE)),
+                };
+                let words = up(front, slot.max(LINES))?;
+                let stride = up(to_item.checked_add(size)?, slot)?;
                 Self {
                     words,
                     word_stride: stride,
-                    items: words.checked_add(align)?,
+                    items: words.checked_add(to_item)?,
                     item_stride: stride,
                     end: run(words, stride)?,
                 }
@@ -109,7 +125,7 @@ mod tests {
 
     #[test]
     fn slots_do_not_overlap_and_stay_inside() {
-        const SHAPES: [(usize, usize); 9] = [
+        const SHAPES: [(usize, usize); 15] = [
             (1, 1),
             (3, 1),
             (4, 4),
@@ -117,6 +133,12 @@ mod tests {
             (24, 8),
             (64, 64),
             (16, 16),
+            (56, 8),
+            (57, 1),
+            (248, 8),
+            (255, 1),
+            (256, 8),
+            (1024, 8),
             (512, 256),
             (4096, 4096),
         ];
