@@ -1,23 +1,25 @@
 /* The ring of sysvshm::bounded_buffer::mpmc for C programs: C11, Linux; with token.h.
  *
- * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a token, so that
- * others know whether it lives; each of its handles has an entry in the participant table; it wakes those who sleep; and it finishes
- * or undoes what the dead left. It does not sleep itself, and fences at every publish, because it does not register for
- * membarrier(2).
+ * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a
+ * token, so that others know whether it lives; each of its handles has an entry in the participant table; it wakes
+ * those who sleep; and it finishes or undoes what the dead left. It does not sleep itself, and fences at every
+ * publish, because it does not register for membarrier(2).
  *
- *   struct mpmc ring; struct mpmc_handle h;
+ *   struct mpmc ring;                                       one for a process
+ *   struct mpmc_handle h;                                   one for each thread and role
  *   mpmc_attach(&ring, id, sizeof(item), _Alignof(item))    0, or -1 with errno; once in a process
- *   mpmc_enter(&ring, &h, MPMC_PRODUCER)                    0, or -1: EBUSY if all entries belong to the living; one for each thread
+ *   mpmc_enter(&ring, &h, MPMC_PRODUCER)                    0, or -1: EBUSY if all entries belong to the living
  *   mpmc_try_push(&h, items, count)                         how many, one operation; 0: full, -1: corrupted
  *   mpmc_enter(&ring, &h, MPMC_CONSUMER)
  *   mpmc_try_pop(&h, items, count)                          how many, one operation; 0: empty, -1: corrupted
  *   mpmc_leave(&h)
  *
- * In place: mpmc_try_claim(&h, wanted, &run), then work on mpmc_item(&ring, run.slot + i), then mpmc_publish or mpmc_release.
+ * In place: mpmc_try_claim(&h, wanted, &run), then work on mpmc_item(&ring, run.slot + i), then mpmc_publish or
+ * mpmc_release.
  *
- * A forked child attaches and enters anew: its parent's token is not its own. Nothing read from the segment is trusted: geometry is
- * computed here and compared, slots come from private positions, runs are cut off, and every call ends after a bounded number of
- * steps. */
+ * A forked child attaches and enters anew: its parent's token is not its own. Nothing read from the segment is
+ * trusted: geometry is computed here and compared, slots come from private positions, runs are cut off, and every
+ * call ends after a bounded number of steps. */
 #ifndef SYSVSHM_MPMC_H
 #define SYSVSHM_MPMC_H
 
@@ -62,7 +64,7 @@ struct mpmc_header {
     char pad2[120];
     _Atomic uint64_t consumers_hint;
     char pad3[120];
-    _Atomic uint32_t producers_sleep; /* bit 0: asleep, bit 1: publishers must fence, the rest counts clearings of bit 0 */
+    _Atomic uint32_t producers_sleep; /* bit 0: asleep, 1: publishers must fence, the rest counts clearings of 0 */
     char pad4[124];
     _Atomic uint32_t consumers_sleep;
     char pad5[124];
@@ -217,7 +219,8 @@ static inline int mpmc_swap(struct mpmc *r, uint32_t slot, uint64_t from, uint64
 /* Where the item of a slot is. */
 static inline void *mpmc_item(struct mpmc *r, uint32_t slot) { return (char *)r->h + r->items + slot * r->item_stride; }
 
-/* After publishing: wakes up to count of those who sleep on a word, and if there were fewer, says that nobody does any more. */
+/* After publishing: wakes up to count of those who sleep on a word, and if there were fewer, says that nobody does
+ * any more. */
 static inline void mpmc_wake(_Atomic uint32_t *sleep, uint32_t count)
 {
     atomic_thread_fence(memory_order_seq_cst);
@@ -263,7 +266,7 @@ static inline void mpmc_sweep(struct mpmc *r, uint64_t owner)
         if (len > r->capacity - slot)
             len = r->capacity - slot;
         uint64_t to = phase == MPMC_READING ? mpmc_word(MPMC_REDELIVER, lap, 0, 0) : mpmc_word(MPMC_EMPTY, lap + 1, 0, 0);
-        for (uint32_t other = slot + len - 1; other > slot; other--) { /* the last first: nobody shall land in the middle */
+        for (uint32_t other = slot + len - 1; other > slot; other--) { /* the last first */
             uint64_t word = mpmc_load(r, other);
             if (word == mpmc_word(MPMC_FULL, lap, 0, 0) ||
                 (phase == MPMC_WRITING && word == mpmc_word(MPMC_EMPTY, lap, 0, 0)))
@@ -295,8 +298,8 @@ static inline uint32_t mpmc_recover(struct mpmc *r)
     return found;
 }
 
-/* A position that everybody of this role has passed: the first slot has left the lap before the one that its word names. For
- * consumers one lap less, because it may have been skipped ahead of them. */
+/* A position that everybody of this role has passed: the first slot has left the lap before the one that its word
+ * names. For consumers one lap less, because it may have been skipped ahead of them. */
 static inline void mpmc_from_first_slot(struct mpmc_handle *h)
 {
     h->lap = (mpmc_lap(mpmc_load(h->ring, 0)) - (h->role == MPMC_PRODUCER ? 1 : 2)) & MPMC_LAP_MASK;
@@ -443,8 +446,8 @@ static inline int mpmc_look_everywhere(struct mpmc_handle *h, uint32_t wanted, s
     return 0;
 }
 
-/* Claims up to wanted slots side by side, at least one: free ones, or ones with items. 1 done, 0 nothing now, -1 corrupted. At most
- * every 10 ms it also looks for the dead. */
+/* Claims up to wanted slots side by side, at least one: free ones, or ones with items. 1 done, 0 nothing now, -1
+ * corrupted. At most every 10 ms it also looks for the dead. */
 static inline int mpmc_try_claim(struct mpmc_handle *h, uint32_t wanted, struct mpmc_run *run)
 {
     struct timespec now;

@@ -1,10 +1,10 @@
-/* Participants of rings of sysvshm::bounded_buffer::mpmc, in C. Items are 64-bit numbers: a name in the upper half, a running number in
- * the lower.
+/* Participants of rings of sysvshm::bounded_buffer::mpmc, in C. Items are 64-bit numbers: a name in the upper
+ * half, a running number in the lower.
  *
  *   cc -std=gnu11 -O2 mpmc_peer.c -o mpmc_peer
  *   ./mpmc_peer produce ID NAME COUNT BATCH      pushes NAME:0 to NAME:COUNT-1
  *   ./mpmc_peer relay FROM TO BATCH              moves items from one ring to another until it has moved all ones
- *   ./mpmc_peer hold ID WRITE READ               claims so many slots to write and to read in place, says "holding", stays to be killed
+ *   ./mpmc_peer hold ID WRITE READ               claims slots to write and to read, says "holding", is to be killed
  *   ./mpmc_peer fill ID SIZE ALIGN COUNT         pushes items of any size: byte j of item i is 31 * i + j
  *   ./mpmc_peer halve ID WRITE READ              claims them, pushes and pops all but one of them, and leaves
  *

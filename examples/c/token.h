@@ -1,8 +1,9 @@
 /* How the rings of sysvshm know whether a participant lives: for spsc.h and mpmc.h. C11, Linux.
  *
- * Each process that takes part attaches one tiny private segment, its token, and marks it for removal at once. The kernel destroys
- * it with the process's memory, however that ends; shmctl(IPC_STAT) on its identifier is the test of life. What stands in shared
- * memory is a claim: bits 0-30 identifier of the token, 31-47 low bits of its creation time, 48-63 its size in bytes. */
+ * Each process that takes part attaches one tiny private segment, its token, and marks it for removal at once. The
+ * kernel destroys it with the process's memory, however that ends; shmctl(IPC_STAT) on its identifier is the test
+ * of life. What stands in shared memory is a claim: bits 0-30 identifier of the token, 31-47 low bits of its
+ * creation time, 48-63 its size in bytes. */
 #ifndef SYSVSHM_TOKEN_H
 #define SYSVSHM_TOKEN_H
 
@@ -26,8 +27,8 @@ static inline int token_lives(uint64_t claim)
     return shmctl(id, IPC_STAT, &ds) == 0 && token_claim(id, ds.shm_ctime, ds.shm_segsz) == claim;
 }
 
-/* One tiny private segment that only this process attaches and that is marked at once: the claim, or 0 with errno. A forked child
- * does not have its parent's token and makes one of its own. */
+/* One tiny private segment that only this process attaches and that is marked at once: the claim, or 0 with errno.
+ * A forked child does not have its parent's token and makes one of its own. */
 static inline uint64_t token_make(void)
 {
     for (;;) {

@@ -1,21 +1,4 @@
 //! [`Layout`]: where the slots of a ring lie, the same for both rings.
-//!
-//! | | word of slot `n` | item of slot `n` |
-//! |---|---|---|
-//! | interleaved | `start + n * stride` | `to_item` bytes behind its word |
-//! | contiguous | `start + 8 * n` | `items + size * n`, with `items` at the next multiple of 128 and of `align` behind the words |
-//!
-//! `start` is the next multiple of 128 and of the alignment of a slot behind what a ring has in front of its slots;
-//! `size` and `align` are those of an item; `stride` is `to_item + size`, rounded up to a multiple of the slot's
-//! alignment:
-//!
-//! | in the interleaved layout | alignment of a slot | `to_item` |
-//! |---|---|---|
-//! | `max(align, 8) + size <= 64` | `max(align, 8)` | `max(align, 8)` |
-//! | more, and `size < 256` | `max(align, 64)` | `max(align, 8)` |
-//! | `size >= 256` | `max(align, 64)` | `max(align, 64)` |
-//!
-//! So no two slots that are larger than a cache line share one.
 
 use super::OpenError;
 
@@ -23,6 +6,24 @@ use super::OpenError;
 ///
 /// A word in each slot says what is in it, 8 bytes beside those of the item, in either layout. All calls work with
 /// both; a view of a run of items exists in `Contiguous` alone.
+///
+/// # Where the slots lie
+///
+/// | | word of slot `n` | item of slot `n` |
+/// |---|---|---|
+/// | interleaved | `start + n * stride` | `to_item` bytes behind its word |
+/// | contiguous | `start + 8 * n` | `items + size * n`; `items` is behind the words, at a multiple of 128 and of `align` |
+///
+/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple of
+/// 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of that:
+///
+/// | interleaved | alignment of a slot | `to_item` |
+/// |---|---|---|
+/// | `max(align, 8) + size <= 64` | `max(align, 8)` | `max(align, 8)` |
+/// | more, and `size < 256` | `max(align, 64)` | `max(align, 8)` |
+/// | `size >= 256` | `max(align, 64)` | `max(align, 64)` |
+///
+/// So no two slots that are larger than a cache line share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Layout {
     /// A word beside each item. Best for single items and for round trips: one cache line carries both.

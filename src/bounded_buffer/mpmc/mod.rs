@@ -1,8 +1,9 @@
 //! A bounded buffer for many producers and many consumers, any of which may be killed at any instruction.
 //!
-//! The lecture's bounded buffer goes wrong with several producers and consumers: two producers write one slot, two consumers read one slot, a
-//! producer overwrites what is full, a consumer reads what is empty. Lock-free queues cure that, and add a fifth: a participant killed between
-//! claiming a slot and publishing it wedges the queue or loses the slot. Here it does not.
+//! The lecture's bounded buffer goes wrong with several producers and consumers: two producers write one slot, two
+//! consumers read one slot, a producer overwrites what is full, a consumer reads what is empty. Lock-free queues
+//! cure that, and add a fifth: a participant killed between claiming a slot and publishing it wedges the queue or
+//! loses the slot. Here it does not.
 //!
 //! ```text
 //!   Options / BoundedBuffer::open_or_create          the segment, initialised by whoever comes first
@@ -59,8 +60,8 @@
 //! # The segment
 //!
 //! `examples/c/mpmc.h` is the same for C programs. All integers have the byte order of the machine. "Claim" is the
-//! word that names a process by its [token](super#liveness): bits 0 to 30 the token's identifier, 31 to 47 the low bits
-//! of its creation time in seconds, 48 to 63 its size in bytes.
+//! word that names a process by its [token](super#liveness): bits 0 to 30 the token's identifier, 31 to 47 the low
+//! bits of its creation time in seconds, 48 to 63 its size in bytes.
 //!
 //! | byte | width | holds | written by |
 //! |---|---|---|---|
@@ -80,11 +81,9 @@
 //! | 768 | 8 | epoch: changes after items have become REDELIVER | who made them so |
 //! | 776, 784 | 8, 8 | 1 once there has been a producer; a consumer | they |
 //! | 896 | 64 each | the participant table | see below |
-//! | | | at the next multiple of 128 and of the item's alignment: `capacity` slots | |
+//! | | | behind the table: `capacity` slots, as their layout has them | |
 //!
-//! Interleaved, a slot is a word and behind it an item, both at a multiple of the alignment, at least 8. Contiguous,
-//! the words lie side by side, and at the next multiple of 128 and of the alignment the items do. Nothing depends on
-//! the hints but speed.
+//! A slot is a word and an item; [`Layout`] says where they lie. Nothing depends on the hints but speed.
 //!
 //! An entry of the table, one for each handle:
 //!
@@ -123,25 +122,26 @@
 //! | of a dead owner, READING: the others from FULL to REDELIVER(L), the last first, then the first | anyone, compare-and-swap | acquire and release |
 //! | of a dead owner, DRAINED: the others from FULL to EMPTY(L+1), the last first, then the first | anyone, compare-and-swap | acquire and release |
 //!
-//! Where a handle goes next it finds by reading: from slot to slot, past a claimed run by its length, past a slot that has
-//! left the lap by one. Who recovers an entry whose claim is dead goes through all slots, advances the epoch, and
-//! frees the entry last. A consumer that finds nothing after the epoch has changed looks at all slots for REDELIVER.
+//! Where a handle goes next it finds by reading: from slot to slot, past a claimed run by its length, past a slot
+//! that has left the lap by one. Who recovers an entry whose claim is dead goes through all slots, advances the
+//! epoch, and frees the entry last. A consumer that finds nothing after the epoch has changed looks at all slots
+//! for REDELIVER.
 //!
-//! A sleepers' word: bit 0, somebody sleeps or is about to; bit 1, publishers must fence before they look at bit 0; the
-//! rest counts how often bit 0 was cleared. Who publishes wakes as many by `futex` as there is something for, and if
-//! there were fewer, clears bit 0, counts up and wakes the rest.
+//! A sleepers' word: bit 0, somebody sleeps or is about to; bit 1, publishers must fence before they look at bit 0;
+//! the rest counts how often bit 0 was cleared. Who publishes wakes as many by `futex` as there is something for,
+//! and if there were fewer, clears bit 0, counts up and wakes the rest.
 //!
 //! # Wrapping
 //!
 //! Laps wrap after 2^30: that matters only to a process that stood still between looking at a word and its
-//! compare-and-swap for exactly as long, 21 seconds at capacity 1 and 50 million items a second, 6 hours at capacity
-//! 1024.
+//! compare-and-swap for exactly as long, 21 seconds at capacity 1 and 50 million items a second, 6 hours at
+//! capacity 1024.
 //!
 //! # Waiting
 //!
-//! As in [`spsc`](super::spsc#waiting): a look for some 20 to 50 microseconds, then sleep, at no cost to those who are
-//! awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a consumer
-//! finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
+//! As in [`spsc`](super::spsc#waiting): a look for some 20 to 50 microseconds, then sleep, at no cost to those who
+//! are awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a
+//! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
 
 mod buffer;
 mod consumer;
