@@ -39,8 +39,9 @@ fn scribble(segment: &Segment, random: &mut Random) -> ! {
             _ => random.next(),
         };
         words.set(word, value);
-        if random.below(100) == 0 {
-            std::thread::sleep(Duration::from_micros(random.below(50)));
+        // Now and then leave the other side some time to believe it.
+        if random.below(20) == 0 {
+            std::thread::sleep(Duration::from_micros(random.below(100)));
         }
     }
 }
@@ -63,6 +64,18 @@ fn guarded(id: SegmentId) -> Segment {
     // SAFETY: the middle of the reservation above, which nobody else knows of.
     unsafe { options.address(space as usize + PAGE).remap(true) };
     options.attach(id).unwrap()
+}
+
+/// Puts the slots and hints in order, which one word of nonsense would else keep from working for good: most calls then
+/// begin in a ring that works, and are overtaken by the scribbler.
+fn mend(segment: &Segment) {
+    let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
+    for word in [32, 48] {
+        words.set(word, 0);
+    }
+    for slot in 0..CAPACITY {
+        words.set(160 + 2 * slot, 0);
+    }
 }
 
 /// How the calls ended.
@@ -103,7 +116,10 @@ fn hostile_peer_cannot_break_anything() {
     let mut random = Random::new(seed() + 99);
     let mut seen = Seen::default();
     let (mut producer, mut consumer) = seats(&ring, &mut seen);
-    for _ in 0..calls {
+    for call in 0..calls {
+        if call % 4 == 0 {
+            mend(&segment);
+        }
         match random.below(400) {
             0 => {
                 drop(producer);
@@ -125,7 +141,9 @@ fn hostile_peer_cannot_break_anything() {
     }
     running.kill();
     println!("{calls} calls beside a scribbler: {seen:?}");
-    assert!(seen.done > 0 && seen.corrupted > 0, "{seen:?}");
+    // Each of the three often: the nonsense met calls in all their stages.
+    let least = seen.done.min(seen.not_now).min(seen.corrupted);
+    assert!(least > calls / 1000, "{seen:?}");
 }
 
 fn suffer(

@@ -6,6 +6,7 @@
 //! SYSVSHM_SEED=7 SYSVSHM_KILLS=20000 cargo test --release --test mpmc storm -- --nocapture
 //! SYSVSHM_STEPS=all cargo test --release --test mpmc killed -- --nocapture
 //! SYSVSHM_SCRIBBLES=1000000 cargo test --release --test mpmc hostile -- --nocapture
+//! SYSVSHM_LONG_RUN=100000000 cargo test --release --test mpmc long_run -- --nocapture
 //! ```
 
 #[path = "../common/mod.rs"]
@@ -21,5 +22,6 @@ mod end_of_laps;
 mod history;
 mod hostile;
 mod instructions;
+mod long_run;
 mod storm;
 mod support;
