@@ -10,6 +10,9 @@
 //! fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A sleeper that looked before the item was published and goes to
 //! sleep after the clearing finds the word changed, and does not sleep.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use super::seam::{Shared, SharedCrowd};
 use super::wait::{ASLEEP, Effort, Look, NO_BARRIER, Peer, SLICE, Stop, Waiting};
 use super::wait::{finished, poll, remaining};

@@ -1,5 +1,5 @@
-//! Processes that stop at a breakpoint and are then led on by single machine instructions (ptrace), to be killed after
-//! the k-th.
+//! Processes that stop at a breakpoint and are then led on by single machine instructions (ptrace), to be killed
+//! after the k-th.
 //!
 //! ```text
 //! peer                                    tester
@@ -32,9 +32,9 @@ pub(crate) fn breakpoint() {
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn breakpoint() {}
 
-/// Asks to be traced by the parent, which is waiting for that, and says which thread that is: the harness runs this on
-/// one of its own, and single threads are traced. To be told to the tracer: before, it may not wait for a thread that
-/// is not its child.
+/// Asks to be traced by the parent, which is waiting for that, and says which thread that is: the harness runs
+/// this on one of its own, and single threads are traced. To be told to the tracer: before, it may not wait for a
+/// thread that is not its child.
 pub(crate) fn trace_me() -> i32 {
     // SAFETY: changes who is told of this thread's signals.
     assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
@@ -71,8 +71,8 @@ fn step_once(thread: i32) -> bool {
     next_stop(thread).expect("the peer ended")
 }
 
-/// Steps from the first breakpoint to the second, or until `most` instructions are executed. Says how many, and whether
-/// that was all.
+/// Steps from the first breakpoint to the second, or until `most` instructions are executed. Says how many, and
+/// whether that was all.
 pub(crate) fn step(thread: i32, most: u64) -> (u64, bool) {
     assert_eq!(next_stop(thread), Some(true), "the peer did not stop");
     for executed in 0..most {
@@ -85,7 +85,6 @@ pub(crate) fn step(thread: i32, most: u64) -> (u64, bool) {
 
 /// As `step`, of what is known already: runs at full speed to the end of the last system call before the `most`-th
 /// instruction, and steps from there.
-#[cfg(target_os = "linux")]
 pub(crate) fn step_from_calls(thread: i32, known: &Steps, most: u64) -> (u64, bool) {
     assert_eq!(next_stop(thread), Some(true), "the peer did not stop");
     // Where a system call begins or ends, the signal has bit 7 set.
@@ -193,8 +192,8 @@ pub(crate) fn places(steps: &Steps, some: u64, mut below: impl FnMut(u64) -> u64
     all
 }
 
-/// Where to kill next, to find each instruction at which what is left behind becomes something else: half way between
-/// neighbours that differ.
+/// Where to kill next, to find each instruction at which what is left behind becomes something else: half way
+/// between neighbours that differ.
 pub(crate) fn between_stages<S: PartialEq>(
     stages: &std::collections::BTreeMap<u64, S>,
 ) -> Vec<u64> {

@@ -1,8 +1,10 @@
-//! Killed after single instructions of everything that is no operation: making a token, creating a ring, taking it over
-//! from a dead initialiser, taking an entry of the participant table, also one of the dead, and leaving it.
+//! Killed after single instructions of everything that is no operation: making a token, creating a ring, taking
+//! it over from a dead initialiser, taking an entry of the participant table, also one of the dead, and leaving
+//! it.
 //!
-//! Whenever the process dies, the next one can create, open, enter and go on at once, with every item there and every
-//! entry free again. What may be left is one token that can be told from everything else, and the ring itself.
+//! Whenever the process dies, the next one can create, open, enter and go on at once, with every item there and
+//! every entry free again. What may be left is one token that can be told from everything else, and the ring
+//! itself.
 
 use crate::common::{OwnedKey, Peer, peer};
 use crate::instructions::{is_possible, kill_stepped, look};
@@ -177,7 +179,8 @@ struct Outcome {
     picture: String,
 }
 
-/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes notes.
+/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes
+/// notes.
 fn outcome(stepped: &Peer, scene: Scene, dead: u64, most: Option<(&Steps, u64)>) -> Outcome {
     let key = OwnedKey::random();
     let half = (scene == Scene::TakeOverInitialiser).then(|| half_a_ring(key.key(), dead));

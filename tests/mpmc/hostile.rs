@@ -27,7 +27,11 @@ const DEAD: u64 = 1 << 48 | 77;
 
 /// Where a random slot's word is, counted in words.
 fn some_slot(layout: Layout, random: &mut Random) -> usize {
-    let slot = random.below(CAPACITY as u64) as usize;
+    word_of(layout, random.below(CAPACITY as u64) as usize)
+}
+
+/// Where a slot's word is, counted in words.
+fn word_of(layout: Layout, slot: usize) -> usize {
     let stride = match layout {
         Layout::Contiguous => 1,
         _ => 2,
@@ -59,8 +63,9 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
             _ => random.next(),
         };
         words.set(word, value);
-        if random.below(100) == 0 {
-            std::thread::sleep(Duration::from_micros(random.below(50)));
+        // Now and then leave the other side some time to believe it.
+        if random.below(20) == 0 {
+            std::thread::sleep(Duration::from_micros(random.below(100)));
         }
     }
 }
@@ -133,6 +138,18 @@ fn guarded(id: SegmentId) -> Segment {
     options.attach(id).unwrap()
 }
 
+/// Puts the slots and hints in order, which one word of nonsense would else keep from working for good: most calls
+/// then begin in a ring that works, and are overtaken by the scribbler.
+fn mend(segment: &Segment, layout: Layout) {
+    let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
+    for word in [32, 48] {
+        words.set(word, 0);
+    }
+    for slot in 0..CAPACITY {
+        words.set(word_of(layout, slot), 0);
+    }
+}
+
 /// How the calls ended, and what the recoveries between them found.
 #[derive(Debug, Default)]
 struct Seen {
@@ -148,7 +165,7 @@ struct Seen {
 }
 
 /// Some thousands of calls while a peer does its worst. `heal`: after how many of them everything is made an empty
-/// buffer again, so that what was changed does not stay in the way.
+/// buffer again, so that what was changed does not stay in the way; without, the slots alone every few calls.
 fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer: &Peer) -> Seen {
     let mut options = Options::new();
     options
@@ -175,6 +192,9 @@ fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer
             let writing = 1 | (last as u64) << 3 | 3 << 24;
             behind.set((FRONT - 256) / 8, writing);
             (producer, consumer) = seats(&ring, &mut seen);
+        }
+        if heal.is_none() && call % 4 == 0 {
+            mend(segment, layout);
         }
         // Beside one who meddles there is more to recover.
         match random.below(if heal.is_some() { 60 } else { 400 }) {
@@ -223,8 +243,10 @@ fn hostile_peer_cannot_break_anything() {
         let layout = LAYOUTS[talk.arg::<usize>(2)];
         scribble(&segment, layout, &mut Random::new(talk.arg(1)));
     });
-    in_both_layouts(&scribbler, None, |seen, _| {
-        assert!(seen.done > 0 && seen.corrupted > 0, "{seen:?}");
+    in_both_layouts(&scribbler, None, |seen, calls| {
+        // Each of the three often: the nonsense met calls in all their stages.
+        let least = seen.done.min(seen.not_now).min(seen.corrupted);
+        assert!(least > calls / 1000, "{seen:?}");
     });
 }
 

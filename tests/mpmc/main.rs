@@ -6,6 +6,7 @@
 //! SYSVSHM_SEED=7 SYSVSHM_KILLS=20000 cargo test --release --test mpmc storm -- --nocapture
 //! SYSVSHM_STEPS=all cargo test --release --test mpmc killed -- --nocapture
 //! SYSVSHM_SCRIBBLES=1000000 cargo test --release --test mpmc hostile -- --nocapture
+//! SYSVSHM_LONG_RUN=100000000 cargo test --release --test mpmc long_run -- --nocapture
 //! ```
 
 #[path = "../common/mod.rs"]
@@ -23,6 +24,6 @@ mod hostile;
 mod instructions;
 mod interop;
 mod liveness;
-
+mod long_run;
 mod storm;
 mod support;

@@ -1,8 +1,9 @@
-//! Killed after single instructions of everything that is no operation: making a token, creating a ring, taking it over
-//! from a dead initialiser, claiming a role, taking it over from the dead, giving it back. All of it calls the kernel.
+//! Killed after single instructions of everything that is no operation: making a token, creating a ring, taking
+//! it over from a dead initialiser, claiming a role, taking it over from the dead, giving it back. All of it
+//! calls the kernel.
 //!
-//! Whenever the process dies, the next one can create, open, claim and go on at once, with every item in order. What
-//! may be left is one token that can be told from everything else, and the ring itself.
+//! Whenever the process dies, the next one can create, open, claim and go on at once, with every item in order.
+//! What may be left is one token that can be told from everything else, and the ring itself.
 
 use crate::instructions::look;
 use crate::single_step::{self, Steps, breakpoint, places};
@@ -173,7 +174,8 @@ struct Outcome {
     picture: String,
 }
 
-/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes notes.
+/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes
+/// notes.
 fn outcome(scene: Scene, layout: Layout, dead: u64, most: Option<(&Steps, u64)>) -> Outcome {
     let key = OwnedKey(Key::random().unwrap());
     let half = (scene == Scene::TakeOverInitialiser).then(|| half_a_ring(key.0, layout, dead));

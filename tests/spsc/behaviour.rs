@@ -544,30 +544,37 @@ fn departure_is_noticed_if_asked() {
     );
 }
 
-/// Outside CI: many items through a small buffer. `SYSVSHM_LONG_RUN=1000000000`.
+/// Outside CI: many items through a small buffer, half of them across position 2^32 and half across 2^64.
+/// `SYSVSHM_LONG_RUN=1000000000`.
 #[test]
 fn long_run() {
-    let count = budget("SYSVSHM_LONG_RUN", 200_000);
-    let mut options = Options::new();
-    // Begins below 2^32, so that a billion items go across it.
-    options.capacity(64).start_position((1 << 32) - count / 2);
-    let ring: BoundedBuffer<u64> = ring_with(&options);
-    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            for item in 0..count {
-                producer.push(item).unwrap();
+    let count = budget("SYSVSHM_LONG_RUN", 200_000) / 2;
+    // The most there can be before 2^32 is crossed.
+    let before = (count / 2).min(1 << 32);
+    for start in [(1 << 32) - before, 0_u64.wrapping_sub(count / 2)] {
+        let mut options = Options::new();
+        options.capacity(64).start_position(start);
+        let ring: BoundedBuffer<u64> = ring_with(&options);
+        let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+        let started = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for item in 0..count {
+                    producer.push(item).unwrap();
+                }
+            });
+            for expected in 0..count {
+                assert_eq!(consumer.pop(), Ok(expected));
             }
         });
-        for expected in 0..count {
-            assert_eq!(consumer.pop(), Ok(expected));
-        }
-    });
-    assert!(consumer.is_empty());
-    println!(
-        "{count} items in order, up to position {}",
-        consumer.position()
-    );
+        assert!(consumer.is_empty());
+        assert_eq!(consumer.position(), start.wrapping_add(count));
+        println!(
+            "{count} items in order, from position {start:#x} to {:#x}, in {:.1} s",
+            consumer.position(),
+            started.elapsed().as_secs_f64()
+        );
+    }
 }
 
 /// Handles may move to other threads, and may not be used by two at once by mistake.

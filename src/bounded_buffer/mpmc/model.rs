@@ -11,10 +11,11 @@
 )]
 
 use super::layout::{ENTRY, Geometry, TABLE};
-use super::protocol::{Cursor, Refusal, Run, Side, claim, claim_redelivered, initialise};
+use super::protocol::{Cursor, Refusal, Run, Side, advance_epoch, claim};
+use super::protocol::{claim_redelivered, initialise};
 use super::protocol::{publish, release};
 use super::table;
-use super::word::Owner;
+use super::word::{Owner, Phase, Word};
 use crate::bounded_buffer::layout::Layout;
 use crate::bounded_buffer::participant::{Claim, Life};
 use crate::bounded_buffer::seam::{Shared, SharedItems};
@@ -34,6 +35,19 @@ struct Parts {
     items: Vec<UnsafeCell<u64>>,
     /// Whether the one who dies is dead, as the kernel would say.
     dead: AtomicBool,
+    bug: Bug,
+}
+
+/// What a test plants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    None,
+    /// A batch is given back without saying first that its pop has happened.
+    NotDrained,
+    /// A batch is published from its first slot on.
+    FirstSlotFirst,
+    /// Stores publish nothing.
+    Relaxed,
 }
 
 /// Memory, and how many accesses to it are left to whoever holds this.
@@ -51,6 +65,10 @@ static FOREVER: AtomicU32 = AtomicU32::new(u32::MAX);
 
 impl Model {
     fn new(capacity: u64) -> Self {
+        Self::with(capacity, Bug::None)
+    }
+
+    fn with(capacity: u64, bug: Bug) -> Self {
         let g = Geometry::new(Layout::Interleaved, capacity, PARTICIPANTS, 8, 8).unwrap();
         let zeros = |count: u64| (0..count).map(|_| AtomicU64::new(0)).collect();
         let parts = Parts {
@@ -59,6 +77,7 @@ impl Model {
             words: zeros(capacity),
             items: (0..capacity).map(|_| UnsafeCell::new(0)).collect(),
             dead: AtomicBool::new(false),
+            bug,
         };
         let this = Self {
             parts: Box::leak(Box::new(parts)),
@@ -133,6 +152,12 @@ impl Shared for Model {
     }
     unsafe fn store(self, at: usize, value: u64, order: Ordering) {
         self.live_on();
+        let is_word = at >= self.parts.g.slots;
+        let order = match self.parts.bug {
+            Bug::NotDrained if is_word && Word(value).phase() == Some(Phase::Drained) => return,
+            Bug::Relaxed => Ordering::Relaxed,
+            _ => order,
+        };
         self.word(at).store(value, order);
     }
     unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
@@ -221,16 +246,51 @@ impl Handle {
     }
 
     fn push(&mut self, items: &[u64]) -> usize {
+        self.commit(items, items.len() as u32)
+    }
+
+    /// Reserves slots for all of the items, and pushes the first `count`, or fewer.
+    fn commit(&mut self, items: &[u64], count: u32) -> usize {
         let Some(run) = self.claim(items.len() as u32) else {
             return 0;
         };
-        for index in 0..run.len {
+        let count = count.min(run.len);
+        for index in 0..count {
             let at = self.g.item_at(run.slot + index);
             // SAFETY: a claimed slot.
             unsafe { self.model.write_item(at, &items[index as usize]) };
         }
-        publish(self.model, &self.g, run, run.len);
-        run.len as usize
+        if self.model.parts.bug == Bug::FirstSlotFirst {
+            for slot in run.slot..run.slot + count {
+                let full = Word::full(run.lap).0;
+                // SAFETY: a claimed slot.
+                unsafe {
+                    self.model
+                        .store(self.g.word_at(slot), full, Ordering::Release)
+                };
+            }
+        } else {
+            publish(self.model, &self.g, run, count);
+        }
+        count as usize
+    }
+
+    /// Looks at up to `wanted` items, and pops the first `count`, or fewer, having told which; the others are
+    /// delivered again.
+    fn release(&mut self, wanted: u32, count: u32, batch: &Batch) {
+        let Some(run) = self.claim(wanted) else {
+            return;
+        };
+        let count = count.min(run.len);
+        let items: Vec<u64> = (run.slot..run.slot + count)
+            // SAFETY: a claimed slot.
+            .map(|slot| unsafe { self.model.read_item(self.g.item_at(slot)) })
+            .collect();
+        *batch.lock().unwrap() = items;
+        release(self.model, &self.g, self.owner, run, count);
+        if count < run.len {
+            advance_epoch(self.model);
+        }
     }
 
     fn pop(&mut self, wanted: u32) -> Vec<u64> {
@@ -256,6 +316,9 @@ impl Handle {
     }
 }
 
+/// The items that somebody is about to pop. Not shared memory: it is the test that remembers.
+type Batch = std::sync::Mutex<Vec<u64>>;
+
 /// Runs what may die, then tells the kernel's opinion. Says whether it got to its end.
 fn until_death(model: Model, act: impl FnOnce()) -> bool {
     match catch_unwind(AssertUnwindSafe(act)) {
@@ -277,17 +340,26 @@ fn explore(test: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Tries one death after another until one comes too late to happen.
+///
+/// The test starts the dying thread before the living one: loom tries what a thread might have loaded earlier, and
+/// little of what it might have stored earlier.
 fn for_every_death(test: impl Fn(u32) -> bool + Sync + Send + Clone + 'static) {
+    // Not loom's: they count its executions.
+    let executions = Arc::new(AtomicU32::new(0));
     for k in 0.. {
         let lived = Arc::new(std::sync::atomic::AtomicBool::new(true));
-        let (test, all) = (test.clone(), lived.clone());
+        let (test, all, count) = (test.clone(), lived.clone(), executions.clone());
         explore(move || {
+            count.fetch_add(1, Ordering::Relaxed);
             if !test(k) {
                 all.store(false, Ordering::Relaxed);
             }
         });
         if lived.load(Ordering::Relaxed) {
+            let executions = executions.load(Ordering::Relaxed);
+            println!("{k} deaths, {executions} executions");
             assert!(k > 10, "it does something before it ends");
+            assert!(executions > 20 * k, "it meets somebody before it ends");
             return;
         }
     }
@@ -310,21 +382,30 @@ fn is_whole(model: Model) {
 }
 
 fn a_producer_dies(capacity: u64, items: &'static [u64]) {
+    a_producer_dies_committing(capacity, items, items.len(), Bug::None);
+}
+
+/// Of the items that it reserved slots for, the producer commits the first `count`.
+fn a_producer_dies_committing(capacity: u64, items: &'static [u64], count: usize, bug: Bug) {
     for_every_death(move |k| {
-        let model = Model::new(capacity);
+        let model = Model::with(capacity, bug);
         let mut consumer = Handle::enter(model, Side::Consumer, 2);
         let dying = thread::spawn(move || {
             until_death(model, || {
-                Handle::enter(model.mortal(k), Side::Producer, 1).push(items);
+                Handle::enter(model.mortal(k), Side::Producer, 1).commit(items, count as u32);
             })
         });
-        let mut found = consumer.pop(1);
-        model.recover();
-        found.extend(consumer.pop(1));
+        let living = thread::spawn(move || {
+            let mut found = consumer.pop(1);
+            model.recover();
+            found.extend(consumer.pop(1));
+            (consumer, found)
+        });
         let lived = dying.join().unwrap();
+        let (mut consumer, mut found) = living.join().unwrap();
         model.recover();
         found.extend(consumer.drain());
-        let pushed = &items[..items.len().min(capacity as usize)];
+        let pushed = &items[..count.min(capacity as usize)];
         assert!(found == pushed || !lived && found.is_empty(), "{found:?}");
         table::leave(model, &model.parts.g, 0, Claim::from_word(2).unwrap());
         if !lived {
@@ -335,33 +416,47 @@ fn a_producer_dies(capacity: u64, items: &'static [u64]) {
 }
 
 fn a_consumer_dies(capacity: u64, wanted: u32) {
+    a_consumer_dies_releasing(capacity, wanted, wanted, Bug::None);
+}
+
+/// Of the items that it looked at, the consumer releases the first `count`.
+fn a_consumer_dies_releasing(capacity: u64, wanted: u32, count: u32, bug: Bug) {
     for_every_death(move |k| {
-        let model = Model::new(capacity);
+        let model = Model::with(capacity, bug);
         let items: Vec<u64> = (1..=capacity).collect();
         Handle::enter(model, Side::Producer, 3).push(&items);
         table::leave(model, &model.parts.g, 0, Claim::from_word(3).unwrap());
         let mut consumer = Handle::enter(model, Side::Consumer, 2);
+        let batch = Arc::new(Batch::default());
+        let its_batch = batch.clone();
         let dying = thread::spawn(move || {
             until_death(model, || {
-                Handle::enter(model.mortal(k), Side::Consumer, 1).pop(wanted);
+                let mut handle = Handle::enter(model.mortal(k), Side::Consumer, 1);
+                handle.release(wanted, count, &its_batch);
             })
         });
-        let mut found = consumer.pop(1);
-        model.recover();
-        found.extend(consumer.pop(1));
+        let living = thread::spawn(move || {
+            let mut found = consumer.pop(1);
+            model.recover();
+            found.extend(consumer.pop(1));
+            (consumer, found)
+        });
         let lived = dying.join().unwrap();
+        let (mut consumer, mut found) = living.join().unwrap();
         model.recover();
         found.extend(consumer.drain());
         found.sort_unstable();
-        // All, or all but one batch of neighbours.
-        let gone: Vec<u64> = items
+        // Everything, or everything but what it was about to pop: all of it or nothing, and nothing twice.
+        let batch = batch.lock().unwrap();
+        let but_batch: Vec<u64> = items
             .iter()
-            .filter(|i| !found.contains(i))
+            .filter(|item| !batch.contains(item))
             .copied()
             .collect();
-        let twice = found.windows(2).any(|pair| pair[0] == pair[1]);
-        assert!(!twice && gone.len() <= wanted as usize, "{found:?}");
-        assert!(gone.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+        assert!(
+            found == but_batch || !lived && found == items,
+            "{found:?} beside {batch:?}"
+        );
         table::leave(model, &model.parts.g, 0, Claim::from_word(2).unwrap());
         if !lived {
             is_whole(model);
@@ -388,6 +483,36 @@ fn model_a_consumer_dies_one_slot() {
 #[test]
 fn model_a_consumer_dies_in_a_batch() {
     a_consumer_dies(3, 2);
+}
+
+/// Two of three reserved slots; the third is skipped.
+#[test]
+fn model_a_producer_dies_committing_a_part() {
+    a_producer_dies_committing(3, &[7, 8, 9], 2, Bug::None);
+}
+
+/// Two of three items; the third is delivered again.
+#[test]
+fn model_a_consumer_dies_releasing_a_part() {
+    a_consumer_dies_releasing(3, 3, 2, Bug::None);
+}
+
+#[test]
+#[should_panic(expected = "[7]")]
+fn model_notices_a_batch_published_from_its_first_slot_on() {
+    a_producer_dies_committing(3, &[7, 8, 9], 2, Bug::FirstSlotFirst);
+}
+
+#[test]
+#[should_panic(expected = "beside")]
+fn model_notices_a_pop_that_is_not_said_before_its_slots_are_free() {
+    a_consumer_dies_releasing(3, 3, 2, Bug::NotDrained);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn model_notices_relaxed_stores() {
+    a_producer_dies_committing(2, &[7, 8], 2, Bug::Relaxed);
 }
 
 /// Two producers and a consumer, all alive: nothing lost, nothing twice, each producer's order kept.

@@ -15,8 +15,8 @@
 //! publisher is done with the round: is the announcement still there? Then it was not seen, and nobody wakes this
 //! sleeper. Rounds come at random distances, from a few instructions to the length of a barrier.
 //!
-//! The harness is shown to catch it: with the barrier left out, or the fences, by the seam, the same storm must lose
-//! wake-ups.
+//! The harness is shown to catch it: with the barrier left out, or the fences, by the seam, the same storm must
+//! lose wake-ups.
 //!
 //! ```text
 //! SYSVSHM_LITMUS_SECONDS=60 cargo test --release --lib litmus -- --nocapture --test-threads=1
@@ -454,9 +454,11 @@ fn no_wake_up_is_lost_between_processes() {
 /// The same storms lose wake-ups as soon as the sleeper's barrier or fence is missing.
 #[test]
 fn a_missing_barrier_is_noticed() {
-    if !cfg!(target_arch = "x86_64") {
-        // Another processor may happen to keep the order.
-        let _ = std::io::stderr().write_all(b"skipped: litmus: planted bugs are for x86-64\n");
+    // Another processor may happen to keep the order, and a sanitizer's own work between a store and the load
+    // behind it leaves no window.
+    if !cfg!(target_arch = "x86_64") || cfg!(sysvshm_portable) {
+        let _ = std::io::stderr()
+            .write_all(b"skipped: litmus: planted bugs are for x86-64, not instrumented\n");
         return;
     }
     on_two_processors(|both| {
