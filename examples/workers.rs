@@ -1,7 +1,8 @@
 //! A pool of worker processes on one ring, killed with SIGKILL while they work, and not one job lost.
 //!
 //! ```text
-//! $ cargo run --example workers -- [--workers N] [--jobs N] [--work-ms MS] [--linger-ms MS] [--kill-every-ms MS] [--seed N]
+//! $ cargo run --example workers -- [--workers N] [--jobs N] [--work-ms MS] [--linger-ms MS]
+//!                                  [--kill-every-ms MS] [--seed N]
 //! ```
 //!
 //! This process pushes numbered jobs into an `mpmc` ring; worker processes take them, work, and store the results in a
@@ -28,10 +29,10 @@
 //! ```
 //!
 //! Both segments are marked for removal as soon as they exist, so the kernel removes them when the last process is
-//! gone, however that ends: a normal end, Ctrl-C, SIGKILL to this process. (Workers find them by identifier, which works
-//! on Linux alone.) If this process is killed alone, its workers finish what is in the ring and end. What a killed worker
-//! can leave is a [token](sysvshm::bounded_buffer#liveness), if it is killed within microseconds of joining the ring:
-//! those are looked for after each kill.
+//! gone, however that ends: a normal end, Ctrl-C, SIGKILL to this process. (Workers find them by identifier, which
+//! works on Linux alone.) If this process is killed alone, its workers finish what is in the ring and end. What a
+//! killed worker can leave is a [token](sysvshm::bounded_buffer#liveness), if it is killed within microseconds of
+//! joining the ring: those are looked for after each kill.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -178,8 +179,8 @@ impl Pool {
         let successor = self.spawn()?;
         let mut victim = std::mem::replace(&mut self.workers[place], successor);
         victim.wait()?;
-        // Killed in the few microseconds in which it made its token? Then that is still there. Its creator is a child of
-        // this process and dead for sure, so it need not be of any age.
+        // Killed in the few microseconds in which it made its token? Then that is still there. Its creator is a child
+        // of this process and dead for sure, so it need not be of any age.
         for token in system::abandoned_tokens(Duration::ZERO)? {
             if token.status().creator_pid() == Some(victim.id()) && token.remove()? {
                 self.tokens_removed += 1;

@@ -55,6 +55,9 @@
 //! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
 //! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
 //!
+//! Outside Linux there are no tokens: a process is known by its id and the time it started. That has its own
+//! weaknesses, has been type-checked only, and was never run.
+//!
 //! [`inspect`] shows from outside who takes part in a ring, and who of them is dead.
 //!
 //! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges

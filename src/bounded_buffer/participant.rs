@@ -44,7 +44,7 @@
 //! | bits | hold on macOS | hold on FreeBSD |
 //! |---|---|---|
 //! | 0 to 30 | process id | process id |
-//! | 31 to 62 | microseconds from 1970 to its start, the low 32 bits | microseconds from boot to its start, the low 32 bits |
+//! | 31 to 62 | microseconds from 1970 to its start, low bits | microseconds from boot to its start, low bits |
 //! | 63 | 1 | 1 |
 //!
 //! FreeBSD keeps the start relative to boot and adds the time of boot when asked; that changes with the clock, so it is
@@ -374,17 +374,19 @@ mod tests {
 
     #[test]
     fn a_claim_keeps_what_it_is_made_of() {
+        let nonce_at = ID_BITS + TIME_BITS;
         for (id, seconds, nonce) in [
             (0, 0, 1),
-            (i32::MAX, u64::MAX, 0xffff),
-            (98_304, 1 << 31, 4096),
+            (i32::MAX, u64::MAX, u64::MAX >> nonce_at),
+            (98_304, 1 << 31, 1),
         ] {
             let claim = Claim::of(id, seconds, nonce);
             assert_eq!(
                 claim.word() & ((1 << ID_BITS) - 1),
                 u64::from(id.unsigned_abs())
             );
-            assert_eq!(claim.word() >> 48, nonce);
+            assert_eq!(claim.word() >> nonce_at, nonce);
+            assert!(claim.is_plausible());
             assert_eq!(Claim::from_word(claim.word()), Some(claim));
         }
         assert_eq!(Claim::from_word(0), None);
