@@ -21,7 +21,13 @@ const MASK: u64 = CAPACITY as u64 - 1;
 #[allow(unsafe_code)]
 fn words(segment: &Segment) -> &[AtomicU64] {
     // SAFETY: both ends access the words atomically, and the views below touch nothing else.
-    unsafe { segment.slice::<u64>(0, SLOTS + 2 * CAPACITY).unwrap().as_atomics().unwrap() }
+    unsafe {
+        segment
+            .slice::<u64>(0, SLOTS + 2 * CAPACITY)
+            .unwrap()
+            .as_atomics()
+            .unwrap()
+    }
 }
 
 pub(crate) fn push_bare(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {

@@ -362,7 +362,11 @@ pub(crate) struct Watch {
 impl Watch {
     /// For the sleeper whose word is at this offset. `registered`: whether this process takes part in barriers.
     pub(crate) fn new(word: usize, registered: bool) -> Self {
-        let at = if registered { word } else { super::header::MAGIC };
+        let at = if registered {
+            word
+        } else {
+            super::header::MAGIC
+        };
         Self { at, word }
     }
 
