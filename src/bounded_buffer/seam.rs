@@ -10,6 +10,7 @@
 
 use crate::bytemuck::Pod;
 use crate::memory::access;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub(crate) trait SharedMoved: Shared {
     fn moved(self, by: usize) -> Self;
     /// Says that the cache line at this offset will be read soon.
     fn prefetch(self, _at: usize) {}
+    /// The same of `len` bytes, which are more than a processor fetches at once.
+    fn prefetch_run(self, _at: usize, _len: usize) {}
 }
 
 /// Waking more than one.
@@ -82,6 +85,12 @@ pub(crate) trait SharedItems<T>: Shared {
     /// # Safety
     /// `at` is where an item's bytes start, inside the memory.
     unsafe fn read_item(self, at: usize) -> T;
+    /// # Safety
+    /// As [`read_item`](Self::read_item).
+    unsafe fn read_item_into(self, at: usize, into: &mut MaybeUninit<T>) {
+        // SAFETY: the caller's own promise.
+        into.write(unsafe { self.read_item(at) });
+    }
     /// # Safety
     /// `at` is where an item's bytes start, inside the memory.
     unsafe fn write_item(self, at: usize, item: &T);
@@ -210,6 +219,13 @@ impl SharedMoved for Mapped {
     fn prefetch(self, at: usize) {
         access::prefetch(self.base.wrapping_add(at));
     }
+
+    #[inline(always)]
+    fn prefetch_run(self, at: usize, len: usize) {
+        for line in (0..len).step_by(64) {
+            access::prefetch_far(self.base.wrapping_add(at).wrapping_add(line));
+        }
+    }
 }
 
 impl SharedCrowd for Mapped {
@@ -228,6 +244,14 @@ impl<T: Pod> SharedItems<T> for Mapped {
         let item = unsafe { self.address::<T>(at) };
         // SAFETY: as above; the item's bytes are mapped.
         unsafe { access::get(item) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_item_into(self, at: usize, into: &mut MaybeUninit<T>) {
+        // SAFETY: the caller vouches for the offset.
+        let item = unsafe { self.address::<T>(at) };
+        // SAFETY: as above; the item's bytes are mapped.
+        unsafe { access::get_into(item, into) };
     }
 
     #[inline(always)]

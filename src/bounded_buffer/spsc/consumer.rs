@@ -13,6 +13,7 @@ use crate::segment::Segment;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 /// The consuming side of a [`BoundedBuffer`](super::BoundedBuffer). Dropping it gives the role back.
@@ -73,6 +74,12 @@ impl<T: Pod> Consumer<T> {
         if !self.here.is_current() {
             return Err(PopError::Forked);
         }
+        if Self::IS_LARGE {
+            return match self.side.find_items(1) {
+                Ok(_) => Ok(self.take_large()),
+                Err(refusal) => Err(self.nothing(refusal)),
+            };
+        }
         match self.side.pop_known() {
             Ok(item) => Ok(item),
             Err(refusal) => Err(self.nothing(refusal)),
@@ -93,6 +100,9 @@ impl<T: Pod> Consumer<T> {
     pub fn pop(&mut self) -> Result<T, PopError> {
         if !self.here.is_current() {
             return Err(PopError::Forked);
+        }
+        if Self::IS_LARGE {
+            return self.pop_large(None);
         }
         match self.side.pop_known() {
             Ok(item) => Ok(item),
@@ -123,6 +133,9 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline(always)]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
+        if Self::IS_LARGE {
+            return self.pop_large(Instant::now().checked_add(timeout));
+        }
         match self.try_pop() {
             Err(PopError::Empty) => {
                 self.wait_for_items(Instant::now().checked_add(timeout))?;
@@ -130,6 +143,32 @@ impl<T: Pod> Consumer<T> {
             }
             done => done,
         }
+    }
+
+    /// Items that are not moved in registers: each way of handing one over is a copy, so there is one way.
+    const IS_LARGE: bool = size_of::<T>() > 128;
+
+    #[inline(always)]
+    fn pop_large(&mut self, deadline: Option<Instant>) -> Result<T, PopError> {
+        if !self.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        match self.side.find_items(1) {
+            Ok(_) => {}
+            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
+            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
+        }
+        Ok(self.take_large())
+    }
+
+    /// There is an item.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "one copy less")]
+    fn take_large(&mut self) -> T {
+        let mut item = MaybeUninit::uninit();
+        self.side.take_into(&mut item);
+        // SAFETY: was just written, and `T` is valid for any bytes.
+        unsafe { item.assume_init() }
     }
 
     /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
@@ -417,6 +456,9 @@ impl<T: Pod> Consumer<T> {
     #[inline(always)]
     fn copy_and_release(&mut self, items: usize, into: &mut [T]) -> usize {
         let count = items.min(into.len());
+        if Self::IS_LARGE {
+            self.side.fetch_behind(count);
+        }
         let (memory, slot) = (self.side.memory(), self.side.slot());
         in_place::read(memory, self.side.geometry(), slot, &mut into[..count]);
         self.side.release(count);

@@ -27,6 +27,8 @@ use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
 use crate::bounded_buffer::wait::{Effort, Look, Watch, wake_if_asleep};
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// A side's place in the ring: private, and always within the geometry.
@@ -100,6 +102,12 @@ impl<M: SharedMoved> Cursor<M> {
 fn first_of<const N: usize>(position: u64, ends: [u64; N]) -> u64 {
     let ahead = ends.map(|end| end.wrapping_sub(position));
     position.wrapping_add(ahead.into_iter().min().unwrap_or(0))
+}
+
+/// The same, not inlined: registers are scarce where it is called.
+#[inline(never)]
+fn end_of_run(position: u64, known: u64, lap_end: u64, due: u64, step: u64) -> u64 {
+    first_of(position, [known, lap_end, due, step])
 }
 
 /// What the word in the slot of `position` says: how far everything has been pushed, if anything has.
@@ -387,12 +395,21 @@ pub(crate) struct Consuming<M> {
     in_stream: bool,
 }
 
-/// How far ahead to look in a stream, furthest first.
+/// A stream of items is taken in steps. At each, so much is known in advance that what is behind it is fetched before
+/// it is needed: waiting for one cache line after the other would take several times as long.
 #[cfg(not(loom))]
-const AHEAD: [u64; 2] = [63, 15];
+mod stream {
+    /// Items in a step.
+    pub(super) const STEP: u64 = 64;
+    /// How far ahead to look, furthest first, where less than two steps are known.
+    pub(super) const AHEAD: [u64; 4] = [255, 127, 63, 15];
+}
 /// For the model's small rings.
 #[cfg(loom)]
-const AHEAD: [u64; 2] = [2, 1];
+mod stream {
+    pub(super) const STEP: u64 = 1;
+    pub(super) const AHEAD: [u64; 2] = [2, 1];
+}
 
 impl<M: SharedMoved> Consuming<M> {
     /// Where the last consumer stopped.
@@ -449,12 +466,22 @@ impl<M: SharedMoved> Consuming<M> {
         let position = self.cursor.position;
         let known = position.wrapping_add(self.known_items() as u64);
         let due = self.told.wrapping_add(self.g.tell_every);
-        self.run_end = first_of(position, [known, self.cursor.lap_end(&self.g), due]);
+        let step = if self.in_stream {
+            stream::STEP
+        } else {
+            self.g.capacity
+        };
+        let (lap_end, step) = (self.cursor.lap_end(&self.g), position.wrapping_add(step));
+        self.run_end = end_of_run(position, known, lap_end, due, step);
     }
 
     /// Looks for `wanted` items, or at least for one.
     #[inline(always)]
     pub(crate) fn find_items(&mut self, wanted: usize) -> Result<usize, Refusal> {
+        if self.in_stream && self.known_items() < wanted {
+            self.look_ahead();
+            self.begin_run();
+        }
         if self.known_items() < wanted {
             let known = self.cursor.position.wrapping_add(self.known_items() as u64);
             self.end = find_items(self.memory, self.g, self.cursor.position, known, wanted)?;
@@ -483,14 +510,23 @@ impl<M: SharedMoved> Consuming<M> {
 
     #[inline(always)]
     fn finish_run(&mut self) {
-        self.cursor.wrap(self.memory, &self.g);
-        if self.cursor.position.wrapping_sub(self.told) >= self.g.tell_every {
-            self.tell();
-        }
+        self.pass();
         if self.known_items() > 0 {
+            if self.in_stream {
+                self.look_ahead();
+            }
             self.begin_run();
         } else {
             self.run_end = self.cursor.position;
+        }
+    }
+
+    /// What there is to do now and then behind an item.
+    #[inline(always)]
+    fn pass(&mut self) {
+        self.cursor.wrap(self.memory, &self.g);
+        if self.cursor.position.wrapping_sub(self.told) >= self.g.tell_every {
+            self.tell();
         }
     }
 
@@ -507,21 +543,68 @@ impl<M: SharedMoved> Consuming<M> {
             self.advance(1);
             return Ok(item);
         }
-        if left == 0 {
-            if self.in_stream {
-                self.end = look_ahead(self.memory, self.g, self.cursor.position)?;
-                self.begin_run();
-            } else {
-                let end = self.look()?;
-                if end != self.cursor.position.wrapping_add(1) {
-                    self.end = end;
-                    self.begin_run();
-                }
+        if left == 0 && !(self.in_stream && self.begins_step()) {
+            let end = self.look()?;
+            if end == self.cursor.position.wrapping_add(1) {
+                // One item, and nothing known behind it.
+                let item = self.read();
+                self.advance(1);
+                self.run_end = self.cursor.position;
+                self.pass();
+                return Ok(item);
             }
+            self.end = end;
+            self.begin_run();
         }
         let item = self.read();
         self.release(1);
         Ok(item)
+    }
+
+    /// Takes one item, which is known to be there: for large ones.
+    #[inline(always)]
+    pub(crate) fn take_into<T>(&mut self, into: &mut MaybeUninit<T>)
+    where
+        M: SharedItems<T>,
+    {
+        debug_assert!(self.known_items() > 0);
+        self.fetch_behind(1);
+        let at = self.cursor.item(&self.g);
+        // SAFETY: the cursor is within the geometry, which was made for items of this type.
+        unsafe { self.cursor.items.read_item_into(at, into) };
+        self.release(1);
+    }
+
+    /// Has the item fetched that comes soon after the `count` that are taken next, if it is known to be there and a
+    /// large one: more of it is on its way then than a copy alone would ask for.
+    #[inline(always)]
+    pub(crate) fn fetch_behind(&self, count: usize) {
+        let stride = self.g.item_stride;
+        if stride > 128 && stride <= 4096 {
+            let ahead = count + 2048 / stride;
+            if self.known_items() > ahead {
+                let position = self.cursor.position.wrapping_add(ahead as u64);
+                let at = self.g.item_at(self.g.slot(position));
+                self.memory.prefetch_run(at, stride);
+            }
+        }
+    }
+
+    /// Looks for a step of a stream, where no item is known; says whether there is one.
+    #[inline(always)]
+    fn begins_step(&mut self) -> bool {
+        self.look_ahead();
+        let found = self.known_items() > 0;
+        if found {
+            self.begin_run();
+        }
+        found
+    }
+
+    #[inline(always)]
+    fn look_ahead(&mut self) {
+        let known = self.known_items() as u64;
+        self.end = look_ahead(self.memory, self.g, self.cursor.position, known);
     }
 
     #[inline(always)]
@@ -569,46 +652,47 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
     wake_if_asleep(memory, PRODUCER_SLEEPS, registered);
 }
 
-/// Looks for items at `position`, where nothing is known to be, in a stream of them: further ahead first.
+/// Looks for more items in a stream of them, of which `known` are known, and has some of their cache lines fetched.
+/// Returns the position up to which items are known.
 ///
-/// A word that publishes something publishes everything before it. So one load can tell of many items, and then
-/// their cache lines are fetched together, where one look after the other would wait for each.
+/// A word that publishes something publishes everything before it, so one load can tell of many items.
 #[inline(never)]
-fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64) -> Result<u64, Refusal> {
-    for ahead in AHEAD {
-        if ahead < g.capacity {
-            let there = position.wrapping_add(ahead);
+fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64, known: u64) -> u64 {
+    let mut ahead = known;
+    if known < 2 * stream::STEP {
+        for there in stream::AHEAD {
+            if there < known || there >= g.capacity {
+                continue;
+            }
             // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from
             // nonsense.
-            if let Look::Ready(end) = look_for_items(memory, &g, there) {
-                if end.wrapping_sub(position) <= g.capacity {
-                    fetch(memory, &g, position, end);
-                    return Ok(end);
+            if let Look::Ready(end) = look_for_items(memory, &g, position.wrapping_add(there)) {
+                let found = end.wrapping_sub(position);
+                if found <= g.capacity {
+                    ahead = found;
+                    break;
                 }
             }
         }
     }
-    match look_for_items(memory, &g, position) {
-        Look::Ready(end) => Ok(end),
-        Look::NotYet => Err(Refusal::NotNow),
-        Look::Corrupted => Err(Refusal::Corrupted),
-    }
+    // What is nearer was fetched at the step before.
+    fetch(
+        memory,
+        &g,
+        position,
+        known.min(stream::STEP)..ahead.min(2 * stream::STEP),
+    );
+    position.wrapping_add(ahead)
 }
 
-/// As many as a processor has on their way at once, give or take.
-const FETCHED_TOGETHER: usize = 16;
-
-/// Has the first cache lines of these items fetched. They have been pushed: nobody writes to them meanwhile.
-fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, end: u64) {
-    let step = (64 / g.item_stride).max(1) as u64;
-    let mut position = position;
-    for _ in 0..FETCHED_TOGETHER {
-        // Steps may leave `end` behind, but not by a lap.
-        if end.wrapping_sub(position).wrapping_sub(1) >= g.capacity {
-            break;
+/// Has the cache lines of these items fetched, if each has no more than two. They have been pushed: nobody writes to
+/// them meanwhile.
+fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, items: Range<u64>) {
+    let stride = g.item_stride as u64;
+    if stride <= 128 {
+        for ahead in items.step_by((64 / stride).max(1) as usize) {
+            memory.prefetch(g.item_at(g.slot(position.wrapping_add(ahead))));
         }
-        memory.prefetch(g.item_at(g.slot(position)));
-        position = position.wrapping_add(step);
     }
 }
 

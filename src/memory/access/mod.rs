@@ -150,6 +150,22 @@ pub(crate) fn prefetch(p: *const u8) {
     target::prefetch(p);
 }
 
+/// As [`prefetch`], into the second level of the caches: for more than the first can have on its way at once.
+#[inline(always)]
+pub(crate) fn prefetch_far(p: *const u8) {
+    target::prefetch_far(p);
+}
+
+/// As [`get`], into a place of the caller's: for elements of which every move is a copy.
+///
+/// # Safety
+/// As [`get`].
+#[inline(always)]
+pub(crate) unsafe fn get_into<T: AnyBitPattern>(src_shared: *const T, into: &mut MaybeUninit<T>) {
+    // SAFETY: the caller vouches for the shared side; the private side is borrowed and of the right size.
+    unsafe { target::read_element(src_shared.cast(), into) };
+}
+
 /// Reads one element of any size at any alignment; of 1, 2, 4 or 8 bytes at a multiple of the size: never torn.
 ///
 /// (8 bytes: on 64-bit targets.)

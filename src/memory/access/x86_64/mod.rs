@@ -44,6 +44,13 @@ pub(super) fn prefetch(p: *const u8) {
     unsafe { asm!("prefetcht0 byte ptr [{p}]", p = in(reg) p, options(nostack, preserves_flags)) };
 }
 
+/// A hint.
+#[inline(always)]
+pub(super) fn prefetch_far(p: *const u8) {
+    // SAFETY: as above.
+    unsafe { asm!("prefetcht1 byte ptr [{p}]", p = in(reg) p, options(nostack, preserves_flags)) };
+}
+
 mod copy;
 mod fill;
 mod wide;
