@@ -433,7 +433,7 @@ fn killed_while_recovering() {
                 of_recovery = executed;
             });
             let chosen: Vec<u64> = if all_steps() {
-                (0..of_recovery).step_by(7).collect()
+                (0..of_recovery).collect()
             } else {
                 let some = budget("SYSVSHM_STEPS_EACH", 2);
                 (0..some).map(|_| random.below(of_recovery)).collect()
