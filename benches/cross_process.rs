@@ -10,7 +10,8 @@
 //! each measurement is bracketed by a ping-pong over one cache line, which tells whether the two processors are
 //! "near" or "far" at that moment. Both ends check every item.
 //!
-//! Processes share a segment; contenders that cannot (rtrb, `ArrayQueue`) run in two threads pinned to the same two processors.
+//! Processes share a segment; contenders that cannot (rtrb, `ArrayQueue`) run in threads pinned to the same two
+//! processors.
 
 #[path = "cross_process/ceiling.rs"]
 mod ceiling;

@@ -45,7 +45,7 @@ const fn cast(producers: usize, consumers: usize, batch: usize) -> Cast {
 }
 
 macro_rules! contenders {
-    ($($name:literal, $run:ident ( $producers:literal, $consumers:literal, $batch:literal $(, $waiting:ident)? );)*) => {
+    ($($name:literal, $run:ident($producers:literal, $consumers:literal, $batch:literal $(, $waiting:ident)?);)*) => {
         &[$(Contender {
             name: $name,
             unit: Unit::MillionPerSecond,
@@ -86,7 +86,8 @@ macro_rules! ratios {
 
 /// What the targets compare.
 pub(crate) const RATIOS: &[(&str, &str, &str)] = ratios! {
-    "mpmc 1:1 / ArrayQueue (target >= 0.75, far >= 2)", "8B mpmc 1:1", "8B mpmc 1:1: ArrayQueue (threads)";
+    "mpmc 1:1 / ArrayQueue (target >= 0.75, far >= 2)",
+        "8B mpmc 1:1", "8B mpmc 1:1: ArrayQueue (threads)";
     "mpmc 1:1, sleeping / ArrayQueue", "8B mpmc 1:1, sleeping", "8B mpmc 1:1: ArrayQueue (threads)";
     "mpmc 2:2 / ArrayQueue (target >= 1.0)", "8B mpmc 2:2", "8B mpmc 2:2: ArrayQueue (threads)";
     "mpmc 2:2, sleeping / ArrayQueue", "8B mpmc 2:2, sleeping", "8B mpmc 2:2: ArrayQueue (threads)";
@@ -96,12 +97,18 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = ratios! {
     "mpmc 1:4, sleeping / ArrayQueue", "8B mpmc 1:4, sleeping", "8B mpmc 1:4: ArrayQueue (threads)";
     "mpmc 4:1 / ArrayQueue", "8B mpmc 4:1", "8B mpmc 4:1: ArrayQueue (threads)";
     "mpmc 4:1, sleeping / ArrayQueue", "8B mpmc 4:1, sleeping", "8B mpmc 4:1: ArrayQueue (threads)";
-    "mpmc batches 32, 1:1 / ArrayQueue (target >= 2.5)", "8B mpmc batches 32, 1:1", "8B mpmc 1:1: ArrayQueue (threads)";
-    "mpmc batches 32, 1:1, sleeping / ArrayQueue", "8B mpmc batches 32, 1:1, sleeping", "8B mpmc 1:1: ArrayQueue (threads)";
-    "mpmc batches 32, 2:2 / ArrayQueue (target >= 3.5)", "8B mpmc batches 32, 2:2", "8B mpmc 2:2: ArrayQueue (threads)";
-    "mpmc batches 32, 2:2, sleeping / ArrayQueue", "8B mpmc batches 32, 2:2, sleeping", "8B mpmc 2:2: ArrayQueue (threads)";
-    "mpmc batches 32, 4:4 / ArrayQueue (target >= 3.5)", "8B mpmc batches 32, 4:4", "8B mpmc 4:4: ArrayQueue (threads)";
-    "mpmc batches 32, 4:4, sleeping / ArrayQueue", "8B mpmc batches 32, 4:4, sleeping", "8B mpmc 4:4: ArrayQueue (threads)";
+    "mpmc batches 32, 1:1 / ArrayQueue (target >= 2.5)",
+        "8B mpmc batches 32, 1:1", "8B mpmc 1:1: ArrayQueue (threads)";
+    "mpmc batches 32, 1:1, sleeping / ArrayQueue",
+        "8B mpmc batches 32, 1:1, sleeping", "8B mpmc 1:1: ArrayQueue (threads)";
+    "mpmc batches 32, 2:2 / ArrayQueue (target >= 3.5)",
+        "8B mpmc batches 32, 2:2", "8B mpmc 2:2: ArrayQueue (threads)";
+    "mpmc batches 32, 2:2, sleeping / ArrayQueue",
+        "8B mpmc batches 32, 2:2, sleeping", "8B mpmc 2:2: ArrayQueue (threads)";
+    "mpmc batches 32, 4:4 / ArrayQueue (target >= 3.5)",
+        "8B mpmc batches 32, 4:4", "8B mpmc 4:4: ArrayQueue (threads)";
+    "mpmc batches 32, 4:4, sleeping / ArrayQueue",
+        "8B mpmc batches 32, 4:4, sleeping", "8B mpmc 4:4: ArrayQueue (threads)";
 };
 
 /// Producers that an account has room for, and participants.

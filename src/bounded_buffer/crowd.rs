@@ -50,7 +50,7 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 }
 
 impl Sleeper {
-    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, this many pauses.
+    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`.
     #[cold]
     #[inline(never)]
     pub(crate) fn wait<M: Shared, R>(

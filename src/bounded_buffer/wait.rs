@@ -139,8 +139,7 @@ impl Habit {
         self.evidence >= Self::LIKELY
     }
 
-    /// How long to let the other side get ahead at the beginning of a wait, in pauses.
-    pub(super) fn pauses_first(self) -> u32 {
+    fn pauses_first(self) -> u32 {
         if self.is_stream() {
             16 << self.level
         } else {

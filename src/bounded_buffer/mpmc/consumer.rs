@@ -67,11 +67,10 @@ impl<T: Pod> Consumer<T> {
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
         }
-        if let Some(item) = self.pop_here() {
-            return Ok(item);
+        match self.pop_here() {
+            Some(item) => Ok(item),
+            None => self.try_pop_elsewhere(),
         }
-        let run = self.seat.claim(1).map_err(refused)?;
-        Ok(self.take(run))
     }
 
     /// Pops an item, waiting for one.
@@ -128,11 +127,10 @@ impl<T: Pod> Consumer<T> {
         if !self.seat.here.is_current() {
             return Err(PopError::Forked);
         }
-        if let Some(item) = self.pop_here() {
-            return Ok(item);
+        match self.pop_here() {
+            Some(item) => Ok(item),
+            None => self.pop_elsewhere(timeout),
         }
-        let run = self.wait(1, timeout.and_then(deadline))?;
-        Ok(self.take(run))
     }
 
     /// Pops as many items as there are side by side and fit, in order, as one operation, and says how many: at least one, unless there is no
@@ -404,9 +402,10 @@ impl<T: Pod> Consumer<T> {
         let (memory, at) = (seat.memory, seat.at);
         let (full, next) = (Word::full(at.lap), Word::empty(at.lap.next()));
         let reading = Word::reading(at.lap, seat.owner, 1);
-        // Looking first: a compare-and-swap that fails takes the line away from the producer.
+        // Looking first: a compare-and-swap that fails takes the line away from the producer. In a stream it seldom
+        // fails, and a look first would fetch the line twice, to read and to write.
         // SAFETY: the word of a slot.
-        if unsafe { load_at(memory, at.word) } != full {
+        if !seat.eager && unsafe { load_at(memory, at.word) } != full {
             return None;
         }
         // SAFETY: as above.
@@ -421,6 +420,21 @@ impl<T: Pod> Consumer<T> {
             seat.turn();
         }
         Some(item)
+    }
+
+    /// Out of line, so that the way above needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn try_pop_elsewhere(&mut self) -> Result<T, PopError> {
+        let run = self.seat.claim(1).map_err(refused)?;
+        Ok(self.take(run))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_elsewhere(&mut self, timeout: Option<Duration>) -> Result<T, PopError> {
+        let run = self.wait(1, timeout.and_then(deadline))?;
+        Ok(self.take(run))
     }
 
     #[inline(always)]

@@ -6,8 +6,12 @@ use super::word::Lap;
 
 /// A [`Cursor`] as offsets that only have to be added to, and where the present stretch of slots ends.
 ///
-/// A stretch ends where something has to be done that is not done for every item: at the end of the buffer, where newcomers are told, and where
-/// sleeping producers are. So single items need one comparison for all of them.
+/// A stretch ends where something has to be done that is not done for every item: at the end of the buffer, where
+/// newcomers are told the position, and where sleeping producers are woken. So single items need one comparison for
+/// all three.
+///
+/// The offsets are those of a slot of the geometry it was made with, except between an [`advance`](Self::advance) that
+/// says "the end" and the [`go`](Self::go) that must follow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub(super) lap: Lap,
@@ -79,5 +83,38 @@ impl Position {
         };
         cursor.advance(g, 0);
         cursor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded_buffer::layout::Layout;
+
+    #[test]
+    fn goes_where_a_cursor_goes_and_turns_where_it_must() {
+        for capacity in [1, 2, 3, 31, 32, 33, 100, 128, 1000] {
+            let g = Geometry::new(Layout::default(), capacity, 1, 24, 8).unwrap();
+            for begin in [0, g.capacity / 2, g.capacity - 1] {
+                let mut cursor = Cursor {
+                    lap: Lap::new(u32::MAX),
+                    slot: begin,
+                };
+                let mut position = Position::new(&g, cursor);
+                for _ in 0..3 * capacity {
+                    assert_eq!(position.cursor(), cursor);
+                    assert_eq!(position.word, g.word_at(cursor.slot));
+                    assert_eq!(position.item, g.item_at(cursor.slot));
+                    cursor.advance(&g, 1);
+                    let turns = position.advance();
+                    let must = cursor.slot % HINT_EVERY == 0 || cursor.slot % g.quarter() == 0;
+                    assert_eq!(turns, must, "capacity {capacity}, now at {}", cursor.slot);
+                    if turns {
+                        assert_eq!(position.next_stretch(&g), cursor);
+                        position.go(&g, cursor);
+                    }
+                }
+            }
+        }
     }
 }

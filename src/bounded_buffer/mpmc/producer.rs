@@ -68,11 +68,8 @@ impl<T: Pod> Producer<T> {
         if self.push_here(&item) {
             return Ok(());
         }
-        match self.seat.claim(1) {
-            Ok(run) => self.put(run, item),
-            Err(refusal) => return Err(refused(refusal).map(|()| item)),
-        }
-        Ok(())
+        self.try_push_elsewhere(&item)
+            .map_err(|error| error.map(|()| item))
     }
 
     /// Pushes an item, waiting for room.
@@ -140,11 +137,8 @@ impl<T: Pod> Producer<T> {
         if self.push_here(&item) {
             return Ok(());
         }
-        match self.wait(1, timeout.and_then(deadline)) {
-            Ok(run) => self.put(run, item),
-            Err(error) => return Err(error.map(|()| item)),
-        }
-        Ok(())
+        self.push_elsewhere(&item, timeout)
+            .map_err(|error| error.map(|()| item))
     }
 
     /// Pushes as many of the items as there is room for side by side, in order, as one operation, and says how many: at least one, unless there
@@ -410,13 +404,21 @@ impl<T: Pod> Producer<T> {
         true
     }
 
-    #[inline(always)]
-    #[allow(unsafe_code, reason = "writes an item to a claimed slot")]
-    fn put(&mut self, run: Run, item: T) {
-        let seat = &self.seat;
-        // SAFETY: a slot below the capacity, in a geometry that was made for items of this type.
-        unsafe { seat.memory.write_item(seat.g.item_at(run.slot), &item) };
-        self.publish(run, 1);
+    /// Out of line, so that the way above needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn try_push_elsewhere(&mut self, item: &T) -> Result<(), PushError<()>> {
+        let run = self.seat.claim(1).map_err(refused)?;
+        self.put_slice(run, std::slice::from_ref(item));
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_elsewhere(&mut self, item: &T, timeout: Option<Duration>) -> Result<(), PushError<()>> {
+        let run = self.wait(1, timeout.and_then(deadline))?;
+        self.put_slice(run, std::slice::from_ref(item));
+        Ok(())
     }
 
     #[inline(always)]

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often a handle that polls asks the kernel who lives.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
+/// How long the other side may get ahead at most: 1 to 3 microseconds.
+const MOST_PAUSES: u32 = 64;
+
 /// What a handle needs for every operation, side by side; the rest is behind the box.
 pub(super) struct Seat {
     pub(super) memory: Mapped,
@@ -40,6 +43,8 @@ pub(super) struct Seat {
     habit: Habit,
     /// Where it waited last.
     waited: Cursor,
+    /// Items come in a stream: a claim without a look first will succeed.
+    pub(super) eager: bool,
     rest: Box<Rest>,
 }
 
@@ -118,6 +123,7 @@ impl Seat {
             asked: None,
             habit: Habit::default(),
             waited: cursor,
+            eager: false,
             rest: Box::new(Rest {
                 core: Arc::clone(core),
                 index,
@@ -162,6 +168,8 @@ impl Seat {
         if first != Err(Refusal::NotNow) {
             return first;
         }
+        // Perhaps the caller polls, and each claim without a look would take the line from the other side.
+        self.eager = false;
         if self.side == Side::Consumer {
             // A consumer that has nothing to do: producers that wait for a quarter of the buffer may go on.
             wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
@@ -222,8 +230,14 @@ impl Seat {
         let cursor = self.at.cursor();
         self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
         self.waited = cursor;
-        // In a stream the other side may get ahead, by a fraction of the buffer.
-        let pauses = self.habit.pauses_first().min(self.g.capacity / 16);
+        self.eager = self.habit.is_stream();
+        // In a stream the other side may get ahead, by a fraction of the buffer: whoever follows it closely fetches a
+        // line for each item, and takes it away from the other each time.
+        let pauses = if self.eager {
+            (self.g.capacity / 16).min(MOST_PAUSES)
+        } else {
+            0
+        };
         let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
         let (side, notice) = (self.side, self.notice_departure);
         let this = std::cell::RefCell::new(&mut *self);
