@@ -95,6 +95,35 @@ const DRAWN: [&str; 8] = [
     "Unix stream socket",
 ];
 
+/// What grows in a group, at one of its points.
+pub type Point = fn(&str, Mode, Act, usize) -> Case;
+
+pub fn size_case(name: &str, mode: Mode, act: Act, bytes: usize) -> Case {
+    Case {
+        mode,
+        ..Case::new(name, act, bytes)
+    }
+}
+
+pub fn capacity_case(name: &str, mode: Mode, act: Act, capacity: usize) -> Case {
+    Case {
+        mode,
+        capacity,
+        ..Case::new(name, act, 8)
+    }
+}
+
+/// More processes than processors: they must yield.
+pub fn pairs_case(name: &str, mode: Mode, act: Act, pairs: usize) -> Case {
+    let patience = Patience::Yield;
+    Case {
+        mode,
+        pairs,
+        patience,
+        ..Case::new(name, act, 8)
+    }
+}
+
 fn is_limit(contender: &Contender) -> bool {
     contender.modes.is_empty()
 }
@@ -152,79 +181,43 @@ pub fn cases(group: Group) -> Vec<Case> {
         Group::Size => {
             for name in DRAWN {
                 for bytes in SIZES {
-                    let mode = best_mode(name);
-                    cases.push(Case {
-                        mode,
-                        ..Case::new(name, Act::Stream, bytes)
-                    });
+                    cases.push(size_case(name, best_mode(name), Act::Stream, bytes));
                     if name != peers::SPSC_CONTIGUOUS {
-                        cases.push(Case::new(name, Act::RoundTrip, bytes));
+                        cases.push(size_case(name, Mode::Single, Act::RoundTrip, bytes));
                     }
                 }
             }
         }
         Group::Capacity => {
-            let names = [
-                peers::SPSC,
-                peers::MPMC,
-                peers::LECTURE,
-                peers::RTRB,
-                "ringbuf",
-                "crossbeam ArrayQueue",
-            ];
-            for name in names
+            let threads = [peers::RTRB, "ringbuf", peers::ARRAY_QUEUE];
+            let names = [peers::SPSC, peers::MPMC, peers::LECTURE]
                 .into_iter()
-                .chain(["Boost spsc_queue", "shmem-ipc, spinning"])
-            {
+                .chain(threads);
+            for name in names.chain(["Boost spsc_queue", "shmem-ipc, spinning"]) {
                 for capacity in CAPACITIES {
-                    cases.push(Case {
-                        capacity,
-                        ..Case::new(name, Act::Stream, 8)
-                    });
-                    cases.push(Case {
-                        capacity,
-                        ..Case::new(name, Act::RoundTrip, 8)
-                    });
+                    for act in [Act::Stream, Act::RoundTrip] {
+                        cases.push(capacity_case(name, Mode::Single, act, capacity));
+                    }
                 }
             }
         }
         Group::Processes => {
-            let patience = Patience::Yield;
             for contender in CONTENDERS.iter().filter(|contender| contender.many) {
                 for pairs in PAIRS {
-                    let case = Case {
-                        pairs,
-                        patience,
-                        ..Case::new(contender.name, Act::Stream, 8)
-                    };
                     if contender.name == peers::MPMC {
-                        cases.push(Case {
-                            mode: Mode::Batch,
-                            ..case.clone()
-                        });
+                        cases.push(pairs_case(contender.name, Mode::Batch, Act::Stream, pairs));
                     }
-                    cases.push(case);
+                    cases.push(pairs_case(contender.name, Mode::Single, Act::Stream, pairs));
                 }
             }
-            let names = [
-                peers::SPSC,
-                peers::MPMC,
-                peers::RTRB,
-                "crossbeam ArrayQueue",
-                "crossbeam channel",
-            ];
-            for name in names.into_iter().chain([
-                "iceoryx2",
-                "Boost message_queue",
-                "pipe",
-                "Unix seqpacket socket",
-            ]) {
+            let threads = [peers::RTRB, peers::ARRAY_QUEUE, "crossbeam channel"];
+            let kernel = ["Boost message_queue", "pipe", "Unix seqpacket socket"];
+            let names = [peers::SPSC, peers::MPMC, "iceoryx2"]
+                .into_iter()
+                .chain(threads);
+            for name in names.chain(kernel) {
                 for pairs in PAIRS {
-                    cases.push(Case {
-                        pairs,
-                        patience,
-                        ..Case::new(name, Act::RoundTrip, 8)
-                    });
+                    cases.push(pairs_case(name, Mode::Single, Act::RoundTrip, pairs));
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! comparison/run                         everything, some eight minutes; writes RESULTS.md and pictures/
 //! comparison/run --quick                 the same in about a minute, into the target folder: to see that it works
 //! comparison/run --only GROUP            one group (or several, separated by commas), printed and kept
-//! comparison/run --report                writes RESULTS.md and pictures/ from the groups kept, if they fit together
+//! comparison/run --report                writes RESULTS.md and pictures/ from the kept groups, if they match
 //! comparison/run --check                 makes mistakes on purpose and fails unless each is found
 //! comparison/run --passes N              that many passes instead of 15
 //! ```
@@ -63,6 +63,8 @@ fn run(arguments: &[String]) -> Result<()> {
     {
         return director::perform(task);
     }
+    let command = format!("comparison/run {}", arguments.join(" "));
+    let command = command.trim_end();
     let mut effort = groups::FULL;
     let (mut quick, mut only, mut report, mut checking) = (false, Vec::new(), false, false);
     let mut arguments = arguments.iter().map(String::as_str);
@@ -107,7 +109,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let machine = Machine::here()?;
     let mut parts = Vec::new();
     for group in wanted {
-        let part = measure(group, effort, &machine)?;
+        let part = measure(group, effort, &machine, command)?;
         if !only.is_empty() {
             let mut text = String::new();
             Results::new(vec![part.clone()]).section(group, &mut text);
@@ -134,13 +136,14 @@ fn names() -> String {
     GROUPS.map(|(_, name)| name).join(", ")
 }
 
-fn measure(group: Group, effort: Effort, machine: &Machine) -> Result<Part> {
+fn measure(group: Group, effort: Effort, machine: &Machine, command: &str) -> Result<Part> {
     let (date, began) = (machine::date(), Instant::now());
     let (series, skipped) = groups::run(group, effort)?;
     Ok(Part {
         group,
         machine: machine.clone(),
         date,
+        command: command.to_string(),
         seconds: began.elapsed().as_secs(),
         passes: effort.passes,
         each_ms: effort.each.as_millis() as u64,

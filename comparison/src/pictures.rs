@@ -1,9 +1,10 @@
 //! What was measured, drawn: SVG pictures that are readable on light and on dark pages.
 
 use crate::case::{Act, Case, Mode};
-use crate::groups::{CAPACITIES, Group, PAIRS, SIZES};
+use crate::groups::Group;
 use crate::peers::{self, CONTENDERS, Contender};
-use crate::report::{Results, number, pairs_case, size_case, size_name, thousands};
+use crate::report::words::{number, size_name, thousands};
+use crate::report::{Growth, Results};
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -41,115 +42,78 @@ pub fn draw(results: &Results, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     throughput(results, &folder.join("throughput.svg"))?;
     round_trips(results, &folder.join("round-trip.svg"))?;
-    let lines =
-        |group, act, value, scale: &dyn Fn(usize) -> f64, xs: &[usize], case: &CaseOf<'_>| {
-            curves(results, group, act, value, scale, xs, case)
-        };
-    let sizes: &CaseOf<'_> = &|name, mode, act, bytes| size_case(name, mode, act, bytes);
-    let capacities: &CaseOf<'_> = &|name, mode, act, capacity| Case {
-        mode,
-        capacity,
-        ..Case::new(name, act, 8)
-    };
-    let pairs: &CaseOf<'_> = &|name, mode, act, pairs| pairs_case(name, mode, act, pairs);
-    let size_label = |bytes: usize| size_name(bytes);
     let gib = |bytes: usize| bytes as f64 / (1_u64 << 30) as f64;
+    let million = |_| 1e-6;
+    let micro = |_| 1e-3;
     line_chart(
         &folder.join("size.svg"),
-        &[
+        [
             "Throughput over the size of an item, GiB/s",
             "one sender, one receiver, each in its fastest way",
         ],
-        &lines(Group::Size, Act::Stream, 0, &gib, &SIZES, sizes),
-        &size_label,
+        &curves(results, &Growth::sizes(Act::Stream, 0), gib),
+        size_name,
     )?;
     line_chart(
         &folder.join("size-latency.svg"),
-        &[
+        [
             "Round trip over the size of an item, p50 in µs",
             "one call there, one back",
         ],
-        &lines(Group::Size, Act::RoundTrip, 0, &|_| 1e-3, &SIZES, sizes),
-        &size_label,
+        &curves(results, &Growth::sizes(Act::RoundTrip, 0), micro),
+        size_name,
     )?;
     line_chart(
         &folder.join("capacity.svg"),
-        &[
+        [
             "Throughput over the capacity, million items of 8 bytes per second",
             "one call each",
         ],
-        &lines(
-            Group::Capacity,
-            Act::Stream,
-            0,
-            &|_| 1e-6,
-            &CAPACITIES,
-            capacities,
-        ),
-        &|capacity| format!("{capacity}"),
+        &curves(results, &Growth::capacities(Act::Stream, 0), million),
+        |capacity| thousands(capacity as u64),
     )?;
     line_chart(
         &folder.join("processes.svg"),
-        &[
+        [
             "Throughput over senders + receivers, million items of 8 bytes per second",
             "on two processors",
         ],
-        &lines(Group::Processes, Act::Stream, 0, &|_| 1e-6, &PAIRS, pairs),
-        &|pairs| format!("{pairs} + {pairs}"),
+        &curves(results, &Growth::processes(Act::Stream, 0), million),
+        |pairs| format!("{pairs} + {pairs}"),
     )?;
     line_chart(
         &folder.join("processes-latency.svg"),
-        &[
+        [
             "Round trip over pairs at once, mean in µs",
             "each pair has channels of its own; on two processors",
         ],
-        &lines(
-            Group::Processes,
-            Act::RoundTrip,
-            3,
-            &|_| 1e-3,
-            &PAIRS,
-            pairs,
-        ),
-        &|pairs| format!("{pairs}"),
+        &curves(results, &Growth::processes(Act::RoundTrip, 3), micro),
+        |pairs| format!("{pairs}"),
     )
 }
-
-type CaseOf<'a> = dyn Fn(&str, Mode, Act, usize) -> Case + 'a;
 
 /// A name and what it has at each x.
 type Curve = (String, Vec<(usize, f64)>);
 
-fn curves(
-    results: &Results,
-    group: Group,
-    act: Act,
-    value: usize,
-    scale: &dyn Fn(usize) -> f64,
-    xs: &[usize],
-    case: &CaseOf<'_>,
-) -> Vec<Curve> {
-    let curve = |(name, mode): (String, Mode)| {
-        let points = xs.iter().filter_map(|&x| {
-            let figure = results.figure(group, &case(&name, mode, act, x), value)?;
-            Some((x, figure.median * scale(x)))
+fn curves(results: &Results, growth: &Growth, scale: impl Fn(usize) -> f64) -> Vec<Curve> {
+    let everybody = results.grown(growth);
+    let curve = |(name, mode): &(String, Mode)| {
+        let points = growth.points.iter().filter_map(|&at| {
+            let figure = results.grown_figure(growth, name, *mode, at)?;
+            Some((at, figure.median * scale(at)))
         });
-        let points: Vec<_> = points.collect();
-        let many = results
-            .grown(group, act)
-            .iter()
-            .filter(|(other, _)| *other == name)
-            .count()
-            > 1;
-        let label = if many && mode == Mode::Batch {
-            format!("{name}, batches")
-        } else {
-            name
+        // Who takes part in two ways is told apart.
+        let ways = everybody.iter().filter(|(other, _)| other == name).count();
+        let label = match mode {
+            Mode::Batch if ways > 1 => format!("{name}, batches"),
+            _ => name.clone(),
         };
-        (label, points)
+        (label, points.collect())
     };
-    let curves = results.grown(group, act).into_iter().map(curve);
-    curves.filter(|(_, points)| !points.is_empty()).collect()
+    let curves = everybody.iter().map(curve);
+    curves
+        .filter(|(_, points): &Curve| !points.is_empty())
+        .collect()
 }
 
 /// Errors of plotters borrow from the picture; their words do not.
@@ -190,8 +154,8 @@ fn save(path: &Path, height: u32, paint: impl FnOnce(&Area<'_>) -> Result<()>) -
     Ok(fs::write(path, svg)?)
 }
 
-fn title(area: &Area<'_>, lines: &[&str]) -> Result<()> {
-    for (index, line) in lines.iter().enumerate() {
+fn title(area: &Area<'_>, lines: [&str; 2]) -> Result<()> {
+    for (index, line) in lines.into_iter().enumerate() {
         let size = if index == 0 { 18.0 } else { 13.0 };
         area.draw(&Text::new(
             line.to_string(),
@@ -249,9 +213,9 @@ fn colours(curves: &[Curve]) -> Vec<RGBColor> {
 
 fn line_chart(
     path: &Path,
-    titles: &[&str],
+    titles: [&str; 2],
     curves: &[Curve],
-    x_name: &dyn Fn(usize) -> String,
+    x_name: impl Fn(usize) -> String,
 ) -> Result<()> {
     let Some(decades) = decades(
         curves
@@ -333,7 +297,7 @@ fn line_chart(
 /// Rows of names with something drawn beside them on a logarithmic scale.
 fn rows(
     path: &Path,
-    titles: &[&str],
+    titles: [&str; 2],
     legend: &[(&str, RGBColor)],
     names: &[String],
     values: &[f64],
@@ -430,7 +394,7 @@ fn throughput(results: &Results, path: &Path) -> Result<()> {
         .collect();
     rows(
         path,
-        &[
+        [
             "Items of 8 bytes from one process to another, million per second",
             "logarithmic scale",
         ],
@@ -499,7 +463,7 @@ fn round_trips(results: &Results, path: &Path) -> Result<()> {
         .collect();
     rows(
         path,
-        &[
+        [
             "8 bytes to another process and back, nanoseconds",
             "logarithmic scale",
         ],

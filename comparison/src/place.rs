@@ -15,7 +15,7 @@ const PING: usize = 32;
 const PONG: usize = 64;
 
 /// Round trips of a probe.
-const PROBE: u64 = 2000;
+pub const PROBE: u64 = 2000;
 
 /// Where the processes of one measurement meet. It goes with the last of them.
 pub struct Control {

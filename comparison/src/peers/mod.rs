@@ -48,6 +48,7 @@ pub const MPMC: &str = "sysvshm mpmc";
 pub const LECTURE: &str = "sysvshm lecture";
 pub const LECTURE_10: &str = "sysvshm lecture, 10 slots";
 pub const RTRB: &str = "rtrb";
+pub const ARRAY_QUEUE: &str = "crossbeam ArrayQueue";
 
 pub const CONTENDERS: &[Contender] = &[
     Contender {
@@ -272,7 +273,7 @@ pub const CONTENDERS: &[Contender] = &[
         what: "in one process: one producer, one consumer",
     },
     Contender {
-        name: "crossbeam ArrayQueue",
+        name: ARRAY_QUEUE,
         performer: &Inside(threads::ArrayQueue),
         modes: &[Single],
         waits: Polls,
