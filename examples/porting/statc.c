@@ -46,6 +46,10 @@ int main(int argc, char **argv)
     key_t key;
     int shmid, me, i;
 
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s -q | NAME COUNT\n", argv[0]);
+        return 2;
+    }
     key = ftok(KEYFILE, PROJECT);
     shmid = shmget(key, sizeof(struct shared), 0666);
     p = (struct shared *)shmat(shmid, 0, 0);
