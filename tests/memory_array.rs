@@ -215,6 +215,7 @@ fn a_c_program_finds_the_array_and_nothing_else() {
         #include <stdlib.h>
         #include <sys/shm.h>
         int main(int argc, char **argv) {
+            (void)argc;
             int id = shmget(atoi(argv[1]), 5 * sizeof(int), 0);
             int *arr = shmat(id, 0, 0);
             if (id < 0 || arr == (void *)-1) return 1;

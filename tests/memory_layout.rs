@@ -136,6 +136,7 @@ fn c_program() -> String {
                 if (!seen[i] && ((unsigned char *)base)[i] != 0xEE) {{ printf("rest %zu\n", i); exit(3); }}
         }}
         int main(int argc, char **argv) {{
+            (void)argc;
             char *base = shmat(atoi(argv[1]), 0, 0);
             struct shared *shared_ = (void *)base;
             struct packed *packed_ = (void *)(base + AT_PACKED);

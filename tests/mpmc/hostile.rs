@@ -164,6 +164,16 @@ struct Seen {
     slots_released: usize,
 }
 
+impl Seen {
+    fn recover(&mut self, ring: &BoundedBuffer<u64>) {
+        let found = ring.recover().unwrap_or_default();
+        self.participants_recovered += found.participants;
+        self.slots_skipped += found.skipped;
+        self.items_redelivered += found.redelivered;
+        self.slots_released += found.released;
+    }
+}
+
 /// Some thousands of calls while a peer does its worst. `heal`: after how many of them everything is made an empty
 /// buffer again, so that what was changed does not stay in the way; without, the slots alone every few calls.
 fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer: &Peer) -> Seen {
@@ -191,6 +201,10 @@ fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer
             behind.set((896 - 256) / 8 + 8 * last, DEAD);
             let writing = 1 | (last as u64) << 3 | 3 << 24;
             behind.set((FRONT - 256) / 8, writing);
+            // Who finds it: in turns, one who asks for it, and whoever comes to those slots.
+            if (call / heal.unwrap_or(1)) % 2 == 0 {
+                seen.recover(&ring);
+            }
             (producer, consumer) = seats(&ring, &mut seen);
         }
         if heal.is_none() && call % 4 == 0 {
@@ -204,11 +218,7 @@ fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer
                 (producer, consumer) = seats(&ring, &mut seen);
             }
             1 => {
-                let found = ring.recover().unwrap_or_default();
-                seen.participants_recovered += found.participants;
-                seen.slots_skipped += found.skipped;
-                seen.items_redelivered += found.redelivered;
-                seen.slots_released += found.released;
+                seen.recover(&ring);
                 assert!(ring.participants().len() <= PARTICIPANTS);
                 assert!(ring.len() <= CAPACITY && producer.len() <= CAPACITY);
                 let _ = (ring.producer_state(), ring.consumer_state());
