@@ -45,7 +45,8 @@
 //!
 //! * Safe calls neither crash nor corrupt memory, whatever other processes write into the segment.
 //! * The kernel is asked, callers are not believed: a segment's length comes from `IPC_STAT` after attaching.
-//! * Nothing is removed that this process did not create, and nothing in a forked child, unless a call says so by name.
+//! * Nothing is removed that this process did not create, and nothing in a forked child, unless a call says so by
+//!   name.
 //! * A call that fails leaves nothing behind: what was created for it is removed, what was attached is detached.
 //! * Bytes in the segment are never trusted.
 //!

@@ -15,8 +15,8 @@ pub enum OpenError {
         "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
     )]
     LayoutMismatch {
-        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`, `participant table`,
-        /// `segment size`.
+        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`,
+        /// `participant table`, `segment size`.
         what: &'static str,
         /// What the segment says.
         found: u64,

@@ -21,7 +21,7 @@
 //!          compare-and-swap          store, last
 //!     0 ----------------------> claim ----------> 1
 //!                               |  ^
-//!                               +--+  compare-and-swap, by a process that sees the claimant dead: it starts over in place
+//!                               +--+  compare-and-swap, by who sees the claimant dead: it starts over in place
 //! ```
 //!
 //! Nothing is removed in a takeover, so nobody is left with a segment that others cannot find. What an initialiser

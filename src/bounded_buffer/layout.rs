@@ -14,8 +14,9 @@ use super::OpenError;
 /// | interleaved | `start + n * stride` | `to_item` bytes behind its word |
 /// | contiguous | `start + 8 * n` | `items + size * n`; `items` is behind the words, at a multiple of 128 and of `align` |
 ///
-/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple of
-/// 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of that:
+/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple
+/// of 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of
+/// that:
 ///
 /// | interleaved | alignment of a slot | `to_item` |
 /// |---|---|---|

@@ -37,14 +37,14 @@
 //!
 //! # The promise
 //!
-//! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
-//! killed before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost,
-//! doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms
-//! after the kernel has released the dead one's memory.
+//! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine
+//! instruction. A process killed before it has done nothing; killed after it, it has done it all. Nothing in
+//! between: no item lost, doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead
+//! one longer than 100 ms after the kernel has released the dead one's memory.
 //!
 //! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
-//! least once works in place and releases afterwards: [`spsc::Consumer::peek`]. [The guide](crate::guide::crash_safety)
-//! has a chapter on what to build on this, and on data outside the buffers.
+//! least once works in place and releases afterwards: [`spsc::Consumer::peek`].
+//! [The guide](crate::guide::crash_safety) has a chapter on what to build on this, and on data outside the buffers.
 //!
 //! # Liveness
 //!
@@ -53,7 +53,8 @@
 //! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
 //! process with a role, one segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process,
 //! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
-//! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
+//! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes
+//! those.
 //!
 //! Outside Linux there are no tokens: a process is known by its id and the time it started. That has its own
 //! weaknesses, has been type-checked only, and was never run.

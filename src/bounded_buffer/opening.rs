@@ -67,8 +67,8 @@ pub(crate) trait Ring {
     /// The geometry of a ring that is made as wished; `None` if there cannot be such a ring.
     fn geometry(&self, layout: Layout, items: Items) -> Option<Self::Geometry>;
 
-    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and of
-    /// which the header says this. Nothing of it is trusted.
+    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and
+    /// of which the header says this. Nothing of it is trusted.
     ///
     /// # Errors
     ///

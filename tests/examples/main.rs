@@ -1,4 +1,5 @@
-//! The examples, run as their readers run them: what they print, byte for byte, how they end, and what they leave behind.
+//! The examples, run as their readers run them: what they print, byte for byte, how they end, and what they leave
+//! behind.
 //!
 //! | file | examples |
 //! |---|---|
@@ -32,7 +33,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use sysvshm::{Key, SegmentId};
 
-/// Where `cargo test` has put an example: cargo has no environment variable for that, as it has for ordinary binaries.
+/// Where `cargo test` has put an example: cargo has no environment variable for that, as it has for ordinary
+/// binaries.
 #[track_caller]
 fn example(name: &str) -> PathBuf {
     // target/debug/deps/examples-0123456789abcdef
@@ -132,7 +134,8 @@ fn address_after(words: &str, line: &str) -> usize {
     address
 }
 
-/// Waits for something that another process is about to do. The deadline is there to fail rather than hang: nothing is measured.
+/// Waits for something that another process is about to do. The deadline is there to fail rather than hang: nothing
+/// is measured.
 #[track_caller]
 fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);

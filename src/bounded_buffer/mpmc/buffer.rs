@@ -56,7 +56,8 @@ pub struct Participant {
 }
 
 impl<T: Pod> BoundedBuffer<T> {
-    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else set.
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
+    /// set.
     ///
     /// # Errors
     ///
@@ -92,13 +93,14 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Makes a handle that pushes. Each thread that pushes has its own.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register
-    /// for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
+    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none
+    /// yet; `membarrier` to register for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::TableFull`]: every entry of the table belongs to a handle that lives. [`ClaimError::Forked`]: this buffer was opened in the
-    /// parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could not be made.
+    /// [`ClaimError::TableFull`]: every entry of the table belongs to a handle that lives. [`ClaimError::Forked`]:
+    /// this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the
+    /// token could not be made.
     ///
     /// # Examples
     ///
@@ -142,8 +144,8 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Recovers what dead participants left, and says what that was.
     ///
-    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for supervisors that have seen a
-    /// process die and want its work handed on now.
+    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for
+    /// supervisors that have seen a process die and want its work handed on now.
     ///
     /// **C call:** `shmctl(IPC_STAT)` for each taken entry of the table.
     ///
@@ -167,7 +169,8 @@ impl<T: Pod> BoundedBuffer<T> {
         Ok(self.core.recover())
     }
 
-    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered yet.
+    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered
+    /// yet.
     ///
     /// **C call:** `shmctl(IPC_STAT)` for each of them.
     ///
@@ -240,7 +243,8 @@ impl<T: Pod> BoundedBuffer<T> {
         self.core.state(Side::Consumer)
     }
 
-    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at every
+    /// slot.
     ///
     /// # Examples
     ///
@@ -294,7 +298,8 @@ impl<T: Pod> BoundedBuffer<T> {
         self.core.generation
     }
 
-    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this process.
+    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
+    /// process.
     pub fn segment(&self) -> &Segment {
         &self.core.segment
     }
@@ -355,7 +360,8 @@ impl Core {
         unsafe { self.memory.load(at, Ordering::Acquire) != 0 }
     }
 
-    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is drained.
+    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
+    /// drained.
     pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
         let ever = self.has_been(side);
         let mut entries = (0..self.geometry.participants as usize)

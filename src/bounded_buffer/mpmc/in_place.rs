@@ -29,8 +29,8 @@ pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, into: &mut [
     unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-/// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle, which
-/// keeps the segment attached.
+/// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle,
+/// which keeps the segment attached.
 #[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
@@ -43,7 +43,8 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
 ///
-/// The slots hold what was there before. Dropping it, or the process, pushes nothing: the slots are skipped, and free again in the next lap.
+/// The slots hold what was there before. Dropping it, or the process, pushes nothing: the slots are skipped, and
+/// free again in the next lap.
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -113,7 +114,8 @@ impl<'a, T: Pod> Reservation<'a, T> {
         view(&self.producer.seat, self.run)
     }
 
-    /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes nothing.
+    /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes
+    /// nothing.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///

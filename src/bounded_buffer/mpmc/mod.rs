@@ -31,12 +31,15 @@
 //!
 //! # What it promises
 //!
-//! * Every push, pop and batch takes effect at one instruction. A process killed before it has done nothing, killed behind it has done it all. No item is
-//!   lost, doubled or torn, and no slot is lost.
-//! * No live process waits for a dead one longer than 100 ms after the kernel has released the dead one's memory: whoever finds the buffer full or
-//!   empty, polling or sleeping, recovers what the dead left, without stopping the others.
-//! * Items of one producer are popped in the order in which it pushed them, except those [delivered again](Consumer::peek).
-//! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call or has a timeout, stays forever.
+//! * Every push, pop and batch takes effect at one instruction. A process killed before it has done nothing, killed
+//!   behind it has done it all. No item is lost, doubled or torn, and no slot is lost.
+//! * No live process waits for a dead one longer than 100 ms after the kernel has released the dead one's memory:
+//!   whoever finds the buffer full or empty, polling or sleeping, recovers what the dead left, without stopping the
+//!   others.
+//! * Items of one producer are popped in the order in which it pushed them, except those
+//!   [delivered again](Consumer::peek).
+//! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call
+//!   or has a timeout, stays forever.
 //!
 //! # Which layout
 //!
@@ -51,9 +54,11 @@
 //!
 //! # What this does not protect you from
 //!
-//! * What a process did with an item after popping it dies with it. [`Consumer::peek`] and [`Peek::release`] make that "at least once".
-//! * A process that is *stopped* in the middle of a push (or holds a [`Reservation`]) lives: consumers find nothing behind it until it goes on.
-//!   One that is stopped with a [`Peek`] holds up the producers that come round to its slots.
+//! * What a process did with an item after popping it dies with it. [`Consumer::peek`] and [`Peek::release`] make
+//!   that "at least once".
+//! * A process that is *stopped* in the middle of a push (or holds a [`Reservation`]) lives: consumers find nothing
+//!   behind it until it goes on. One that is stopped with a [`Peek`] holds up the producers that come round to its
+//!   slots.
 //! * [`Consumer::try_pop`] may say "empty" behind a push that is not finished, although one behind that is.
 //! * Items of different producers have no order but that in which their pushes began.
 //!

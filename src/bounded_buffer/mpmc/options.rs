@@ -65,7 +65,8 @@ impl Options {
         }
     }
 
-    /// How many items fit, 1 or more; needed for creating. An existing ring must have exactly this capacity, if it is set.
+    /// How many items fit, 1 or more; needed for creating. An existing ring must have exactly this capacity, if it
+    /// is set.
     pub fn capacity(&mut self, items: usize) -> &mut Self {
         self.wishes.capacity = Some(items as u64);
         self
@@ -77,8 +78,8 @@ impl Options {
         self
     }
 
-    /// How many handles can exist at once, in all processes: 1 to 512, 64 unless set. An existing ring must have exactly this many entries in its
-    /// table, if it is set.
+    /// How many handles can exist at once, in all processes: 1 to 512, 64 unless set. An existing ring must have
+    /// exactly this many entries in its table, if it is set.
     ///
     /// Each entry takes 64 bytes, and whoever recovers asks the kernel about each that is taken, about 0.4 µs.
     pub fn participants(&mut self, handles: usize) -> &mut Self {
@@ -98,13 +99,15 @@ impl Options {
         self
     }
 
-    /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see [`SegmentOptions::any_owner`].
+    /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see
+    /// [`SegmentOptions::any_owner`].
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.wishes.segment.any_owner(any_owner);
         self
     }
 
-    /// How long to wait for another process that has created the segment and not finished initialising it; 5 seconds unless set.
+    /// How long to wait for another process that has created the segment and not finished initialising it; 5
+    /// seconds unless set.
     ///
     /// One that died meanwhile is not waited for: whoever has been given a capacity takes over.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
@@ -112,8 +115,8 @@ impl Options {
         self
     }
 
-    /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests, and for seccomp
-    /// filters that kill a process for the call.
+    /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests, and
+    /// for seccomp filters that kill a process for the call.
     #[doc(alias = "membarrier")]
     pub fn fences(&mut self, fences: bool) -> &mut Self {
         self.wishes.fences = fences;
@@ -133,7 +136,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OpenError::CapacityOutOfRange`]: 0 or unset, or too much; or a participant table that cannot be. [`OpenError::System`]: those of [`SegmentOptions::create_new`].
+    /// [`OpenError::CapacityOutOfRange`]: 0 or unset, or too much; or a participant table that cannot be.
+    /// [`OpenError::System`]: those of [`SegmentOptions::create_new`].
     pub fn create_new<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
         Ring::create_new::<T>(self, key).map(BoundedBuffer::from_core)
     }
@@ -144,8 +148,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OpenError::LayoutMismatch`]: it holds something else. [`OpenError::NotInitialised`]. [`OpenError::System`]: those of
-    /// [`SegmentOptions::open`].
+    /// [`OpenError::LayoutMismatch`]: it holds something else. [`OpenError::NotInitialised`].
+    /// [`OpenError::System`]: those of [`SegmentOptions::open`].
     pub fn open<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
         Ring::open::<T>(self, key).map(BoundedBuffer::from_core)
     }
@@ -174,7 +178,8 @@ impl Options {
         Ring::open_or_create::<T>(self, key).map(BoundedBuffer::from_core)
     }
 
-    /// Takes a segment that is attached already, and opens the ring in it; with a [capacity](Self::capacity) it initialises an untouched one.
+    /// Takes a segment that is attached already, and opens the ring in it; with a [capacity](Self::capacity) it
+    /// initialises an untouched one.
     ///
     /// For everything that [`SegmentOptions`] can do and these cannot, such as huge pages or an address.
     ///
