@@ -205,12 +205,24 @@ impl Inspector {
     ///
     /// [`OpenError::System`]: the status cannot be read, because the calling thread has gone to another IPC
     /// namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let segment = buffer.segment().id().attach_read_only()?;
+    /// let inspector = Inspector::in_segment(segment)?;
+    /// assert_eq!(inspector.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn in_segment(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
         let place = Place::of(&segment)?;
         Ok(Self { segment, place })
     }
 
-    /// The segment, for its identifier and status.
+    /// The segment, for its identifier and status. See [`in_segment`](Self::in_segment) for an example.
     pub fn segment(&self) -> &Segment<ReadOnly> {
         &self.segment
     }

@@ -94,6 +94,22 @@ fn check(index: usize, count: usize, len: usize) {
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
 ///
 /// The slots hold what was there before. Dropping it, or the process, pushes nothing.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// let mut space = producer.reserve(4)?;
+/// assert_eq!(space.len(), 4);
+/// space.set(0, 10);
+/// space.write_from(1, &[20, 30]);
+/// space.commit(3)?; // the fourth slot was not needed
+///
+/// drop(producer.reserve(1)?); // pushes nothing
+/// assert!(consumer.try_iter().eq([10, 20, 30]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -109,7 +125,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         Self { producer, len }
     }
 
-    /// How many slots there are: 1 or more.
+    /// How many slots there are: 1 or more. See [`Reservation`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -117,7 +133,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.len
     }
 
-    /// Writes one item.
+    /// Writes one item. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -127,7 +143,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.write_from(index, &[item]);
     }
 
-    /// Copies items in, from slot `index` of the reservation on.
+    /// Copies items in, from slot `index` of the reservation on. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -141,6 +157,20 @@ impl<'a, T: Pod> Reservation<'a, T> {
 
     /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{Layout, Options}};
+    /// # let mut options = Options::new();
+    /// # options.capacity(8).layout(Layout::Contiguous);
+    /// # let buffer = options.create_new::<u64>(Key::PRIVATE)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(4)?;
+    /// space.as_shared_slice().unwrap().write_from(&[1, 2, 3, 4]);
+    /// space.commit(4)?;
+    /// assert_eq!(consumer.try_peek(4)?.as_shared_slice().unwrap().to_vec(), [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
@@ -148,7 +178,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         view(side.memory(), side.geometry(), side.slot(), self.len)
     }
 
-    /// Pushes the first `count` items, as one operation. 0 pushes nothing.
+    /// Pushes the first `count` items, as one operation. 0 pushes nothing. See [`Reservation`] for an example.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
@@ -183,6 +213,24 @@ impl<T> fmt::Debug for Reservation<'_, T> {
 /// The oldest items, looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
 ///
 /// Dropping it, or the process, pops nothing: a successor finds the same items again.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// producer.push_slice(&[10, 20, 30, 40])?;
+/// let items = consumer.peek(3)?;
+/// assert_eq!((items.len(), items.get(0)), (3, 10));
+/// let mut copies = [0; 2];
+/// items.read_into(1, &mut copies);
+/// assert_eq!(copies, [20, 30]);
+/// items.release(2)?; // 10 and 20 are done with
+///
+/// drop(consumer.peek(1)?); // pops nothing
+/// assert!(consumer.try_iter().eq([30, 40]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T> {
     consumer: &'a mut Consumer<T>,
@@ -198,7 +246,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         Self { consumer, len }
     }
 
-    /// How many items there are: 1 or more.
+    /// How many items there are: 1 or more. See [`Peek`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -206,7 +254,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         self.len
     }
 
-    /// A copy of one item.
+    /// A copy of one item. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -219,7 +267,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         item[0]
     }
 
-    /// Copies items out, from item `index` on.
+    /// Copies items out, from item `index` on. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -232,7 +280,7 @@ impl<'a, T: Pod> Peek<'a, T> {
     }
 
     /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
-    /// where items do not lie side by side.
+    /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
@@ -240,7 +288,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         view(side.memory(), side.geometry(), side.slot(), self.len).map(SharedSlice::read_only)
     }
 
-    /// Pops the first `count` items, as one operation. 0 pops nothing.
+    /// Pops the first `count` items, as one operation. 0 pops nothing. See [`Peek`] for an example.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 /// How to create or open a ring, as [`SegmentOptions`] does for a segment.
 ///
-/// `T`, the type of the items, is [`Pod`]: any bytes are one, because any bytes may come. It has a size of 1 byte or
-/// more (else it does not compile), and everybody who opens the ring means the same by it: its size and alignment
-/// are compared, its members cannot be.
+/// `T`, the type of the items, is [`Pod`]: any bytes are one, because any bytes may come. It has a size of 1 byte
+/// or more (else it does not compile), and everybody who opens the ring means the same by it: its size and
+/// alignment are compared, its members cannot be.
 ///
 /// ```
 /// use sysvshm::bounded_buffer::spsc::{Layout, Options};
@@ -65,7 +65,7 @@ impl Options {
 
     /// How many items fit, 1 or more. Needed by [`create_new`](Self::create_new) and by
     /// [`open_or_create`](Self::open_or_create), even if the ring exists. An existing ring must have exactly this
-    /// capacity, if it is set.
+    /// capacity, if it is set. See [`Options`] for an example.
     ///
     /// A power of two makes finding a slot cheaper in a few places off the fast path; nothing else depends on it.
     pub fn capacity(&mut self, items: usize) -> &mut Self {
@@ -91,14 +91,16 @@ impl Options {
     /// What becomes of the segment of a ring that is created; see [`SegmentOptions::removal`]. Unless set, nobody
     /// removes it: that is what lets a process that starts again find its items.
     ///
-    /// The process that creates the ring decides. A ring that is only opened is left alone.
+    /// The process that creates the ring decides. A ring that is only opened is left alone. See [`Options`] for an
+    /// example.
     pub fn removal(&mut self, removal: Removal) -> &mut Self {
         self.wishes.segment.removal(removal);
         self
     }
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see
-    /// [`SegmentOptions::any_owner`]. Not unless set. The other calls do not ask.
+    /// [`SegmentOptions::any_owner`]. Not unless set. The other calls do not ask. See [`Options`] for an
+    /// example.
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.wishes.segment.any_owner(any_owner);
         self
@@ -133,7 +135,8 @@ impl Options {
     }
 
     /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests, and
-    /// for seccomp filters that kill a process for the call.
+    /// for seccomp filters that kill a process for the call. Where the call does not exist, or is refused, fences
+    /// are used anyway. See [`Options`] for an example.
     #[doc(alias = "membarrier")]
     pub fn fences(&mut self, fences: bool) -> &mut Self {
         self.wishes.fences = fences;
@@ -155,8 +158,8 @@ impl Options {
     ///
     /// [`OpenError::CapacityOutOfRange`]: it is 0 or unset, or so much does not fit an address space.
     /// [`OpenError::System`]: those of [`SegmentOptions::create_new`], of which
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) says that the key is taken; or the token, a segment of its
-    /// own, could not be made.
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) says that the key is taken; or the token, a segment of
+    /// its own, could not be made.
     ///
     /// # Examples
     ///
@@ -185,8 +188,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OpenError::LayoutMismatch`]: it holds something else, or a ring of another shape than asked for; `what` says
-    /// in what it differs. [`OpenError::NotInitialised`]: nobody made a ring of it within the
+    /// [`OpenError::LayoutMismatch`]: it holds something else, or a ring of another shape than asked for; `what`
+    /// says in what it differs. [`OpenError::NotInitialised`]: nobody made a ring of it within the
     /// [patience](Self::patience). [`OpenError::CapacityOutOfRange`]: the header names a capacity that cannot be.
     /// [`OpenError::System`]: those of [`SegmentOptions::open`]; or the token could not be made.
     pub fn open<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T>, OpenError> {
@@ -231,8 +234,8 @@ impl Options {
     /// # Errors
     ///
     /// Those of [`open`](Self::open) and of [`create_new`](Self::create_new) except that the key may exist or not.
-    /// [`OpenError::System`] with [`ForeignCreator`](crate::ErrorKind::ForeignCreator): another user created it, and
-    /// [`any_owner`](Self::any_owner) does not say that this is welcome.
+    /// [`OpenError::System`] with [`ForeignCreator`](crate::ErrorKind::ForeignCreator): another user created it,
+    /// and [`any_owner`](Self::any_owner) does not say that this is welcome.
     ///
     /// # Examples
     ///
