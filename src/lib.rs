@@ -10,6 +10,7 @@
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
 //! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
+//! | see who takes part in a ring, who of them lives, and whether it moves | [`bounded_buffer::inspect`] |
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
