@@ -190,7 +190,7 @@ pub(crate) fn settle<M: Shared>(
     fresh: &Fresh<'_, M>,
     patience: Duration,
 ) -> Result<Description, OpenError> {
-    // `None`: forever.
+    // None: longer than the clock goes, so for ever.
     let deadline = Instant::now().checked_add(patience);
     let mut pause = Duration::from_micros(20);
     loop {
