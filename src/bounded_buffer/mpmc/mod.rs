@@ -31,7 +31,7 @@
 //!
 //! # A queue of jobs
 //!
-//! Any number of worker processes, one ring. A job is looked at in place, done, its result is kept where it
+//! Many worker processes, one ring. A job is looked at in place, done, its result is kept where it
 //! survives the worker, and only then is it released: a worker that is killed before has its job delivered again,
 //! to another.
 //!
