@@ -25,13 +25,13 @@ mod programs;
 mod semaphore_buffer;
 mod workers;
 
-use common::OwnedKey;
+use common::{OwnedKey, OwnedSetKey};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use sysvshm::{Key, SegmentId};
+use sysvshm::{Key, SegmentId, SemaphoreSet};
 
 /// Where `cargo test` has put an example: cargo has no environment variable for that, as it has for ordinary
 /// binaries.
@@ -48,25 +48,33 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// A directory with a key file, whose key is free. The segment under it is removed with the directory.
+/// A directory with a key file, whose key is free. What is under it is removed with the directory.
 #[derive(Debug)]
 struct Place {
     directory: tempfile::TempDir,
     key: OwnedKey,
+    _set: OwnedSetKey,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::with("SYSUOS", 42)
+    }
+
+    fn with(key_file: &str, project: u8) -> Self {
         // Held until the end, so that another try gets another inode, and with it another key.
         let mut taken = Vec::new();
         loop {
             let directory = tempfile::tempdir().unwrap();
-            let file = directory.path().join("SYSUOS");
+            let file = directory.path().join(key_file);
             File::create_new(&file).unwrap();
-            let key = Key::from_path(&file, 42).unwrap();
-            if SegmentId::find(key).is_err() {
-                let key = OwnedKey::guard(key);
-                return Self { directory, key };
+            let key = Key::from_path(&file, project).unwrap();
+            if SegmentId::find(key).is_err() && SemaphoreSet::open(key).is_err() {
+                return Self {
+                    directory,
+                    key: OwnedKey::guard(key),
+                    _set: OwnedSetKey::guard(key),
+                };
             }
             taken.push(directory);
         }
