@@ -2,13 +2,12 @@
 
 use super::layout::Geometry;
 use super::{Consumer, PopError, Producer, PushError};
-use crate::bounded_buffer::seam::{Mapped, SharedItems};
+use crate::bounded_buffer::runs::{self, check};
+use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
-use crate::memory::{SharedSlice, access};
+use crate::memory::SharedSlice;
 use crate::segment::ReadOnly;
 use std::fmt;
-use std::mem::size_of_val;
-use std::ptr::NonNull;
 
 /// Copies items into consecutive slots from `slot` on, at most the capacity, going round the end.
 #[inline(always)]
@@ -31,17 +30,8 @@ pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
     debug_assert!(slot + items.len() <= g.capacity as usize);
-    if g.item_stride == size_of::<T>() {
-        // SAFETY: a slot of the geometry, or the end.
-        let to = unsafe { memory.address::<u8>(g.item_at(slot)) };
-        // SAFETY: the items of the run lie side by side in mapped, writable memory; the slice is private.
-        unsafe { access::copy_in(to, items.as_ptr().cast(), size_of_val(items)) };
-    } else {
-        for (index, item) in items.iter().enumerate() {
-            // SAFETY: a slot of the geometry.
-            unsafe { memory.write_item(g.item_at(slot + index), item) };
-        }
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::write(memory, g.item_at(slot), g.item_stride, items) };
 }
 
 /// `slot + into.len()` is at most the capacity.
@@ -49,24 +39,12 @@ fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
     debug_assert!(slot + into.len() <= g.capacity as usize);
-    if g.item_stride == size_of::<T>() {
-        // SAFETY: a slot of the geometry, or the end.
-        let from = unsafe { memory.address::<u8>(g.item_at(slot)) };
-        // SAFETY: the items of the run lie side by side in mapped memory; the slice is private, and `T` is valid
-        // for any bytes.
-        unsafe { access::copy_out(from, into.as_mut_ptr().cast(), size_of_val(into)) };
-    } else {
-        for (index, item) in into.iter_mut().enumerate() {
-            // SAFETY: a slot of the geometry.
-            let from = unsafe { memory.address::<u8>(g.item_at(slot + index)) };
-            // Not by value: each move of a large item is a copy more.
-            // SAFETY: the item's bytes are mapped; the slice is private, and `T` is valid for any bytes.
-            unsafe { access::copy_out(from, (&raw mut *item).cast(), size_of::<T>()) };
-        }
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-/// A view of `len` items side by side from `slot` on, where the layout has such a thing.
+/// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the borrow
+/// of the handle, which keeps the segment attached.
 #[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn view<'a, T: Pod>(
@@ -75,20 +53,9 @@ fn view<'a, T: Pod>(
     slot: usize,
     len: usize,
 ) -> Option<SharedSlice<'a, T>> {
-    if g.item_stride != size_of::<T>() {
-        return None;
-    }
-    // SAFETY: a slot of the geometry.
-    let start = unsafe { memory.address::<T>(g.item_at(slot)) };
-    NonNull::new(start).map(|start| SharedSlice::from_checked(start, len))
-}
-
-fn check(index: usize, count: usize, len: usize) {
-    assert!(
-        index <= len && count <= len - index,
-        "items {index}..{} of a run of {len}",
-        index.saturating_add(count)
-    );
+    debug_assert!(slot + len <= g.capacity as usize);
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::view(memory, g.item_at(slot), g.item_stride, len) }
 }
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
