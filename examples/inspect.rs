@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Looks twice, S seconds apart (1 unless said), and prints what it saw and what went through in between; with
-//! `--follow` again and again, until Ctrl-C or until nobody else has the segment any more. It attaches read-only and
-//! disturbs nobody; it needs not know what the items are, only that it may read the segment. A ring whose participants
-//! are all dead is shown as well: that is when one comes to look.
+//! `--follow` again and again, until Ctrl-C or until nobody else has the segment any more. It attaches read-only
+//! and disturbs nobody; it needs not know what the items are, only that it may read the segment. A ring whose
+//! participants are all dead is shown as well: that is when one comes to look.
 //!
 //! ```text
 //! segment       5, key 0x2a0102c3, 17152 bytes, mode 0600, 3 attached

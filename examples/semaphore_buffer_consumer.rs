@@ -4,8 +4,8 @@
 //! $ cargo run --example semaphore_buffer_consumer -- [--count N] [--remove]
 //! ```
 //!
-//! Takes N items (10 unless given) and prints each; sleeps while the buffer is empty. With `--remove` it then removes the buffer, which ends everybody
-//! else who still waits.
+//! Takes N items (10 unless given) and prints each; sleeps while the buffer is empty. With `--remove` it then
+//! removes the buffer, which ends everybody else who still waits.
 
 #[path = "semaphore_buffer/buffer.rs"]
 mod buffer;

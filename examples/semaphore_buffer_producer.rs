@@ -1,12 +1,13 @@
-//! A producer of the textbook's bounded buffer with three semaphores. Start as many as you like, and consumers too, in one directory:
+//! A producer of the textbook's bounded buffer with three semaphores. Start as many as you like, and consumers too,
+//! in one directory:
 //!
 //! ```text
 //! $ cargo run --example semaphore_buffer_producer -- [--count N]
 //! $ cargo run --example semaphore_buffer_consumer -- [--count N] [--remove]
 //! ```
 //!
-//! Puts N items (10 unless given) and prints each. An item is the producer's pid times a million plus a running number. Sleeps while the buffer is full.
-//! The buffer stays until a consumer with `--remove` ends it, or `ipcrm`.
+//! Puts N items (10 unless given) and prints each. An item is the producer's pid times a million plus a running
+//! number. Sleeps while the buffer is full. The buffer stays until a consumer with `--remove` ends it, or `ipcrm`.
 
 #[path = "semaphore_buffer/buffer.rs"]
 mod buffer;

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! $ cargo run --example sysvshm_producer -- [--seconds N]     in one terminal
-//! $ cargo run --example sysvshm_consumer                      in another, in the same directory, before N (10) seconds are over
+//! $ cargo run --example sysvshm_consumer                      in another, in the same directory, before
+//!                                                             N (10) seconds are over
 //! ```
 //!
 //! Every step is one of the lecture's, in its order:

@@ -5,8 +5,9 @@
 //!                                  [--kill-every-ms MS] [--seed N]
 //! ```
 //!
-//! This process pushes numbered jobs into an `mpmc` ring; worker processes take them, work, and store the results in a
-//! second segment. Every now and then one of them is killed, wherever it is, and replaced. What makes that harmless:
+//! This process pushes numbered jobs into an `mpmc` ring; worker processes take them, work, and store the results
+//! in a second segment. Every now and then one of them is killed, wherever it is, and replaced. What makes that
+//! harmless:
 //!
 //! ```text
 //! peek              the job stays in the ring, claimed by this worker
@@ -16,10 +17,10 @@
 //! release           now the job is out of the ring
 //! ```
 //!
-//! A worker that is killed before the release has released nothing: the ring delivers its job again, to whoever asks
-//! next. So each job is done *at least* once. It is done twice if the kill comes between storing and releasing: the
-//! work must bear that, as this does, whose second result overwrites the first with the same number. The account at
-//! the end says how often it happened:
+//! A worker that is killed before the release has released nothing: the ring delivers its job again, to whoever
+//! asks next. So each job is done *at least* once. It is done twice if the kill comes between storing and
+//! releasing: the work must bear that, as this does, whose second result overwrites the first with the same number.
+//! The account at the end says how often it happened:
 //!
 //! ```text
 //! jobs         1000 of 1000 done, all results right
@@ -179,8 +180,8 @@ impl Pool {
         let successor = self.spawn()?;
         let mut victim = std::mem::replace(&mut self.workers[place], successor);
         victim.wait()?;
-        // Killed in the few microseconds in which it made its token? Then that is still there. Its creator is a child
-        // of this process and dead for sure, so it need not be of any age.
+        // Killed in the few microseconds in which it made its token? Then that is still there. Its creator is a
+        // child of this process and dead for sure, so it need not be of any age.
         for token in system::abandoned_tokens(Duration::ZERO)? {
             if token.status().creator_pid() == Some(victim.id()) && token.remove()? {
                 self.tokens_removed += 1;
@@ -189,8 +190,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Replaces those whom somebody else has killed, and says how many. One that has ended by itself is a bug: the last
-    /// job is not done.
+    /// Replaces those whom somebody else has killed, and says how many. One that has ended by itself is a bug: the
+    /// last job is not done.
     fn replace_the_dead(&mut self) -> Result<usize, Box<dyn Error>> {
         let mut replaced = 0;
         for place in 0..self.workers.len() {

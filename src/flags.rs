@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use std::fmt;
 
 bitflags! {
-    /// Who may read and write a segment or a semaphore set: the nine permission bits of a file, with the same meaning.
+    /// Who may read and write a segment or a semaphore set: the nine permission bits of a file, with the same
+    /// meaning.
     ///
     /// The kernel looks at one class alone: the owner's bits for a process whose effective user is the owner or the
     /// creator, else the group's bits if it is in the owner's or creator's group, else the others'. An owner whose
@@ -68,7 +69,8 @@ impl fmt::Debug for Mode {
 }
 
 bitflags! {
-    /// The flags of [`raw::shmget`](crate::raw::shmget) and [`raw::semget`](crate::raw::semget), with the numbers this system gives them.
+    /// The flags of [`raw::shmget`](crate::raw::shmget) and [`raw::semget`](crate::raw::semget), with the numbers
+    /// this system gives them.
     ///
     /// ```
     /// use sysvshm::raw::GetFlags;

@@ -1,11 +1,13 @@
 //! Telling a forked child from its parent, for handles that must not act twice.
 //!
-//! A fork copies every handle. What such a copy may do differs: detaching the child's own mapping is right, removing the parent's segment is
-//! not. Process ids cannot tell them apart for sure: numbers repeat, and a child in another pid namespace may have its parent's
-//! number. So one page of memory is marked `MADV_WIPEONFORK` (madvise(2), Linux 4.14): the child finds zeros in it.
+//! A fork copies every handle. What such a copy may do differs: detaching the child's own mapping is right,
+//! removing the parent's segment is not. Process ids cannot tell them apart for sure: numbers repeat, and a child
+//! in another pid namespace may have its parent's number. So one page of memory is marked `MADV_WIPEONFORK`
+//! (madvise(2), Linux 4.14): the child finds zeros in it.
 //!
-//! Each process draws an [`Epoch`] when it first asks, handles keep the one they were made in, and comparing costs one load. Where the
-//! advice is missing, the process id stands in for the epoch, at the cost of a system call and with the weakness described.
+//! Each process draws an [`Epoch`] when it first asks, handles keep the one they were made in, and comparing costs
+//! one load. Where the advice is missing, the process id stands in for the epoch, at the cost of a system call and
+//! with the weakness described.
 #![allow(unsafe_code)] // One page of private memory, read and written as an atomic.
 
 use crate::sys::mapping::{self, Protection};
@@ -18,12 +20,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
-/// The page that a fork wipes, or [`NO_PAGE`] where the system cannot do that. It stays mapped as long as the process lives.
+/// The page that a fork wipes, or [`NO_PAGE`] where the system cannot do that. It stays mapped as long as the
+/// process lives.
 ///
-/// Set without a lock: a child forked while another thread holds one would wait for it for ever. Threads that are first together each
-/// map a page, and all but one page are never used.
+/// Set without a lock: a child forked while another thread holds one would wait for it for ever. Threads that are
+/// first together each map a page, and all but one page are never used.
 ///
-/// Running out of memory is not remembered: the next handle tries again, and no handle exists whose epoch would change by that.
+/// Running out of memory is not remembered: the next handle tries again, and no handle exists whose epoch would
+/// change by that.
 static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
 /// Says that process ids stand in for epochs. Stays 0, which no epoch is.
 static NO_PAGE: AtomicU64 = AtomicU64::new(0);

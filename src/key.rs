@@ -192,7 +192,8 @@ fn ftok_value(device: u64, inode: u64, id: i32) -> RawKey {
     ((id << 24) | low as i32) as RawKey
 }
 
-/// Hexadecimal with eight digits, as `ipcs` prints keys; more only where `key_t` has 64 bits and the key needs them.
+/// Hexadecimal with eight digits, as `ipcs` prints keys; more only where `key_t` has 64 bits and the key needs
+/// them.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[allow(clippy::useless_conversion)] // key_t is 64 bits wide on FreeBSD.

@@ -10,6 +10,7 @@
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
 //! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
+//! | see who takes part in a ring, who of them lives, and whether it moves | [`bounded_buffer::inspect`] |
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
@@ -45,7 +46,8 @@
 //!
 //! * Safe calls neither crash nor corrupt memory, whatever other processes write into the segment.
 //! * The kernel is asked, callers are not believed: a segment's length comes from `IPC_STAT` after attaching.
-//! * Nothing is removed that this process did not create, and nothing in a forked child, unless a call says so by name.
+//! * Nothing is removed that this process did not create, and nothing in a forked child, unless a call says so by
+//!   name.
 //! * A call that fails leaves nothing behind: what was created for it is removed, what was attached is detached.
 //! * Bytes in the segment are never trusted.
 //!

@@ -1,13 +1,16 @@
 //! The calls under their C names, for the first, mechanical step of a port.
 //!
-//! A C program that is to become Rust can first be carried over line by line: the same calls in the same order, with the flags of each call in a
-//! type of its own, identifiers and addresses as C has them, `-1` and `errno` turned into [`Result`]. Once it runs, its calls are replaced by
-//! [`Segment`](crate::Segment) and its relatives, one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
-//! [`Segment::from_raw`](crate::Segment::from_raw), and for semaphores [`SemaphoreSet::from_raw`](crate::SemaphoreSet::from_raw), take over what these calls
-//! return. The guide shows [a whole port](crate::guide::porting).
+//! A C program that is to become Rust can first be carried over line by line: the same calls in the same order,
+//! with the flags of each call in a type of its own, identifiers and addresses as C has them, `-1` and `errno`
+//! turned into [`Result`]. Once it runs, its calls are replaced by [`Segment`](crate::Segment) and its relatives,
+//! one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
+//! [`Segment::from_raw`](crate::Segment::from_raw), and for semaphores
+//! [`SemaphoreSet::from_raw`](crate::SemaphoreSet::from_raw), take over what these calls return. The guide shows
+//! [a whole port](crate::guide::porting).
 //!
-//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory from under
-//! whoever uses it. Two calls of `semctl` that can in C, `GETALL` and `SETALL`, take a vector and a slice here.
+//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory
+//! from under whoever uses it. Two calls of `semctl` that can in C, `GETALL` and `SETALL`, take a vector and a
+//! slice here.
 //!
 //! ```
 //! use sysvshm::raw::{self, Command, GetFlags};
@@ -35,7 +38,8 @@
 //!
 //! # What this does not protect you from
 //!
-//! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other processes write there.
+//! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other
+//! processes write there.
 
 mod semaphores;
 

@@ -1,7 +1,7 @@
 //! `system::abandoned_tokens`: what has the shape of a token that a kill left behind, and what has not and stays.
 //!
-//! Here the shapes are made by hand, one difference at a time; `interposed.rs` kills processes in the middle of making
-//! the real thing.
+//! Here the shapes are made by hand, one difference at a time; `interposed.rs` kills processes in the middle of
+//! making the real thing.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -87,7 +87,8 @@ fn only_what_differs_in_nothing_from_a_token_is_one() {
         );
     }
 
-    // What is one, and then comes into use, is none any more, and what was found before says so instead of removing.
+    // What is one, and then comes into use, is none any more, and what was found before says so instead of
+    // removing.
     let segment = made(private, 100, 0o444, "leave").unwrap();
     let token = found(segment.id(), Duration::ZERO).unwrap();
     let attached = segment.id().attach_read_only().unwrap();

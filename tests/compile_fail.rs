@@ -1,9 +1,11 @@
-//! Misuse that must not compile: each file of `tests/compile_fail` is a program with mistakes, and every line with a mistake ends in
-//! `//~` and the code of the error that the compiler must report there. Any other error, or none, fails the test.
+//! Misuse that must not compile: each file of `tests/compile_fail` is a program with mistakes, and every line with
+//! a mistake ends in `//~` and the code of the error that the compiler must report there. Any other error, or none,
+//! fails the test.
 //!
-//! The codes are compared and not the compiler's texts: texts change with every release, codes keep their meaning, so this runs
-//! with any compiler the crate builds with, the oldest included. A `compile_fail,E0599` in the documentation would not do: a stable rustdoc ignores
-//! the code and is content with any failure, a typing error included.
+//! The codes are compared and not the compiler's texts: texts change with every release, codes keep their meaning,
+//! so this runs with any compiler the crate builds with, the oldest included. A `compile_fail,E0599` in the
+//! documentation would not do: a stable rustdoc ignores the code and is content with any failure, a typing error
+//! included.
 //!
 //! Where this crate words the message itself, a part of it follows the code: `//~ E0277 cannot be written`.
 
@@ -89,7 +91,8 @@ fn worded(path: &Path) -> Vec<(String, String)> {
 
 /// Type-checks each source as a program of a package that depends on this crate; what the compiler wrote.
 ///
-/// Works without network: the package gets this one's lock file. `None`, and said so, where there is no place to write or no cargo.
+/// Works without network: the package gets this one's lock file. `None`, and said so, where there is no place to
+/// write or no cargo.
 fn check(sources: &[PathBuf]) -> Option<String> {
     let root = env!("CARGO_MANIFEST_DIR");
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");

@@ -40,7 +40,8 @@ fn a_panic_leaves_nothing_with_removal_on_drop() {
     .run();
 }
 
-/// What is left when a process ends in this way, for each kind of removal; as the table in the guide's chapter on lifecycles says.
+/// What is left when a process ends in this way, for each kind of removal; as the table in the guide's chapter on
+/// lifecycles says.
 #[test]
 fn what_is_left_after_each_end_is_what_the_guide_says() {
     for ending in ["drop", "panic", "leak", "exit", "abort", "kill", "exec"] {

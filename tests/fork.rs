@@ -1,6 +1,7 @@
 //! Handles in forked children and in other namespaces: who detaches, who removes.
 //!
-//! What counts attaches runs in peers: a fork anywhere in this process would count those of all its tests once more.
+//! What counts attaches runs in peers: a fork anywhere in this process would count those of all its tests once
+//! more.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // unshare, setns and taking handles apart are what these tests are about.
 

@@ -1,7 +1,7 @@
 //! Explicit huge pages behave like ordinary ones, but for what they are.
 //!
-//! Huge pages must be in the kernel's pool: root reserves some for each test and gives them back; an ordinary user's tests say that
-//! they are skipped.
+//! Huge pages must be in the kernel's pool: root reserves some for each test and gives them back; an ordinary
+//! user's tests say that they are skipped.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // Raw attaches, to touch them after the detach.
 

@@ -1,4 +1,5 @@
-//! C programs as peers, both ways: the same keys, segments, bytes, modes, counts and removals; and C carried over line by line.
+//! C programs as peers, both ways: the same keys, segments, bytes, modes, counts and removals; and C carried over
+//! line by line.
 #![cfg(target_os = "linux")]
 
 mod common;

@@ -1,6 +1,7 @@
 //! Python's `sysv_ipc` as a peer, both ways: the same bytes, sizes, modes, counts, keys and removals.
 //!
-//! `SYSVSHM_PYTHON` names the interpreter, `python3` otherwise. Without `sysv_ipc` these tests say that they are skipped.
+//! `SYSVSHM_PYTHON` names the interpreter, `python3` otherwise. Without `sysv_ipc` these tests say that they are
+//! skipped.
 #![cfg(target_os = "linux")]
 
 mod common;

@@ -1,6 +1,8 @@
-//! Races lost and failures had at exact moments: this binary puts its own `shmget`, `shmat` and `shmctl` before those of the C library.
+//! Races lost and failures had at exact moments: this binary puts its own `shmget`, `shmat` and `shmctl` before
+//! those of the C library.
 //!
-//! Each makes the system call itself, after asking the test that runs on this thread whether something is to happen first, or instead.
+//! Each makes the system call itself, after asking the test that runs on this thread whether something is to happen
+//! first, or instead.
 #![allow(unsafe_code)] // The three functions are foreign ones.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))] // 32-bit machines make these calls through SYS_ipc.
 
@@ -483,7 +485,8 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
     assert_eq!(peer.run(), ["true"]);
 }
 
-/// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_RMID`, `IPC_STAT`.
+/// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_RMID`,
+/// `IPC_STAT`.
 const MAKING_A_TOKEN: u32 = 5;
 /// The one that marks it.
 const IPC_RMID: u32 = 3;

@@ -1,4 +1,5 @@
-//! `SharedArray`: a segment that is C's array, by key, by identifier, over a segment; what it refuses; and who may send views where.
+//! `SharedArray`: a segment that is C's array, by key, by identifier, over a segment; what it refuses; and who may
+//! send views where.
 #![allow(unsafe_code)] // Borrowing on purpose.
 
 mod common;

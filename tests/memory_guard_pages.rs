@@ -1,5 +1,5 @@
-//! Every copy beside an inaccessible page: at each length from 0 to 300 and each alignment from 0 to 63, not one byte
-//! too far on either side, and read-only pages only ever read.
+//! Every copy beside an inaccessible page: at each length from 0 to 300 and each alignment from 0 to 63, not one
+//! byte too far on either side, and read-only pages only ever read.
 #![allow(unsafe_code)] // Views over mappings of the test's own, and faults on purpose.
 
 mod common;
@@ -23,8 +23,9 @@ fn private(mapping: &Mapping, len: usize) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(mapping.at(mapping.len() - len), len) }
 }
 
-/// Where runs of `len` bytes lie: `alignment` bytes behind the front guard, and `alignment` bytes before the rear one. Over all lengths and
-/// alignments, runs of each length start at each address modulo 64, and both touch and miss either guard.
+/// Where runs of `len` bytes lie: `alignment` bytes behind the front guard, and `alignment` bytes before the rear
+/// one. Over all lengths and alignments, runs of each length start at each address modulo 64, and both touch and
+/// miss either guard.
 fn places(mapping: &Mapping, len: usize) -> impl Iterator<Item = usize> {
     let end = mapping.len();
     (0..64).flat_map(move |alignment| [alignment, end - len - alignment])

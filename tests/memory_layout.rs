@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use sysvshm::bytemuck::{AnyBitPattern, Pod, Zeroable};
 use sysvshm::{Segment, SharedRef, field};
 
-/// Members of every size at every alignment that C gives them, packed and not; arrays, nested structs, arrays of those.
+/// Members of every size at every alignment that C gives them, packed and not; arrays, nested structs, arrays of
+/// those.
 const C_STRUCTS: &str = r#"
     #include <stdint.h>
     #include <stdio.h>
@@ -103,8 +104,8 @@ fn mark(number: usize) -> u8 {
     (number * 5 + 3) as u8
 }
 
-/// A C program that takes the members in order: checks that each consists of bytes `mark + 1`, then fills each with `mark + 2`; all bytes
-/// between members must be 0xEE before and after.
+/// A C program that takes the members in order: checks that each consists of bytes `mark + 1`, then fills each with
+/// `mark + 2`; all bytes between members must be 0xEE before and after.
 fn c_program() -> String {
     let mut marks = String::new();
     let mut number = 0;

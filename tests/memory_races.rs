@@ -1,4 +1,5 @@
-//! Two processes on the same bytes at the same time: what is promised not to be torn is not, and the recipe for the rest holds.
+//! Two processes on the same bytes at the same time: what is promised not to be torn is not, and the recipe for the
+//! rest holds.
 #![allow(unsafe_code)] // Ordinary memory that two threads hand to each other.
 
 mod common;
@@ -41,7 +42,8 @@ fn against(peer: common::Peer, act: impl FnOnce(&Segment)) -> u64 {
     peer.finish().pop().unwrap().parse().unwrap()
 }
 
-/// Elements whose bytes are all alike: one that is torn has two kinds. The high bit of a byte says which process wrote it.
+/// Elements whose bytes are all alike: one that is torn has two kinds. The high bit of a byte says which process
+/// wrote it.
 trait Whole: Primitive + Debug {
     fn repeat(byte: u8) -> Self;
     /// The byte that all are, if they are.
@@ -136,7 +138,8 @@ fn eight_byte_elements_are_never_torn() {
     hammer_against::<u64>(peer);
 }
 
-/// The check itself, shown what it is for: an element of 64 bytes read with `get` while the other process writes it does come out torn.
+/// The check itself, shown what it is for: an element of 64 bytes read with `get` while the other process writes it
+/// does come out torn.
 #[test]
 fn large_elements_are_torn_without_a_guard() {
     fn write(segment: &Segment, round: u8) {
@@ -252,7 +255,8 @@ fn a_sequence_lock_survives_a_writer_that_died_half_way() {
     assert_eq!(lock.read(1), Some(sample(6)));
 }
 
-/// Views of different element sizes over the same bytes, written by two threads at once: wrong values, nothing worse.
+/// Views of different element sizes over the same bytes, written by two threads at once: wrong values, nothing
+/// worse.
 #[test]
 fn threads_may_mix_element_sizes() {
     let owned = Owned::new(4096, 0o600);
@@ -283,7 +287,8 @@ fn threads_may_mix_element_sizes() {
     assert_eq!(segment.slice::<u64>(0, 512).unwrap().len_bytes(), 4096);
 }
 
-/// A release store and an acquire load through views order what two threads do to ordinary memory, with every kind of operation.
+/// A release store and an acquire load through views order what two threads do to ordinary memory, with every kind
+/// of operation.
 #[test]
 fn threads_hand_over_ordinary_memory() {
     struct Private(std::cell::UnsafeCell<[u64; 32]>);
@@ -320,7 +325,8 @@ fn threads_hand_over_ordinary_memory() {
     assert_eq!(private.0.into_inner(), [10_000; 32]);
 }
 
-/// A release store in one process orders what precedes it for the acquire load of another, with bulk copies as the payload.
+/// A release store in one process orders what precedes it for the acquire load of another, with bulk copies as the
+/// payload.
 #[test]
 fn a_flag_publishes_a_bulk_copy() {
     const LEN: usize = 5000;

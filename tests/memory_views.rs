@@ -1,4 +1,5 @@
-//! Views against a plain `Vec` that is told the same: every way in and out, element sizes 1 to 4096, odd offsets and lengths.
+//! Views against a plain `Vec` that is told the same: every way in and out, element sizes 1 to 4096, odd offsets
+//! and lengths.
 #![allow(unsafe_code)] // Views over a mapping of the test's own.
 
 mod common;
@@ -76,7 +77,8 @@ fn same<T: Pod>(a: &[T], b: &[T]) -> bool {
     bytemuck::cast_slice::<T, u8>(a) == bytemuck::cast_slice::<T, u8>(b)
 }
 
-/// Takes the steps on a view `offset` bytes into a mapping and on a model of the whole mapping, and compares after each.
+/// Takes the steps on a view `offset` bytes into a mapping and on a model of the whole mapping, and compares after
+/// each.
 fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
     let mapping = Mapping::new(REGION);
     let offset = MARGIN + offset * align_of::<T>();

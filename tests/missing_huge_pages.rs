@@ -1,4 +1,5 @@
-//! Huge pages that may not be there when they are touched: what raises SIGBUS in C, and why no safe attach comes to it.
+//! Huge pages that may not be there when they are touched: what raises SIGBUS in C, and why no safe attach comes to
+//! it.
 //!
 //! As in `huge_pages.rs`, root changes the kernel's pool; an ordinary user's tests say that they are skipped.
 #![cfg(target_os = "linux")]
@@ -202,7 +203,8 @@ fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
     assert_eq!(free(), 1);
 }
 
-/// What the documentation of huge pages warns of: nothing here can keep a peer that may write from giving pages back to the pool.
+/// What the documentation of huge pages warns of: nothing here can keep a peer that may write from giving pages
+/// back to the pool.
 #[test]
 #[serial]
 fn a_peer_that_frees_pages_and_uses_them_up_can_still_cause_sigbus() {

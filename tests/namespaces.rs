@@ -58,7 +58,8 @@ fn enter_namespace(namespace: &File) {
 fn found_by_a_child_cloned_into_a_new_namespace(key: Key) -> bool {
     let flags = libc::c_long::from(libc::CLONE_NEWIPC | libc::SIGCHLD);
     let none: libc::c_long = 0;
-    // SAFETY: no stack and no memory is shared, so this is a fork with a new namespace; peers fork with no lock held.
+    // SAFETY: no stack and no memory is shared, so this is a fork with a new namespace; peers fork with no lock
+    // held.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
     assert!(pid >= 0, "{}", std::io::Error::last_os_error());
     if pid == 0 {
@@ -219,7 +220,8 @@ fn without_proc_removal_on_drop_tells_twins_of_two_namespaces_apart() {
             0,
             "removed where it was made"
         );
-        // Identifier, creator and size agree; the time of creation does unless a second ended in between, so more than once.
+        // Identifier, creator and size agree; the time of creation does unless a second ended in between, so more
+        // than once.
         for _ in 0..3 {
             leave_namespace();
             let ours = make(Removal::OnDrop);
@@ -309,7 +311,8 @@ fn with_forced_removal_an_unattached_segment_goes_with_the_thread_that_made_it()
             thread.join().unwrap()
         });
         let (lost, kept): (SegmentId, Segment) = ids;
-        // The thread may be joined a moment before the kernel is through with it; nothing ends the wait but the removal.
+        // The thread may be joined a moment before the kernel is through with it; nothing ends the wait but the
+        // removal.
         while exists(lost) {
             std::thread::yield_now();
         }

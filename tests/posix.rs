@@ -1,4 +1,5 @@
-//! Views over memory that `shm_open` and `mmap` made: the lecture's POSIX pair, in Rust and in C, each reading what the other left.
+//! Views over memory that `shm_open` and `mmap` made: the lecture's POSIX pair, in Rust and in C, each reading what
+//! the other left.
 #![allow(unsafe_code)] // Views over a mapping of the test's own.
 
 mod common;

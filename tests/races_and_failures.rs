@@ -1,4 +1,5 @@
-//! What opening promises when it loses a race or cannot attach: nothing half done, nothing removed that was not just made.
+//! What opening promises when it loses a race or cannot attach: nothing half done, nothing removed that was not
+//! just made.
 
 mod common;
 

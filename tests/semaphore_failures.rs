@@ -1,4 +1,5 @@
-//! Failures that no test can talk the kernel into: this binary puts its own `semget`, `semop` and `semtimedop` before those of the C library.
+//! Failures that no test can talk the kernel into: this binary puts its own `semget`, `semop` and `semtimedop`
+//! before those of the C library.
 //!
 //! Each makes the system call itself, unless the test on this thread wants it to fail.
 #![allow(unsafe_code)] // The functions are foreign ones.

@@ -211,7 +211,8 @@ impl Canary {
 fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
     let alone = peer!(|talk| {
         let huge: usize = talk.arg(0);
-        // Nothing is set aside, so none need be free, and the mapping is longer than the size by nearly a huge page.
+        // Nothing is set aside, so none need be free, and the mapping is longer than the size by nearly a huge
+        // page.
         let flags = GetFlags::IPC_CREAT
             | GetFlags::SHM_HUGETLB
             | GetFlags::SHM_NORESERVE
@@ -224,8 +225,9 @@ fn an_attach_of_explicit_huge_pages_replaces_nothing_beside_it() {
             }
         };
         let owned = Owned::guard(id);
-        // A hole with room for one attach, and below it a canary that does not fit. Both end at odd distances from multiples of the huge
-        // page size, so that a place for aligning, made for the size alone, is too short wherever it comes to lie.
+        // A hole with room for one attach, and below it a canary that does not fit. Both end at odd distances from
+        // multiples of the huge page size, so that a place for aligning, made for the size alone, is too short
+        // wherever it comes to lie.
         let odd = 3 * page();
         let mut canaries = Canary::around_a_hole(huge, 3 * huge + odd).to_vec();
         canaries.push(Canary::new(4 * huge + odd));

@@ -1,4 +1,5 @@
-/* The lecture's consumer: takes N numbers (20 unless given) out of the bounded buffer and checks that they are 1 to N.
+/* The lecture's consumer: takes N numbers (20 unless given) out of the bounded buffer and checks that they are 1 to
+ * N.
  *
  *   cc bounded_buffer_consumer.c -o consumer && ./consumer 20        (after the producer, in the same folder) */
 #include <errno.h>

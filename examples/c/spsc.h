@@ -1,18 +1,19 @@
 /* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux; with token.h.
  *
- * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a token, so that its peers know
- * whether it lives; it takes roles over from the dead; it wakes peers that sleep. It does not sleep itself, and fences at every publish, because it does
- * not register for membarrier(2).
+ * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a
+ * token, so that its peers know whether it lives; it takes roles over from the dead; it wakes peers that sleep. It
+ * does not sleep itself, and fences at every publish, because it does not register for membarrier(2).
  *
- *   struct spsc ring;
- *   spsc_attach(&ring, id, sizeof(item))          0, or -1 with errno
- *   spsc_claim(&ring, SPSC_PRODUCER)              0, or -1: EBUSY if the holder lives
- *   spsc_try_push(&ring, &item)                   1 done, 0 full, -1 corrupted
+ *   struct spsc ring;                                       one for each role
+ *   spsc_attach(&ring, id, sizeof(item), _Alignof(item))    0, or -1 with errno
+ *   spsc_claim(&ring, SPSC_PRODUCER)                        0, or -1: EBUSY if the holder lives
+ *   spsc_try_push(&ring, &item)                             1 done, 0 full, -1 corrupted
  *   spsc_claim(&ring, SPSC_CONSUMER)
- *   spsc_try_pop(&ring, &item)                    1 done, 0 empty, -1 corrupted
+ *   spsc_try_pop(&ring, &item)                              1 done, 0 empty, -1 corrupted
  *   spsc_release_role(&ring, SPSC_PRODUCER)
  *
- * Nothing read from the segment is trusted: geometry is computed here and compared, and slots come from private positions. */
+ * Nothing read from the segment is trusted: geometry is computed here and compared, and slots come from private
+ * positions. */
 #ifndef SYSVSHM_SPSC_H
 #define SYSVSHM_SPSC_H
 
@@ -74,6 +75,7 @@ struct spsc {
     uint64_t capacity;
     size_t words, word_stride, items, item_stride; /* offsets and strides */
     uint64_t position;                             /* of the role that was claimed */
+    uint64_t end;                                  /* consumer: everything before it is known to be pushed */
     uint64_t token;                                /* this process's claim, 0 before the first */
 };
 
@@ -156,7 +158,8 @@ static inline int spsc_claim(struct spsc *r, int role)
         return -1;
     }
     /* A predecessor may have died asleep; this side never sleeps. */
-    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_sleeps : &h->consumer_sleeps, 0, memory_order_relaxed);
+    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_sleeps : &h->consumer_sleeps, 0,
+                          memory_order_relaxed);
     uint64_t out = atomic_load_explicit(&h->out, memory_order_acquire), ahead = 0;
     if (role == SPSC_PRODUCER) {
         /* The greatest word ahead of `out` by at most the capacity is where the last push ended. */
@@ -168,7 +171,7 @@ static inline int spsc_claim(struct spsc *r, int role)
     } else {
         atomic_store_explicit(&h->out_lazy, out, memory_order_release);
     }
-    r->position = out + ahead;
+    r->position = r->end = out + ahead;
     return 0;
 }
 
@@ -203,9 +206,9 @@ static inline int spsc_try_push(struct spsc *r, const void *item)
 }
 
 /* `end` is kept between calls: a batch publishes only its first slot's word. */
-static inline int spsc_try_pop(struct spsc *r, void *item, uint64_t *end)
+static inline int spsc_try_pop(struct spsc *r, void *item)
 {
-    if ((int64_t)(*end - r->position) <= 0) {
+    if ((int64_t)(r->end - r->position) <= 0) {
         uint64_t word = atomic_load_explicit(spsc_word(r, r->position), memory_order_acquire);
         uint64_t ahead = word - r->position;
         if (ahead - 1 >= r->capacity) {
@@ -220,7 +223,7 @@ static inline int spsc_try_pop(struct spsc *r, void *item, uint64_t *end)
                 return (int64_t)ahead <= 0 ? 0 : -1;
             word = r->position + best;
         }
-        *end = word;
+        r->end = word;
     }
     memcpy(item, spsc_item(r, r->position), r->item_size);
     r->position++;

@@ -1,8 +1,10 @@
-/* One side of a ring of sysvshm::bounded_buffer::spsc, in C: "produce" the numbers FROM to TO-1, or "consume" and check them.
+/* One side of a ring of sysvshm::bounded_buffer::spsc, in C: "produce" the numbers FROM to TO-1, or "consume" and
+ * check them.
  *
  *   cc -std=gnu11 -O2 spsc_peer.c -o spsc_peer && ./spsc_peer produce ID FROM TO
  *
- * ID is the identifier of the segment, as `ipcs -m` prints it. With a fifth argument it keeps its role and stays, to be killed. */
+ * ID is the identifier of the segment, as `ipcs -m` prints it. With a fifth argument it keeps its role and stays, to
+ * be killed. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@ int main(int argc, char **argv)
         return 2;
     }
     int role = strcmp(argv[1], "produce") == 0 ? SPSC_PRODUCER : SPSC_CONSUMER;
-    uint64_t from = strtoull(argv[3], NULL, 10), to = strtoull(argv[4], NULL, 10), end = 0;
+    uint64_t from = strtoull(argv[3], NULL, 10), to = strtoull(argv[4], NULL, 10);
     if (spsc_attach(&ring, atoi(argv[2]), sizeof(uint64_t), _Alignof(uint64_t)) == -1) {
         perror("spsc_peer: attach");
         return 1;
@@ -25,11 +27,10 @@ int main(int argc, char **argv)
         perror("spsc_peer: claim");
         return 1;
     }
-    end = ring.position;
     for (uint64_t n = from; n < to; n++) {
         uint64_t item = n;
         int done;
-        while ((done = role == SPSC_PRODUCER ? spsc_try_push(&ring, &item) : spsc_try_pop(&ring, &item, &end)) == 0)
+        while ((done = role == SPSC_PRODUCER ? spsc_try_push(&ring, &item) : spsc_try_pop(&ring, &item)) == 0)
             sched_yield();
         if (done == -1 || item != n) {
             fprintf(stderr, "spsc_peer: %llu instead of %llu\n", (unsigned long long)item, (unsigned long long)n);

@@ -1,6 +1,7 @@
 /*
- * The producer as a C program of the lecture would have it: five numbers into shared memory, then a nap, then tidy up.
- * Its peer is sysvshm_consumer.c, or the Rust program of that name: the tests run each producer with the other's consumer.
+ * The producer as a C program of the lecture would have it: five numbers into shared memory, then a nap, then tidy
+ * up. Its peer is sysvshm_consumer.c, or the Rust program of that name: the tests run each producer with the other's
+ * consumer.
  *
  *     cc -o sysvshm_producer sysvshm_producer.c
  *     touch SYSUOS

@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Refuses what contradicts itself: in a program that removes things, a misunderstood option must not be ignored.
+    /// Refuses what contradicts itself: in a program that removes things, a misunderstood option must not be
+    /// ignored.
     pub(crate) fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         users: &Users,

@@ -1,12 +1,14 @@
-//! Lists the machine's shared memory, or its semaphore sets, and removes what crashed programs left: `cargo run --example ipcs -- --help`.
+//! Lists the machine's shared memory, or its semaphore sets, and removes what crashed programs left:
+//! `cargo run --example ipcs -- --help`.
 //!
-//! What `ipcs -m` and `ipcs -s` of util-linux show, and what an operator asks next: is the creator still there, does
-//! the memory really exist, how old is it, may it go, is it a [token](sysvshm::bounded_buffer#liveness) that a kill
-//! left behind. Fields for scripts and exit codes are documented in `help.txt`, which `--help` prints.
+//! What `ipcs -m` and `ipcs -s` of util-linux show, and what an operator asks next: is the creator still there,
+//! does the memory really exist, how old is it, may it go, is it a [token](sysvshm::bounded_buffer#liveness) that a
+//! kill left behind. Fields for scripts and exit codes are documented in `help.txt`, which `--help` prints.
 //!
-//! All of it comes from [`sysvshm::system`], and removing from [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal): `main.rs` decides
-//! what is to be done, `filter.rs` which segments it is about, `show.rs` how they look, `stale.rs` when one may be removed, `sets.rs` all of
-//! that for semaphore sets.
+//! All of it comes from [`sysvshm::system`], and removing from
+//! [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal): `main.rs` decides what is to be done,
+//! `filter.rs` which segments it is about, `show.rs` how they look, `stale.rs` when one may be removed, `sets.rs`
+//! all of that for semaphore sets.
 
 mod arguments;
 mod filter;
@@ -168,7 +170,8 @@ fn list(
     }
 }
 
-/// Removes the segments and keeps those in the list that are gone by our doing. Says whether all could be removed that were to be.
+/// Removes the segments and keeps those in the list that are gone by our doing. Says whether all could be removed
+/// that were to be.
 fn remove(entries: &mut Vec<Listed>) -> bool {
     let mut complete = true;
     entries.retain(|entry| {

@@ -124,9 +124,11 @@ pub(crate) fn run(
     Ok((code, printed))
 }
 
-/// Removes the sets and keeps those in the list that are gone by our doing. Says whether all could be removed that were to be.
+/// Removes the sets and keeps those in the list that are gone by our doing. Says whether all could be removed that
+/// were to be.
 ///
-/// Each is looked at again first: whoever has used it since has changed a time, a pid or the number of those who wait.
+/// Each is looked at again first: whoever has used it since has changed a time, a pid or the number of those who
+/// wait.
 fn remove(entries: &mut Vec<Entry>) -> bool {
     let mut complete = true;
     entries.retain(|entry| {

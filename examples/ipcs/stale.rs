@@ -9,9 +9,10 @@ pub(crate) fn is_stale(status: &Status) -> bool {
 
 /// Marks the segment for removal if nothing has happened to it since `seen` was taken. Says whether it did.
 ///
-/// Between a list and a decision lies time, in which programs attach and detach, and in which the identifier may even come to name another
-/// segment. Whoever did that has changed the attach count, the times, the last pid or the key, so an unchanged status is what counts. An
-/// attach that comes between this second look and the removal cannot be seen; System V has no call that would look and remove in one.
+/// Between a list and a decision lies time, in which programs attach and detach, and in which the identifier may
+/// even come to name another segment. Whoever did that has changed the attach count, the times, the last pid or the
+/// key, so an unchanged status is what counts. An attach that comes between this second look and the removal cannot
+/// be seen; System V has no call that would look and remove in one.
 pub(crate) fn remove_if_still_stale(seen: &Status) -> Result<bool, sysvshm::Error> {
     match status_now(seen)? {
         Some(now) if now == *seen && is_stale(&now) => {}
@@ -30,7 +31,8 @@ fn status_now(seen: &Status) -> Result<Option<Status>, sysvshm::Error> {
     match seen.id().status() {
         Ok(status) => Ok(Some(status)),
         Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
-        // The mode may deny reading even to the owner, who may remove it nevertheless. The list of all segments does without.
+        // The mode may deny reading even to the owner, who may remove it nevertheless. The list of all segments
+        // does without.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(system::segments()?
             .into_iter()
             .map(|entry| entry.status)

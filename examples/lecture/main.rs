@@ -1,16 +1,17 @@
 //! The lecture in one command: `cargo run --example lecture`.
 //!
-//! Runs the lecture's programs as separate processes and prints what a terminal would show: the System V pair, with the
-//! kernel's view of the segment in between, and the POSIX pair, with `/dev/shm` before and after. Lines that begin
-//! with `#` are additions of ours; what is left is the lecture's transcript. The slides about the bounded buffer follow.
+//! Runs the lecture's programs as separate processes and prints what a terminal would show: the System V pair, with
+//! the kernel's view of the segment in between, and the POSIX pair, with `/dev/shm` before and after. Lines that
+//! begin with `#` are additions of ours; what is left is the lecture's transcript. The slides about the bounded
+//! buffer follow.
 //!
 //! ```text
 //! $ cargo run --example lecture -- [--seconds N] [--object NAME]
 //! ```
 //!
-//! The System V producer sleeps for N seconds, 2 unless said otherwise; in the lecture it is 10. The POSIX object is
-//! called `SYSUOS`, or something similar if there is one of that name already. Exit status 0, or 1 after one line on
-//! stderr.
+//! The System V producer sleeps for N seconds, 2 unless said otherwise; in the lecture it is 10. The POSIX object
+//! is called `SYSUOS`, or something similar if there is one of that name already. Exit status 0, or 1 after one
+//! line on stderr.
 //!
 //! One binary is enough: it contains the programs, unchanged, and starts itself under their names, which `main`
 //! below tells apart. So the command works in a fresh clone, where cargo builds this example alone. The processes

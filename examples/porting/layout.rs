@@ -20,8 +20,9 @@ pub(crate) const USED: usize = 2;
 /// The kind that tells the server to stop.
 pub(crate) const STOP: c_short = 0;
 
-/// `struct record`. C leaves a gap behind the `short`, so that the `long` is aligned; here the gap has a name, because [`Pod`] is only for
-/// structs without hidden ones: whoever writes one whole must know what is written there.
+/// `struct record`. C leaves a gap behind the `short`, so that the `long` is aligned; here the gap has a name,
+/// because [`Pod`] is only for structs without hidden ones: whoever writes one whole must know what is written
+/// there.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[bytemuck(crate = "sysvshm::bytemuck")]
 #[repr(C)]
@@ -52,8 +53,8 @@ pub(crate) struct Shared {
     pub(crate) ring: [Record; RING],
 }
 
-// What `offsetof` says in C. Whoever changes statd.h on one side alone is told here. With `long`s of 32 bits all is different: a 32-bit
-// client cannot serve a 64-bit server, in C as little as in Rust.
+// What `offsetof` says in C. Whoever changes statd.h on one side alone is told here. With `long`s of 32 bits all is
+// different: a 32-bit client cannot serve a 64-bit server, in C as little as in Rust.
 const _: () = {
     use std::mem::offset_of;
     let wide = size_of::<c_long>() == 8;
@@ -74,8 +75,8 @@ pub(crate) fn key() -> Result<Key, Error> {
 
 /// One record more or less. What the C programs call `semadd`, four times around each record.
 ///
-/// The mutex has `SEM_UNDO` now (in `lock`), which the C programs did without: a Rust program that is killed inside no longer stops everybody. That
-/// mixes well with C's plain -1 and +1, as each process undoes only its own.
+/// The mutex has `SEM_UNDO` now (in `lock`), which the C programs did without: a Rust program that is killed inside
+/// no longer stops everybody. That mixes well with C's plain -1 and +1, as each process undoes only its own.
 pub(crate) fn under_mutex<T>(
     set: &SemaphoreSet,
     wait_for: usize,

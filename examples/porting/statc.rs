@@ -37,7 +37,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
 
     let key = key()?;
-    // * The size is checked: a server with an older, smaller struct is refused. Without a server this says so; C went on with -1.
+    // * The size is checked: a server with an older, smaller struct is refused. Without a server this says so; C
+    //   went on with -1.
     let segment = SegmentOptions::new()
         .size_bytes(size_of::<Shared>())
         .open(key)?;
@@ -61,7 +62,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             advance(field!(shared, r#in), position);
             Ok(())
         })?;
-        // * One indivisible addition. C's `p->sent++` outside the mutex loses some when two clients do it at once, and a C client still does.
+        // * One indivisible addition. C's `p->sent++` outside the mutex loses some when two clients do it at once,
+        //   and a C client still does.
         field!(shared, sent).fetch_add(1, Ordering::Relaxed);
         Ok::<(), Box<dyn Error>>(())
     };
@@ -86,9 +88,9 @@ const USAGE: &str = "usage: statc name count, or statc -q";
 
 /// Enters a name into the table; its index.
 ///
-/// `namelock` is a lock made of an `int`. C looks, then sets: two clients may both look before either sets. Rust does both in one step, so two Rust
-/// clients exclude each other, and a Rust and a C client as well as two C clients did. That is all one side can do; the last C client's port closes
-/// the gap, or a fourth semaphore.
+/// `namelock` is a lock made of an `int`. C looks, then sets: two clients may both look before either sets. Rust
+/// does both in one step, so two Rust clients exclude each other, and a Rust and a C client as well as two C
+/// clients did. That is all one side can do; the last C client's port closes the gap, or a fourth semaphore.
 fn enter(shared: SharedRef<'_, Shared>, name: &str) -> Result<c_int, Box<dyn Error>> {
     // * strcpy wrote as much as there was. The NUL behind the name needs room too.
     let mut padded = [0; NAME_LEN];

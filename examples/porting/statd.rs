@@ -5,7 +5,8 @@
 //! $ cargo run --example statd
 //! ```
 //!
-//! The same steps in the same order, so that the two can be read side by side. What the port adds is marked with a star.
+//! The same steps in the same order, so that the two can be read side by side. What the port adds is marked with a
+//! star.
 
 mod layout;
 
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let key = key()?; // * a missing key file ends here
-    // * Exclusive: a second server is refused instead of sharing the first one's memory. What a killed server left behind is replaced.
+    // * Exclusive: a second server is refused instead of sharing the first one's memory. What a killed server left
+    //   behind is replaced.
     // * Fresh memory is zeroed, so there is no memset.
     // * Removed on drop, so also when an error ends this function early.
     let segment = SegmentOptions::new()
@@ -83,7 +85,8 @@ struct Set(SemaphoreSet);
 
 impl Set {
     fn create(key: Key) -> Result<Self, Box<dyn Error>> {
-        // * The segment was ours to create, so a set under the same key is a dead server's. Removing it wakes its clients with an error.
+        // * The segment was ours to create, so a set under the same key is a dead server's. Removing it wakes its
+        //   clients with an error.
         match SemaphoreSet::open(key) {
             Ok(stale) => stale.remove()?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}

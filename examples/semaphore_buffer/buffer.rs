@@ -14,15 +14,16 @@
 //!
 //! # Undo
 //!
-//! `mutex` uses `SEM_UNDO`: whoever acquires it also releases it, so if that process is killed in between, taking back its -1 is just what is
-//! needed, and the others go on.
+//! `mutex` uses `SEM_UNDO`: whoever acquires it also releases it, so if that process is killed in between, taking
+//! back its -1 is just what is needed, and the others go on.
 //!
-//! `empty` and `full` must not. A producer only lowers `empty` and a consumer only raises it; each is a transfer to the other side, which stays
-//! right when the process ends. With `SEM_UNDO` a producer that put five items and *ended properly* would have the kernel add 5 to `empty` and
-//! take 5 from `full`: slots that hold items would count as free, items that are there as missing.
+//! `empty` and `full` must not. A producer only lowers `empty` and a consumer only raises it; each is a transfer to
+//! the other side, which stays right when the process ends. With `SEM_UNDO` a producer that put five items and
+//! *ended properly* would have the kernel add 5 to `empty` and take 5 from `full`: slots that hold items would
+//! count as free, items that are there as missing.
 //!
-//! What this leaves open: a process killed between its two waits on `empty` or `full` and its last signal takes one slot, or one item, with it.
-//! The rings of this crate are for those who cannot afford that.
+//! What this leaves open: a process killed between its two waits on `empty` or `full` and its last signal takes one
+//! slot, or one item, with it. The rings of this crate are for those who cannot afford that.
 
 use std::error::Error;
 use std::fs::OpenOptions;

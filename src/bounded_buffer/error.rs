@@ -15,8 +15,8 @@ pub enum OpenError {
         "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
     )]
     LayoutMismatch {
-        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`, `participant table`,
-        /// `segment size`.
+        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`,
+        /// `participant table`, `segment size`.
         what: &'static str,
         /// What the segment says.
         found: u64,
@@ -31,8 +31,11 @@ pub enum OpenError {
         /// How long this process waited.
         patience: Duration,
     },
-    /// A capacity of 0, or one that does not fit an address space.
-    #[error("a ring of {capacity} items cannot be made")]
+    /// A capacity of 0 or none at all, one that does not fit an address space, or, in an [`mpmc`](super::mpmc)
+    /// ring, one beyond 2^31 or a participant table of other than 1 to 512 entries.
+    #[error(
+        "a ring of {capacity} items cannot be made: a capacity is 1 or more and fits an address space, and in an mpmc ring is at most 2^31, with 1 to 512 participants"
+    )]
     CapacityOutOfRange {
         /// What was asked for.
         capacity: u64,

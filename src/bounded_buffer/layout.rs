@@ -4,8 +4,10 @@ use super::OpenError;
 
 /// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
 ///
-/// A word in each slot says what is in it, 8 bytes beside those of the item, in either layout. All calls work with
-/// both; a view of a run of items exists in `Contiguous` alone.
+/// A word of 8 bytes in each slot says what is in it, in either layout. All calls work with both; a view of a run
+/// of items exists in `Contiguous` alone. Interleaved slots that are larger than a cache line are rounded up to
+/// whole lines: an item of 8 bytes takes 16 in either layout, one of 64 bytes takes 128 interleaved and 72
+/// contiguous.
 ///
 /// # Where the slots lie
 ///
@@ -14,8 +16,9 @@ use super::OpenError;
 /// | interleaved | `start + n * stride` | `to_item` bytes behind its word |
 /// | contiguous | `start + 8 * n` | `items + size * n`; `items` is behind the words, at a multiple of 128 and of `align` |
 ///
-/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple of
-/// 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of that:
+/// `size` and `align` are those of an item. `start` is behind what a ring has in front of its slots, at a multiple
+/// of 128 and, interleaved, of the alignment of a slot. `stride` is `to_item + size`, rounded up to a multiple of
+/// that:
 ///
 /// | interleaved | alignment of a slot | `to_item` |
 /// |---|---|---|
@@ -24,6 +27,24 @@ use super::OpenError;
 /// | `size >= 256` | `max(align, 64)` | `max(align, 64)` |
 ///
 /// So no two slots that are larger than a cache line share one.
+///
+/// # Examples
+///
+/// ```
+/// use sysvshm::Key;
+/// use sysvshm::bounded_buffer::{Layout, spsc::Options};
+///
+/// let bytes_per_item = |layout| -> Result<usize, Box<dyn std::error::Error>> {
+///     let len = |items| -> Result<usize, Box<dyn std::error::Error>> {
+///         let buffer = Options::new().capacity(items).layout(layout).create_new::<[u64; 8]>(Key::PRIVATE)?;
+///         buffer.segment().mark_for_removal()?;
+///         Ok(buffer.segment().len_bytes())
+///     };
+///     Ok((len(2048)? - len(1024)?) / 1024)
+/// };
+/// assert_eq!((bytes_per_item(Layout::Interleaved)?, bytes_per_item(Layout::Contiguous)?), (128, 72));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Layout {
     /// A word beside each item. Best for single items and for round trips: one cache line carries both.

@@ -302,7 +302,7 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         Ok(item)
     }
 
-    /// Puts an item in, waiting for room in a busy loop as taught.
+    /// Puts an item in, waiting for room in a busy loop as taught. See the [module](self) for an example.
     ///
     /// Waits for ever if nobody consumes, and uses the processor all the time. **C call:** none.
     ///
@@ -314,7 +314,8 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         self.produce_with(item, hint::spin_loop)
     }
 
-    /// Puts an item in, giving the processor to others while there is no room.
+    /// Puts an item in, giving the processor to others while there is no room. See [`consume`](Self::consume) for
+    /// an example.
     ///
     /// **C call:** `sched_yield()` per look.
     ///
@@ -352,7 +353,8 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         self.consume_with(hint::spin_loop)
     }
 
-    /// Takes the oldest item, giving the processor to others while there is none.
+    /// Takes the oldest item, giving the processor to others while there is none. See [`consume`](Self::consume)
+    /// for an example.
     ///
     /// **C call:** `sched_yield()` per look.
     ///
@@ -388,12 +390,28 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     }
 
     /// `in` as C has it: the next free position. Stale at once for everybody but the producer; not checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::bounded_buffer::lecture::BoundedBuffer;
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(20).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let buffer = BoundedBuffer::<i32, 3>::new(&segment).unwrap();
+    /// assert!(buffer.is_empty().unwrap() && buffer.capacity() == 2);
+    /// buffer.produce(10).unwrap();
+    /// buffer.produce(20).unwrap();
+    /// assert_eq!((buffer.next_in(), buffer.next_out(), buffer.is_full()), (2, 0, Ok(true)));
+    /// assert_eq!(buffer.positions().to_vec(), [10, 20, 0]);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
     #[must_use]
     pub fn next_in(&self) -> i32 {
         self.next_in.load(Ordering::Acquire)
     }
 
-    /// `out` as C has it: the first full position. Stale at once for everybody but the consumer; not checked.
+    /// `out` as C has it: the first full position. Stale at once for everybody but the consumer; not checked. See
+    /// [`next_in`](Self::next_in) for an example.
     #[must_use]
     pub fn next_out(&self) -> i32 {
         self.next_out.load(Ordering::Acquire)
@@ -425,7 +443,7 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         Ok((next_in + N - next_out) % N)
     }
 
-    /// Whether `in == out`.
+    /// Whether `in == out`. See [`next_in`](Self::next_in) for an example.
     ///
     /// # Errors
     ///
@@ -434,7 +452,7 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         self.len().map(|len| len == 0)
     }
 
-    /// Whether `(in + 1) % N == out`.
+    /// Whether `(in + 1) % N == out`. See [`next_in`](Self::next_in) for an example.
     ///
     /// # Errors
     ///
@@ -443,13 +461,13 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
         self.len().map(|len| len == N - 1)
     }
 
-    /// How many items fit: `N - 1`.
+    /// How many items fit: `N - 1`. See [`next_in`](Self::next_in) for an example.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         N - 1
     }
 
-    /// All `N` positions, full or not, for those who want to look.
+    /// All `N` positions, full or not, for those who want to look. See [`next_in`](Self::next_in) for an example.
     #[must_use]
     pub fn positions(&self) -> SharedSlice<'a, T> {
         self.buffer

@@ -8,12 +8,13 @@
 //! |---|---|---|---|
 //! | layout | C's, byte for byte: `item buffer[N]; int in; int out;` | a versioned header, documented | a versioned header, documented |
 //! | items held | N-1 | capacity, all of it | capacity, all of it |
-//! | roles | one producer, one consumer, on trust | claimed; a second live claim is refused; a dead one is taken over | any number of each |
+//! | roles | one producer, one consumer, on trust | claimed; a second live claim is refused; a dead one is taken over | as many of each as its table has entries, 512 in all at most |
 //! | waiting | a busy loop or yielding, as taught | looks for a moment, then sleeps; timeouts | the same |
 //! | killed at any instruction | as in C | the promise below; the next process takes over | the promise below; the others go on |
 //!
 //! Take `lecture` to talk to a C program that has this very buffer, or to learn; else [`spsc`], unless there are
-//! several producers or several consumers.
+//! several producers or several consumers, as in [a queue of jobs](mpmc#a-queue-of-jobs). C programs can take part
+//! in the two rings as well, with `examples/c/spsc.h` and `examples/c/mpmc.h`.
 //!
 //! # Example
 //!
@@ -37,23 +38,24 @@
 //!
 //! # The promise
 //!
-//! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine instruction. A process
-//! killed before it has done nothing; killed after it, it has done it all. Nothing in between: no item lost,
-//! doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead one longer than 100 ms
-//! after the kernel has released the dead one's memory.
+//! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine
+//! instruction. A process killed before it has done nothing; killed after it, it has done it all. Nothing in
+//! between: no item lost, doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead
+//! one longer than 100 ms after the kernel has released the dead one's memory.
 //!
 //! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
-//! least once works in place and releases afterwards: [`spsc::Consumer::peek`]. [The guide](crate::guide::crash_safety)
-//! has a chapter on what to build on this, and on data outside the buffers.
+//! least once works in place and releases afterwards: [`spsc::Consumer::peek`].
+//! [The guide](crate::guide::crash_safety) has a chapter on what to build on this, and on data outside the buffers.
 //!
 //! # Liveness
 //!
 //! Each process that takes part attaches one tiny private segment, its token, marked for removal at once: the
 //! kernel destroys it with the process's memory, and `shmctl(IPC_STAT)` on its identifier tells whether the process
 //! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
-//! process with a role, one segment of mode 0444 and at most 65535 bytes, state `dest`; none outlives its process,
-//! except when a process is killed in the few microseconds between creating and marking it (then: nobody attached,
-//! not marked; `ipcrm` is safe). [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
+//! process with a role (and for a moment while it opens a ring), one segment of mode 0444 and at most 65535 bytes,
+//! state `dest`; none outlives its process, except when a process is killed in the few microseconds between
+//! creating and marking it (then: nobody attached, not marked; `ipcrm` is safe).
+//! [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
 //!
 //! Outside Linux there are no tokens: a process is known by its id and the time it started. That has its own
 //! weaknesses, has been type-checked only, and was never run.

@@ -67,8 +67,8 @@ pub(crate) trait Ring {
     /// The geometry of a ring that is made as wished; `None` if there cannot be such a ring.
     fn geometry(&self, layout: Layout, items: Items) -> Option<Self::Geometry>;
 
-    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and of
-    /// which the header says this. Nothing of it is trusted.
+    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and
+    /// of which the header says this. Nothing of it is trusted.
     ///
     /// # Errors
     ///
@@ -161,16 +161,23 @@ pub(crate) trait Ring {
         let memory = unsafe { Mapped::new(segment.base()) };
 
         let fill;
+        let wanted_bytes = geometry.as_ref().map_or(0, Self::total_bytes);
         let fresh = match geometry {
-            Some(geometry) if Self::total_bytes(&geometry) <= len => {
+            Some(geometry) if wanted_bytes <= len => {
                 let description = self.describe::<T>(&geometry)?;
                 fill = move |memory| self.initialise(memory, &geometry);
                 Fresh::Initialise(description, &fill)
             }
+            // Too small: perhaps there is another ring, whose header can say better what differs.
             _ => Fresh::Wait,
         };
         let (claim, patience) = (token.claim(), wishes.patience);
-        let found = header::settle(memory, Self::MAGIC, claim, &place, &fresh, patience)?;
+        let found = match header::settle(memory, Self::MAGIC, claim, &place, &fresh, patience) {
+            Err(OpenError::NotInitialised { .. }) if wanted_bytes > len => {
+                return Err(mismatch("segment size", len as u64, wanted_bytes as u64));
+            }
+            found => found?,
+        };
 
         // From here on the numbers are this process's own.
         let (layout, geometry) = self.find(memory, &found, len)?;

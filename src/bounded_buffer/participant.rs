@@ -7,7 +7,7 @@
 //! the identifier fails. That call is the test of life.
 //!
 //! ```text
-//! shmget(IPC_PRIVATE, nonce bytes, 0444)     the size is a random number: it tells the token from a later one with its identifier
+//! shmget(IPC_PRIVATE, nonce bytes, 0444)     the size is a random number: no later token of this identifier has it
 //! shmat(SHM_RDONLY)
 //! madvise(MADV_DONTFORK)                     a child must not keep its parent alive
 //! shmctl(IPC_STAT): nattch == 1?             more: a fork came between; give it up and make another
@@ -47,14 +47,14 @@
 //! | 31 to 62 | microseconds from 1970 to its start, low bits | microseconds from boot to its start, low bits |
 //! | 63 | 1 | 1 |
 //!
-//! FreeBSD keeps the start relative to boot and adds the time of boot when asked; that changes with the clock, so it is
-//! taken off again. A claim is mistaken for another only if the number is reused, by a process that started a multiple
-//! of 72 minutes later, to the microsecond.
+//! FreeBSD keeps the start relative to boot and adds the time of boot when asked; that changes with the clock, so
+//! it is taken off again. A claim is mistaken for another only if the number is reused, by a process that started a
+//! multiple of 72 minutes later, to the microsecond.
 //!
-//! The test of life is `sysctl(KERN_PROC_PID)`; zombies are dead. Weaknesses that tokens do not have: a process that
-//! executes another program goes on being alive. Where one process may not see another (FreeBSD: in another jail, or
-//! with `security.bsd.see_other_uids=0`) it would take it for dead: such processes must not share a ring. All this has
-//! been type-checked and never run.
+//! The test of life is `sysctl(KERN_PROC_PID)`; zombies are dead. Weaknesses that tokens do not have: a process
+//! that executes another program goes on being alive. Where one process may not see another (FreeBSD: in another
+//! jail, or with `security.bsd.see_other_uids=0`) it would take it for dead: such processes must not share a ring.
+//! All this has been type-checked and never run.
 
 use super::PeerState;
 use crate::Error;

@@ -136,6 +136,8 @@ impl PopError {
     }
 }
 
+/// `WouldBlock` for `Full`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left, `InvalidData` for
+/// `Corrupted`, `Other` for `Forked`; the error itself is inside.
 impl<T: std::fmt::Debug> From<PushError<T>> for io::Error
 where
     PushError<T>: std::error::Error + Send + Sync + 'static,
@@ -152,6 +154,15 @@ where
     }
 }
 
+/// `WouldBlock` for `Empty`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left, `InvalidData` for
+/// `Corrupted`, `Other` for `Forked`; the error itself is inside.
+///
+/// ```
+/// use std::io;
+/// use sysvshm::bounded_buffer::{PopError, PushError};
+/// assert_eq!(io::Error::from(PopError::Empty).kind(), io::ErrorKind::WouldBlock);
+/// assert_eq!(io::Error::from(PushError::PeerLeft(5)).kind(), io::ErrorKind::BrokenPipe);
+/// ```
 impl From<PopError> for io::Error {
     fn from(error: PopError) -> Self {
         let kind = match error {

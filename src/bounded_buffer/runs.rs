@@ -69,8 +69,8 @@ pub(crate) unsafe fn read<T: Pod>(memory: Mapped, at: usize, stride: usize, into
 ///
 /// # Safety
 ///
-/// `len` items lie in the memory at `at`, `stride` apart; `at` is a multiple of their alignment; and the memory stays
-/// mapped for `'a`.
+/// `len` items lie in the memory at `at`, `stride` apart; `at` is a multiple of their alignment; and the memory
+/// stays mapped for `'a`.
 #[inline(always)]
 pub(crate) unsafe fn view<'a, T: Pod>(
     memory: Mapped,

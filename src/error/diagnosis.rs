@@ -1,7 +1,8 @@
 //! From a call and its `errno` to a kind and a hint, by asking the kernel while the cause can still be seen.
 //!
-//! The tables are those of shmget(2), shmop(2) and shmctl(2) of the Linux manual pages 6.03, checked on Linux 6.18. The question may be
-//! asked a moment too late (somebody removed a segment meanwhile); the kind then falls back to the likeliest one.
+//! The tables are those of shmget(2), shmop(2) and shmctl(2) of the Linux manual pages 6.03, checked on Linux 6.18.
+//! The question may be asked a moment too late (somebody removed a segment meanwhile); the kind then falls back to
+//! the likeliest one.
 
 use super::call::{Call, ShmctlCommand};
 use super::hint::{Facts, Hint};
@@ -357,7 +358,8 @@ pub(super) fn by_id(id: c_int) -> Option<Facts> {
     let status = match shm::shmctl_stat(id) {
         Ok(status) => status,
         Err(_) => match os::shm_stat_any(id) {
-            // The kernel takes the slot out of the id and ignores the rest: the answer may be about another segment.
+            // The kernel takes the slot out of the id and ignores the rest: the answer may be about another
+            // segment.
             Ok((status, found)) if found == id => status,
             _ => return None,
         },

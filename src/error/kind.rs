@@ -4,7 +4,8 @@ use std::fmt;
 
 /// What went wrong, told apart per call.
 ///
-/// The same `errno` has different kinds where it has different causes, and several values share a kind where they have one.
+/// The same `errno` has different kinds where it has different causes, and several values share a kind where they
+/// have one.
 ///
 /// ```
 /// use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -28,9 +29,11 @@ pub enum ErrorKind {
     AlreadyExists,
     /// `EACCES`: the mode of the segment or the semaphore set does not let this user do that.
     PermissionDenied,
-    /// `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment or a semaphore set.
+    /// `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment or a
+    /// semaphore set.
     NotOwner,
-    /// No call failed: the segment or the semaphore set under the key was created by another user, and the caller did not say that this is welcome.
+    /// No call failed: the segment or the semaphore set under the key was created by another user, and the caller
+    /// did not say that this is welcome.
     ForeignCreator,
     /// `shmget` `EINVAL`, creating: zero bytes, or more than `shmmax`.
     SizeOutOfRange,
@@ -54,8 +57,8 @@ pub enum ErrorKind {
     LockLimit,
     /// `EINVAL` or `EIDRM`: the id names no segment (any more).
     NoSuchSegment,
-    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0. `EPERM`: it is below `vm.mmap_min_addr`.
-    /// `ENOMEM`: it is beyond the address space.
+    /// `shmat` `EINVAL`: the address is not a multiple of `SHMLBA`, is occupied, or is page 0. `EPERM`: it is below
+    /// `vm.mmap_min_addr`. `ENOMEM`: it is beyond the address space.
     InvalidAddress,
     /// `shmdt` `EINVAL`: no segment is attached at this address.
     NotAttached,
@@ -75,7 +78,8 @@ pub enum ErrorKind {
     NoSuchSet,
     /// `semop` `EFBIG`, `semctl` `EINVAL`: the set has no semaphore of this number.
     NoSuchSemaphore,
-    /// `ERANGE`: the value of a semaphore, or what `SEM_UNDO` would give back, would leave 0 to `SEMVMX`. Nothing was changed.
+    /// `ERANGE`: the value of a semaphore, or what `SEM_UNDO` would give back, would leave 0 to `SEMVMX`. Nothing
+    /// was changed.
     ValueOutOfRange,
     /// `semop` `E2BIG`: more operations in one step than `SEMOPM`.
     TooManyOperations,
@@ -93,7 +97,8 @@ pub enum ErrorKind {
     Forked,
     /// The arguments contradict each other or mean something the caller cannot want. No call was made.
     InvalidInput,
-    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop` `EINTR`: a handled one did, and the caller asked to be told.
+    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop` `EINTR`: a handled one did, and the caller asked
+    /// to be told.
     Interrupted,
     /// `ENOSYS`, or a feature this system does not have.
     Unsupported,

@@ -1,8 +1,9 @@
 //! One error type for all kernel calls: which call, with which arguments, what went wrong, and what to do about it.
 //!
-//! `errno` alone answers little here: `EINVAL` from shmget(2) means either that a size is out of range or that an existing segment is
-//! smaller than was asked, and `ENOSPC` has nothing to do with any disk. So a failed call is looked into at once: the crate asks the
-//! kernel for the limits and for the segment that stood in the way, keeps the numbers in the [`Error`], and prints them.
+//! `errno` alone answers little here: `EINVAL` from shmget(2) means either that a size is out of range or that an
+//! existing segment is smaller than was asked, and `ENOSPC` has nothing to do with any disk. So a failed call is
+//! looked into at once: the crate asks the kernel for the limits and for the segment that stood in the way, keeps
+//! the numbers in the [`Error`], and prints them.
 //!
 //! ```
 //! use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -17,13 +18,14 @@
 //! # Ok::<(), sysvshm::Error>(())
 //! ```
 //!
-//! An `Error` is a plain value: building and dropping one allocates nothing (an error of `ftok` holds its path, the one exception),
-//! so the calls that may run in a signal handler stay allowed there when they fail.
+//! An `Error` is a plain value: building and dropping one allocates nothing (an error of `ftok` holds its path, the
+//! one exception), so the calls that may run in a signal handler stay allowed there when they fail.
 //!
 //! # What this does not protect you from
 //!
-//! The kernel is asked after the call has failed. If others created, removed or changed something in between, the numbers are those of
-//! a moment later, and the kind may be the likeliest instead of the true one. `errno` is always that of the call.
+//! The kernel is asked after the call has failed. If others created, removed or changed something in between, the
+//! numbers are those of a moment later, and the kind may be the likeliest instead of the true one. `errno` is
+//! always that of the call.
 
 mod call;
 mod diagnosis;
@@ -116,8 +118,8 @@ impl Error {
         (self.errno != 0).then_some(self.errno)
     }
 
-    /// The C function that failed or that would have been called, such as `"shmget"`; `"read_at"` and `"write_at"` for copies that
-    /// would leave the segment.
+    /// The C function that failed or that would have been called, such as `"shmget"`; `"read_at"` and `"write_at"`
+    /// for copies that would leave the segment.
     ///
     /// ```
     /// use sysvshm::SegmentId;

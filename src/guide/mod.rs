@@ -28,8 +28,8 @@ pub mod lifecycle {}
 /// # }
 /// ```
 ///
-/// It asks for one writer at a time: the holder of a role, or of a mutex with `SEM_UNDO`, whose danger, a value half
-/// written, is none here. `tests/crash_recipes.rs` kills writers in the middle.
+/// It asks for one writer at a time: the holder of a role, or of a mutex with `SEM_UNDO`, whose danger, a value
+/// half written, is none here. `tests/crash_recipes.rs` kills writers in the middle.
 pub mod crash_safety {}
 
 #[doc = include_str!("soundness.md")]

@@ -32,12 +32,13 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     /// Reads the integer atomically; with `Acquire` or `SeqCst`, what was written before the store it reads is seen
     /// after it.
     ///
-    /// On a read-only view no integer wider than a pointer (a compile-time error): elsewhere such a load could write.
+    /// On a read-only view no integer wider than a pointer (a compile-time error): elsewhere such a load could
+    /// write.
     ///
     /// # Panics
     ///
-    /// If `order` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
-    /// 64-bit integers, on 32-bit x86.
+    /// If `order` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in
+    /// packed structs and, for 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -165,8 +166,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `order` is `Acquire` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
-    /// 64-bit integers, on 32-bit x86.
+    /// If `order` is `Acquire` or `AcqRel`. If the address is no multiple of the integer's size, which happens in
+    /// packed structs and, for 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///
@@ -198,8 +199,8 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     ///
     /// # Panics
     ///
-    /// If `failure` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in packed structs and, for
-    /// 64-bit integers, on 32-bit x86.
+    /// If `failure` is `Release` or `AcqRel`. If the address is no multiple of the integer's size, which happens in
+    /// packed structs and, for 64-bit integers, on 32-bit x86.
     ///
     /// # Examples
     ///

@@ -34,8 +34,8 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// # segment.mark_for_removal()?;
     /// let numbers = segment.slice::<u16>(0, 4).unwrap();
     /// numbers.write_from(&[3, 1, 4, 1]);
-    /// // SAFETY: the segment is private to this process and marked for removal, so nobody else has it attached; the only view here
-    /// // does not write while the slice lives.
+    /// // SAFETY: the segment is private to this process and marked for removal, so nobody else has it
+    /// // attached; the only view here does not write while the slice lives.
     /// let slice = unsafe { numbers.as_slice() }.unwrap();
     /// assert_eq!(slice.iter().max(), Some(&4));
     /// # Ok::<(), sysvshm::Error>(())
@@ -71,8 +71,8 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     /// # segment.mark_for_removal()?;
     /// let numbers = segment.slice::<u16>(0, 4).unwrap();
     /// numbers.write_from(&[3, 1, 4, 1]);
-    /// // SAFETY: the segment is private to this process and marked for removal, so nobody else has it attached; no view here is
-    /// // used while the slice lives.
+    /// // SAFETY: the segment is private to this process and marked for removal, so nobody else has it
+    /// // attached; no view here is used while the slice lives.
     /// unsafe { numbers.as_mut_slice() }.unwrap().sort();
     /// assert_eq!(numbers.to_vec(), [1, 1, 3, 4]);
     /// # Ok::<(), sysvshm::Error>(())
@@ -108,7 +108,8 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let counters = segment.slice::<u32>(0, 2).unwrap();
-    /// // SAFETY: the segment is private to this process and marked for removal; nobody accesses it otherwise meanwhile.
+    /// // SAFETY: the segment is private to this process and marked for removal; nobody accesses it
+    /// // otherwise meanwhile.
     /// let atomics = unsafe { counters.as_atomics() }.unwrap();
     /// atomics[1].fetch_add(2, Relaxed);
     /// assert_eq!(counters.get(1), 2);
@@ -167,7 +168,8 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     ///
     /// # Safety
     ///
-    /// Those of [`SharedSlice::as_mut_slice`]: nobody else reads or writes these bytes as long as the reference lives.
+    /// Those of [`SharedSlice::as_mut_slice`]: nobody else reads or writes these bytes as long as the reference
+    /// lives.
     ///
     /// # Examples
     ///
@@ -208,7 +210,8 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let counter = segment.reference::<u64>(0).unwrap();
-    /// // SAFETY: the segment is private to this process and marked for removal; nobody accesses it otherwise meanwhile.
+    /// // SAFETY: the segment is private to this process and marked for removal; nobody accesses it
+    /// // otherwise meanwhile.
     /// unsafe { counter.as_atomic() }.unwrap().fetch_add(5, Relaxed);
     /// assert_eq!(counter.get(), 5);
     /// # Ok::<(), sysvshm::Error>(())

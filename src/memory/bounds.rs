@@ -65,7 +65,8 @@ pub(super) fn resolve(
     range: impl RangeBounds<usize>,
     len: usize,
 ) -> Result<(usize, usize), (usize, usize)> {
-    // Numbers that overflow stay at the maximum, which no length reaches: no run has more than `isize::MAX` elements.
+    // Numbers that overflow stay at the maximum, which no length reaches: no run has more than `isize::MAX`
+    // elements.
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),

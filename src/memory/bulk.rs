@@ -168,7 +168,8 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
             out_of_range(dest, self.len() - (end - start));
         }
         let (from, to) = (self.part(start, end), self.part(dest, dest + (end - start)));
-        // SAFETY: both are parts of this run, which whoever made this view checked, of one length; overlap is allowed.
+        // SAFETY: both are parts of this run, which whoever made this view checked, of one length; overlap is
+        // allowed.
         unsafe {
             access::copy_within(
                 from.as_ptr().cast(),

@@ -6,7 +6,8 @@ use std::iter::FusedIterator;
 use super::{Readable, SharedSlice, Viewable};
 use crate::segment::{Access, ReadWrite};
 
-/// Copies of the elements of a [`SharedSlice`], each read when the iterator comes to it. Made by [`SharedSlice::iter`].
+/// Copies of the elements of a [`SharedSlice`], each read when the iterator comes to it. Made by
+/// [`SharedSlice::iter`].
 ///
 /// ```
 /// # let segment = sysvshm::SegmentOptions::new().size_bytes(4).create_new(sysvshm::Key::PRIVATE)?;

@@ -15,8 +15,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// copies one in, and [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
 ///
 /// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed
-/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic (as on
-/// 32-bit x86 for a 64-bit integer, whose type divides by 4, at an address that 8 does not).
+/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic (as
+/// on 32-bit x86 for a 64-bit integer, whose type divides by 4, at an address that 8 does not).
 ///
 /// ```
 /// use sysvshm::bytemuck::AnyBitPattern;

@@ -42,9 +42,11 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 ///
 /// # What this does not protect you from
 ///
-/// Another process changing what was just read, or writing nonsense: check every value that matters, after copying it.
+/// Another process changing what was just read, or writing nonsense: check every value that matters, after copying
+/// it.
 pub struct SharedSlice<'a, T, A: Access = ReadWrite> {
-    /// `len * size_of::<T>()` bytes from here on stay mapped for `'a`, readable, and writable unless `A` is read-only.
+    /// `len * size_of::<T>()` bytes from here on stay mapped for `'a`, readable, and writable unless `A` is
+    /// read-only.
     start: NonNull<T>,
     len: usize,
     mapping: PhantomData<(&'a (), A)>,

@@ -23,7 +23,8 @@ pub const IPC_NOWAIT: i16 = sem::IPC_NOWAIT;
 ///
 /// # Errors
 ///
-/// See [`SemaphoreSetOptions::create_new`](crate::SemaphoreSetOptions::create_new) and [`open`](crate::SemaphoreSetOptions::open).
+/// See [`SemaphoreSetOptions::create_new`](crate::SemaphoreSetOptions::create_new) and
+/// [`open`](crate::SemaphoreSetOptions::open).
 ///
 /// ```
 /// use sysvshm::raw::{self, GetFlags, SemCommand};
@@ -48,7 +49,8 @@ pub fn semget(key: Key, semaphores: i32, flags: GetFlags) -> Result<i32, Error> 
     })
 }
 
-/// `semop(id, operations, count)`. A handled signal ends it with [`Interrupted`](crate::ErrorKind::Interrupted) (`EINTR`), as in C.
+/// `semop(id, operations, count)`. A handled signal ends it with [`Interrupted`](crate::ErrorKind::Interrupted)
+/// (`EINTR`), as in C.
 ///
 /// # Errors
 ///
@@ -130,7 +132,8 @@ pub enum SemCommand<'a> {
     /// Set the value of the semaphore: an `int` in C, so that it can be out of range either way.
     #[doc(alias = "SETVAL")]
     SetVal(i32),
-    /// Fill the vector with all values. C has an array here that may be too short; the vector becomes as long as the set.
+    /// Fill the vector with all values. C has an array here that may be too short; the vector becomes as long as
+    /// the set.
     #[doc(alias = "GETALL")]
     GetAll(&'a mut Vec<u16>),
     /// Set all values. Too few are refused with `ERANGE`, where C would read beyond its array.
@@ -158,8 +161,9 @@ pub enum SemCommand<'a> {
 ///
 /// # Errors
 ///
-/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`), [`NotOwner`](crate::ErrorKind::NotOwner) (`EPERM`),
-/// [`NoSuchSet`](crate::ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`), [`NoSuchSemaphore`](crate::ErrorKind::NoSuchSemaphore) (`EINVAL`),
+/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`), [`NotOwner`](crate::ErrorKind::NotOwner)
+/// (`EPERM`), [`NoSuchSet`](crate::ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`),
+/// [`NoSuchSemaphore`](crate::ErrorKind::NoSuchSemaphore) (`EINVAL`),
 /// [`ValueOutOfRange`](crate::ErrorKind::ValueOutOfRange) (`ERANGE`).
 ///
 /// ```

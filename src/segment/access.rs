@@ -29,7 +29,7 @@ pub trait Access: sealed::Sealed + Send + Sync + 'static {
 /// ```
 /// use sysvshm::{Key, ReadWrite, Segment, SegmentOptions};
 ///
-/// let segment: Segment<ReadWrite> = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?; // a plain `Segment`
+/// let segment: Segment<ReadWrite> = SegmentOptions::new().size_bytes(1).create_new(Key::PRIVATE)?; // `Segment`
 /// segment.mark_for_removal()?;
 /// segment.write_at(0, b"x")?;
 /// # Ok::<(), sysvshm::Error>(())

@@ -1,4 +1,5 @@
-//! From an identifier to an attached [`Segment`]: shmat(2), then everything that can only be known or done afterwards.
+//! From an identifier to an attached [`Segment`]: shmat(2), then everything that can only be known or done
+//! afterwards.
 
 use crate::error::{Call, Error, ErrorKind, Hint};
 use crate::fork::Epoch;

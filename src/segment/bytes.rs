@@ -48,7 +48,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`](ErrorKind::OutOfBounds) if the segment has not that many from `offset` on. Nothing was copied.
+    /// [`OutOfBounds`](ErrorKind::OutOfBounds) if the segment has not that many from `offset` on. Nothing was
+    /// copied.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};

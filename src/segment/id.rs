@@ -241,7 +241,8 @@ impl SegmentId {
     /// C can only set all three, so this reads them first. It keeps working for an owner who took his own read
     /// permission away, where the system tells the owner without it (Linux 4.17).
     ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading; `shmctl(id, IPC_SET)`.
+    /// **C calls:** `shmctl(id, IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading;
+    /// `shmctl(id, IPC_SET)`.
     ///
     /// # Errors
     ///
@@ -297,8 +298,8 @@ impl SegmentId {
     /// # Errors
     ///
     /// [`LockLimit`](ErrorKind::LockLimit): `ENOMEM` over `RLIMIT_MEMLOCK`, or `EPERM` with a limit of 0.
-    /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`). [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
-    /// [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD, whose kernels have it not.
+    /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`). [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`,
+    /// `EIDRM`). [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD, whose kernels have it not.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -324,8 +325,8 @@ impl SegmentId {
     ///
     /// # Errors
     ///
-    /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`), [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`),
-    /// [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD.
+    /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`), [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`,
+    /// `EIDRM`), [`Unsupported`](ErrorKind::Unsupported) on macOS and FreeBSD.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {

@@ -109,7 +109,8 @@ unsafe impl<A: Access> Send for Segment<A> {}
 unsafe impl<A: Access> Sync for Segment<A> {}
 
 impl<A: Access> Segment<A> {
-    /// The segment's identifier. While this value lives, no other segment of its IPC namespace can get the same one.
+    /// The segment's identifier. While this value lives, no other segment of its IPC namespace can get the same
+    /// one.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -141,7 +142,8 @@ impl<A: Access> Segment<A> {
         self.len_bytes
     }
 
-    /// Whether this call created the segment rather than finding it: [`SegmentOptions::open_or_create`] may do either.
+    /// Whether this call created the segment rather than finding it: [`SegmentOptions::open_or_create`] may do
+    /// either.
     ///
     /// ```
     /// use sysvshm::{Key, SegmentOptions};
@@ -178,7 +180,8 @@ impl<A: Access> Segment<A> {
         self.id.status()
     }
 
-    /// Marks the segment for removal: it goes when the last process has detached. See [`SegmentId::mark_for_removal`].
+    /// Marks the segment for removal: it goes when the last process has detached. See
+    /// [`SegmentId::mark_for_removal`].
     ///
     /// By identifier, which after `setns(2)` or `unshare(2)` of the calling thread names another IPC namespace's
     /// segment, or none. Only removal on drop looks first.
@@ -205,7 +208,8 @@ impl<A: Access> Segment<A> {
 
     /// Detaches the segment and says what went wrong, which dropping does not.
     ///
-    /// With [`Removal::OnDrop`] the segment is marked for removal, as it would be on drop. The value is gone either way.
+    /// With [`Removal::OnDrop`] the segment is marked for removal, as it would be on drop. The value is gone either
+    /// way.
     ///
     /// **C calls:** `shmdt(address)`; with `OnDrop`, before it, `shmctl(id, IPC_STAT)`, a look at
     /// `/proc/thread-self/ns/ipc` (Linux) and `shmctl(id, IPC_RMID)`. Where `/proc` is missing, a second
@@ -269,12 +273,13 @@ impl<A: Access> Segment<A> {
 
     /// Takes over a segment that is attached already, such as by C code.
     ///
-    /// **C call:** `shmctl(id, IPC_STAT)` for the length; where the mode forbids reading, `SHM_STAT_ANY` (Linux 4.17).
+    /// **C call:** `shmctl(id, IPC_STAT)` for the length; where the mode forbids reading, `SHM_STAT_ANY` (Linux
+    /// 4.17).
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::status`], and [`Unsupported`](crate::ErrorKind::Unsupported) for more than half of a 32-bit
-    /// address space. The segment is then still attached, and still the caller's to detach.
+    /// Those of [`SegmentId::status`], and [`Unsupported`](crate::ErrorKind::Unsupported) for more than half of a
+    /// 32-bit address space. The segment is then still attached, and still the caller's to detach.
     ///
     /// # Safety
     ///
@@ -356,9 +361,9 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable): the system has them switched off for shared
-    /// memory. `madvise` would succeed and do nothing. [`Unsupported`](crate::ErrorKind::Unsupported): a kernel without
-    /// them, or another system.
+    /// [`HugePagesUnavailable`](crate::ErrorKind::HugePagesUnavailable): the system has them switched off for
+    /// shared memory. `madvise` would succeed and do nothing. [`Unsupported`](crate::ErrorKind::Unsupported): a
+    /// kernel without them, or another system.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
@@ -386,8 +391,8 @@ impl<A: Access> Segment<A> {
         let detach = || {
             let address = self.base.as_ptr();
             #[allow(unsafe_code)]
-            // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so none
-            // is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
+            // SAFETY: `base` is where this segment is attached. Views borrow `self`, which is on its way out, so
+            // none is left; the pointers given away by `as_ptr` carry no promise beyond the life of this value.
             unsafe { shm::shmdt(address.cast()) }.map_err(|errno| {
                 let address = address.addr();
                 Error::from_call(Call::Shmdt { address }, errno)

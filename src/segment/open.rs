@@ -95,7 +95,8 @@ impl SegmentOptions {
 
     /// Finds the segment that has this key and attaches it for reading and writing.
     ///
-    /// If the segment is removed between the lookup and the attach, the lookup is repeated: the key may have a new one.
+    /// If the segment is removed between the lookup and the attach, the lookup is repeated: the key may have a new
+    /// one.
     ///
     /// **C calls:** `shmget(key, size, 0)`, `shmat`, `shmctl(IPC_STAT)`.
     ///
@@ -439,7 +440,8 @@ fn reclaim_by_key(key: Key) -> Result<bool, Error> {
     }
 }
 
-/// Removes what this process created a moment ago and could not attach. The error that led here is the one to report.
+/// Removes what this process created a moment ago and could not attach. The error that led here is the one to
+/// report.
 fn discard(id: SegmentId) {
     let _ = id.mark_for_removal();
 }

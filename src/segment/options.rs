@@ -35,8 +35,8 @@ pub enum Removal {
     /// Marked as soon as it is attached: the kernel removes it when the last process has detached, however the
     /// processes end.
     ///
-    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only with
-    /// `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
+    /// On Linux others can then attach by identifier alone, no longer by key; on macOS not at all, on FreeBSD only
+    /// with `kern.ipc.shm_allow_removed`. Children inherit the attach by fork.
     OnceAttached,
 }
 
@@ -162,9 +162,9 @@ impl SegmentOptions {
     /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what
     /// nearly everybody wants.
     ///
-    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced. But free is also what
-    /// the main thread's stack has not reached yet: attached there, a segment ends the stack's growth, and the process
-    /// dies of SIGSEGV where it would have grown.
+    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced. But free is also
+    /// what the main thread's stack has not reached yet: attached there, a segment ends the stack's growth, and the
+    /// process dies of SIGSEGV where it would have grown.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -251,12 +251,13 @@ impl SegmentOptions {
     /// They are set aside at creation, so touching them later cannot fail, unless [`no_reserve`](Self::no_reserve)
     /// says otherwise.
     ///
-    /// With three exceptions that nothing here can rule out, and that end in SIGBUS. A control group whose hugetlb limit
-    /// is lower refuses pages when they are touched, set aside or not (the kernel's
-    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`). Pages are set aside anywhere in the machine, although a cpuset
-    /// or a memory policy may let the toucher have only those of some nodes (`Documentation/mm/hugetlbfs_reserv.rst`).
-    /// [`prefault`](Self::prefault) turns both into an error beforehand. And a process that may write the segment can
-    /// free its pages (`MADV_REMOVE`, madvise(2)) and use them up. Share huge pages with those you trust.
+    /// With three exceptions that nothing here can rule out, and that end in SIGBUS. A control group whose hugetlb
+    /// limit is lower refuses pages when they are touched, set aside or not (the kernel's
+    /// `Documentation/admin-guide/cgroup-v1/hugetlb.rst`). Pages are set aside anywhere in the machine, although a
+    /// cpuset or a memory policy may let the toucher have only those of some nodes
+    /// (`Documentation/mm/hugetlbfs_reserv.rst`). [`prefault`](Self::prefault) turns both into an error beforehand.
+    /// And a process that may write the segment can free its pages (`MADV_REMOVE`, madvise(2)) and use them up.
+    /// Share huge pages with those you trust.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
@@ -289,7 +290,7 @@ impl SegmentOptions {
     /// options.size_bytes(4 << 20).transparent_huge_pages(true);
     /// match options.create_new(Key::PRIVATE) {
     ///     Ok(segment) => segment.mark_for_removal()?,
-    ///     Err(error) if error.kind() == ErrorKind::HugePagesUnavailable => {} // switched off; nothing was left behind
+    ///     Err(error) if error.kind() == ErrorKind::HugePagesUnavailable => {} // switched off; nothing is left
     ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
     /// }
     /// # Ok::<(), sysvshm::Error>(())

@@ -180,7 +180,8 @@ fn explicit_in_smaps(smaps: &str, address: usize) -> Option<bool> {
 
 /// Address space with a place for a segment that starts at a multiple of the transparent huge page size.
 ///
-/// The kernel aligns shmat's addresses to 4 KiB pages only, and an unaligned start keeps huge pages from being mapped.
+/// The kernel aligns shmat's addresses to 4 KiB pages only, and an unaligned start keeps huge pages from being
+/// mapped.
 pub(super) struct AlignedPlace {
     reserved: NonNull<u8>,
     reserved_len: usize,

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 /// What stays the same about a segment as long as it lives, and differs from the next one with the same identifier.
 ///
-/// An identifier cannot be reused while the segment is attached, except by going elsewhere: after `unshare(CLONE_NEWIPC)` or `setns(2)` the same
-/// number names another namespace's segment, possibly one that this very process made with the same size.
+/// An identifier cannot be reused while the segment is attached, except by going elsewhere: after
+/// `unshare(CLONE_NEWIPC)` or `setns(2)` the same number names another namespace's segment, possibly one that this
+/// very process made with the same size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     creator: (Option<u32>, u32, u32),
@@ -32,7 +33,8 @@ impl Fingerprint {
         }
     }
 
-    /// Whether `self`, taken when the segment was attached, and `now` are about the same segment; `None` if only a detach can tell.
+    /// Whether `self`, taken when the segment was attached, and `now` are about the same segment; `None` if only a
+    /// detach can tell.
     fn still(&self, now: &Self) -> Option<bool> {
         if self.creator != now.creator || self.size_bytes != now.size_bytes {
             return Some(false);
@@ -47,14 +49,15 @@ impl Fingerprint {
         }
     }
 
-    /// Whether `id` names that segment here and now, as seen by the calling thread. Without /proc a twin made within the same second
-    /// passes for it.
+    /// Whether `id` names that segment here and now, as seen by the calling thread. Without /proc a twin made
+    /// within the same second passes for it.
     pub(crate) fn is_named_by(&self, id: SegmentId) -> bool {
         id.status_regardless()
             .is_ok_and(|status| self.still(&Self::new(&status)) != Some(false))
     }
 
-    /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already, or is another one's by now, is no error.
+    /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already, or is another
+    /// one's by now, is no error.
     pub(super) fn remove(
         &self,
         id: SegmentId,
@@ -66,8 +69,9 @@ impl Fingerprint {
                 Some(false) => detach(),
                 None => {
                     detach()?;
-                    // A process may make two segments of one size in two namespaces within a second, with one identifier. What
-                    // was just detached from counts an attach less; if others attached meanwhile that cannot be seen, and it stays.
+                    // A process may make two segments of one size in two namespaces within a second, with one
+                    // identifier. What was just detached from counts an attach less; if others attached meanwhile
+                    // that cannot be seen, and it stays.
                     match look(id)? {
                         Some(now) if now.attached() < status.attached() => mark(id),
                         _ => Ok(()),
@@ -102,7 +106,8 @@ fn mark(id: SegmentId) -> Result<(), Error> {
 
 /// Removes the segment if its creator is known to be dead and nobody attaches it. Says whether it did.
 ///
-/// Between the second look and the removal another process may still attach; it then keeps a segment that nobody else will find.
+/// Between the second look and the removal another process may still attach; it then keeps a segment that nobody
+/// else will find.
 pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     remove_if_still_stale(id, || ())
 }

@@ -188,10 +188,11 @@ impl Status {
     /// How many mappings of the segment exist, all processes together.
     ///
     /// That is not the number of processes: one may attach twice, a forked child inherits every attach, and
-    /// `mprotect(2)` on a part splits a mapping in two or three. Only 0 says something for sure, and only for that moment.
+    /// `mprotect(2)` on a part splits a mapping in two or three. Only 0 says something for sure, and only for that
+    /// moment.
     ///
-    /// The guide lists [what changes it](crate::guide::lifecycle#fork-exec-exit-kill). On Linux, `grep SYSV /proc/*/maps`
-    /// shows who has what attached: the name holds the key, the inode is the identifier.
+    /// The guide lists [what changes it](crate::guide::lifecycle#fork-exec-exit-kill). On Linux,
+    /// `grep SYSV /proc/*/maps` shows who has what attached: the name holds the key, the inode is the identifier.
     #[doc(alias = "shm_nattch")]
     #[must_use]
     pub fn attached(&self) -> u64 {

@@ -8,8 +8,9 @@ use std::mem::ManuallyDrop;
 
 /// A semaphore acquired by [`Semaphore::lock`]; dropping it releases the semaphore.
 ///
-/// Dropping never panics and says nothing of errors; [`unlock`](Self::unlock) does. In a forked child the inherited guard does nothing at all: the
-/// lock belongs to the parent. A guard that is leaked stays locked until the process ends, when the kernel releases it.
+/// Dropping never panics and says nothing of errors; [`unlock`](Self::unlock) does. In a forked child the inherited
+/// guard does nothing at all: the lock belongs to the parent. A guard that is leaked stays locked until the process
+/// ends, when the kernel releases it.
 ///
 /// Any thread of the process may drop it: to the kernel, the process holds the semaphore.
 ///
@@ -52,8 +53,9 @@ impl SemaphoreGuard {
     ///
     /// # Errors
     ///
-    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`): the set was removed meanwhile, so the lock excluded nobody any more.
-    /// [`Forked`](ErrorKind::Forked): this is a forked child and the lock is the parent's; nothing was done.
+    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`): the set was removed meanwhile, so the lock excluded nobody
+    /// any more. [`Forked`](ErrorKind::Forked): this is a forked child and the lock is the parent's; nothing was
+    /// done.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};

@@ -7,8 +7,8 @@
 //! | after `SETALL`, or `SETVAL` on each | 0 | set on all | perhaps complete; with [`trust_set_values`](super::SemaphoreSetOptions::trust_set_values), complete |
 //! | after one `semop` | not 0 | | ready |
 //!
-//! Setting a value leaves the setter's pid (`sempid`, Linux 4.6; `semctl_setval` and `semctl_main` in ipc/sem.c), which is how a creator that
-//! died half-way is recognised.
+//! Setting a value leaves the setter's pid (`sempid`, Linux 4.6; `semctl_setval` and `semctl_main` in ipc/sem.c),
+//! which is how a creator that died half-way is recognised.
 
 use super::operation::{Operation, Wait, operate};
 use super::set::{SemaphoreSet, status_regardless};
@@ -94,7 +94,8 @@ pub(super) fn readiness(
     }
 }
 
-/// Whether every semaphore had its value set. Without an operation nothing else leaves a pid or a value other than 0.
+/// Whether every semaphore had its value set. Without an operation nothing else leaves a pid or a value other than
+/// 0.
 fn all_were_set(set: &SemaphoreSet) -> bool {
     // From the end, because most programs set them from the start.
     let with_pid = (0..set.len())
@@ -104,7 +105,8 @@ fn all_were_set(set: &SemaphoreSet) -> bool {
     if with_pid == set.len() {
         return true;
     }
-    // A process of another pid namespace leaves no number here; SETALL is then the likeliest explanation for a value.
+    // A process of another pid namespace leaves no number here; SETALL is then the likeliest explanation for a
+    // value.
     let nobody_known = with_pid == 0 && last_pid(set, 0) == 0;
     nobody_known
         && set

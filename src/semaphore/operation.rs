@@ -83,8 +83,8 @@ impl Operation {
         Self::new(semaphore, Step::WaitForZero)
     }
 
-    /// Has the kernel take this operation back when the process ends. See the [module](super) for where that is right and
-    /// where wrong.
+    /// Has the kernel take this operation back when the process ends. See the [module](super) for where that is
+    /// right and where wrong.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSet, semaphore::Operation};

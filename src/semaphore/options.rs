@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 ///
 /// # The initialisation race
 ///
-/// Creating a set and giving it values are two calls in C, so whoever opens it in between finds zeros. The customary way out (Stevens, *UNIX
-/// Network Programming*, volume 2, 11.2) uses that `sem_otime` is 0 until the first `semop`: the creator sets the values, then does one
-/// operation; openers wait until `sem_otime` is not 0. Both halves are here, so C programs that follow the custom fit to either.
+/// Creating a set and giving it values are two calls in C, so whoever opens it in between finds zeros. The
+/// customary way out (Stevens, *UNIX Network Programming*, volume 2, 11.2) uses that `sem_otime` is 0 until the
+/// first `semop`: the creator sets the values, then does one operation; openers wait until `sem_otime` is not 0.
+/// Both halves are here, so C programs that follow the custom fit to either.
 ///
-/// Many C programs set values and stop there. An opener cannot tell such a set from one whose creator is half-way; if it knows
-/// its peers, [`trust_set_values`](Self::trust_set_values) accepts it.
+/// Many C programs set values and stop there. An opener cannot tell such a set from one whose creator is half-way;
+/// if it knows its peers, [`trust_set_values`](Self::trust_set_values) accepts it.
 ///
 /// ```
 /// use sysvshm::{Key, SemaphoreSetOptions};
@@ -53,7 +54,8 @@ impl Default for SemaphoreSetOptions {
 }
 
 impl SemaphoreSetOptions {
-    /// Mode 0600 for what is created, any number of semaphores in what is found, 5 seconds of patience with another creator.
+    /// Mode 0600 for what is created, any number of semaphores in what is found, 5 seconds of patience with another
+    /// creator.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSetOptions};
@@ -72,10 +74,11 @@ impl SemaphoreSetOptions {
         }
     }
 
-    /// Who may do what with a set that is created; 0600 unless set. The umask plays no part, the execute bits have no meaning.
+    /// Who may do what with a set that is created; 0600 unless set. The umask plays no part, the execute bits have
+    /// no meaning.
     ///
-    /// [`open`](Self::open) passes it on if it was set, as `semget(key, 0, 0600)` does: the lookup then fails with `EACCES` unless the mode of
-    /// the set grants this process's class every bit.
+    /// [`open`](Self::open) passes it on if it was set, as `semget(key, 0, 0600)` does: the lookup then fails with
+    /// `EACCES` unless the mode of the set grants this process's class every bit.
     ///
     /// ```
     /// # use sysvshm::{Key, Mode, SemaphoreSetOptions};
@@ -107,7 +110,8 @@ impl SemaphoreSetOptions {
         self
     }
 
-    /// How long [`open_or_create`](Self::open_or_create) waits for another creator to initialise the set. 5 seconds unless set.
+    /// How long [`open_or_create`](Self::open_or_create) waits for another creator to initialise the set. 5 seconds
+    /// unless set.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSetOptions, raw};
@@ -127,10 +131,11 @@ impl SemaphoreSetOptions {
         self
     }
 
-    /// Whether [`open_or_create`](Self::open_or_create) takes a set as initialised once every semaphore was set (`SETALL`, or `SETVAL` on each), although no
-    /// operation was ever done on it.
+    /// Whether [`open_or_create`](Self::open_or_create) takes a set as initialised once every semaphore was set
+    /// (`SETALL`, or `SETVAL` on each), although no operation was ever done on it.
     ///
-    /// Right if all peers create sets that way. Wrong if one of them sets values first and corrects them by an operation afterwards.
+    /// Right if all peers create sets that way. Wrong if one of them sets values first and corrects them by an
+    /// operation afterwards.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSetOptions, raw};
@@ -150,7 +155,8 @@ impl SemaphoreSetOptions {
         self
     }
 
-    /// Whether [`open_or_create`](Self::open_or_create) accepts a set that another user created; `open` takes any owner.
+    /// Whether [`open_or_create`](Self::open_or_create) accepts a set that another user created; `open` takes any
+    /// owner.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSetOptions};
@@ -163,10 +169,11 @@ impl SemaphoreSetOptions {
         self
     }
 
-    /// Creates a set under a key that no set has, with these values, one per semaphore. If a later step fails, the new set is removed again.
+    /// Creates a set under a key that no set has, with these values, one per semaphore. If a later step fails, the
+    /// new set is removed again.
     ///
-    /// **C calls:** `semget(key, n, IPC_CREAT | IPC_EXCL | mode)`, `semctl(SETALL)`, and one `semop` that changes nothing, so that `sem_otime` says that
-    /// the set is ready.
+    /// **C calls:** `semget(key, n, IPC_CREAT | IPC_EXCL | mode)`, `semctl(SETALL)`, and one `semop` that changes
+    /// nothing, so that `sem_otime` says that the set is ready.
     ///
     /// # Errors
     ///
@@ -220,7 +227,8 @@ impl SemaphoreSetOptions {
         }
     }
 
-    /// Finds the set that has this key. Never waits: it may not be initialised yet, which [`open_or_create`](Self::open_or_create) would wait for.
+    /// Finds the set that has this key. Never waits: it may not be initialised yet, which
+    /// [`open_or_create`](Self::open_or_create) would wait for.
     ///
     /// **C calls:** `semget(key, n, 0)`, and `semctl(IPC_STAT)` to learn how many semaphores it has.
     ///
@@ -255,10 +263,12 @@ impl SemaphoreSetOptions {
     }
 
     /// Finds the set that has this key and waits until it is initialised, or creates it with these values.
-    /// [`SemaphoreSet::was_created`] tells which. A set that is found keeps its values; it may have more semaphores than `values`.
+    /// [`SemaphoreSet::was_created`] tells which. A set that is found keeps its values; it may have more semaphores
+    /// than `values`.
     ///
-    /// **C calls,** creating: those of [`create_new`](Self::create_new) after a `semget(key, n, 0)` that found nothing. Finding: `semget(key, n, 0)`, then
-    /// `semctl(IPC_STAT)` and, while `sem_otime` is 0, `semctl(GETPID)` now and then, asleep in between.
+    /// **C calls,** creating: those of [`create_new`](Self::create_new) after a `semget(key, n, 0)` that found
+    /// nothing. Finding: `semget(key, n, 0)`, then `semctl(IPC_STAT)` and, while `sem_otime` is 0, `semctl(GETPID)`
+    /// now and then, asleep in between.
     ///
     /// # Errors
     ///
@@ -270,7 +280,8 @@ impl SemaphoreSetOptions {
     /// | [`CreatorDied`](ErrorKind::CreatorDied) | none | whoever set its values ended before the first operation |
     /// | [`ForeignCreator`](ErrorKind::ForeignCreator) | none | another user created it, see [`any_owner`](Self::any_owner) |
     ///
-    /// A creator that died before it set any value left no trace of who it was: that is `NotInitialised`, after the whole time.
+    /// A creator that died before it set any value left no trace of who it was: that is `NotInitialised`, after the
+    /// whole time.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSetOptions};
@@ -312,7 +323,8 @@ impl SemaphoreSetOptions {
         Err(Error::refused(call, ErrorKind::Other, hint))
     }
 
-    /// Waits until a set that was found is initialised; `None` if it was removed meanwhile, so that the key must be looked up again.
+    /// Waits until a set that was found is initialised; `None` if it was removed meanwhile, so that the key must be
+    /// looked up again.
     fn join(
         &self,
         key: Key,

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// A System V semaphore set.
 ///
-/// A plain value, like the identifier in C: nothing happens when it is dropped, it may be copied and sent anywhere, and it stays usable until the
-/// set is removed. [`remove`](Self::remove) ends it for everybody at once.
+/// A plain value, like the identifier in C: nothing happens when it is dropped, it may be copied and sent anywhere,
+/// and it stays usable until the set is removed. [`remove`](Self::remove) ends it for everybody at once.
 ///
 /// [`SemaphoreSetOptions`] has more ways to make one.
 ///
@@ -89,7 +89,8 @@ impl SemaphoreSet {
         SemaphoreSetOptions::new().open(key)
     }
 
-    /// Finds the set that has this key and waits until it is initialised, or creates it with these values and mode 0600.
+    /// Finds the set that has this key and waits until it is initialised, or creates it with these values and mode
+    /// 0600.
     ///
     /// Short for [`SemaphoreSetOptions::open_or_create`].
     ///
@@ -166,7 +167,8 @@ impl SemaphoreSet {
         self.len
     }
 
-    /// Whether this call created the set rather than finding it: [`open_or_create`](Self::open_or_create) may do either.
+    /// Whether this call created the set rather than finding it: [`open_or_create`](Self::open_or_create) may do
+    /// either.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSet};
@@ -223,7 +225,8 @@ impl SemaphoreSet {
         })
     }
 
-    /// The same set, whose waits end with [`Interrupted`](ErrorKind::Interrupted) when a signal was handled, instead of going on.
+    /// The same set, whose waits end with [`Interrupted`](ErrorKind::Interrupted) when a signal was handled,
+    /// instead of going on.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -250,9 +253,10 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::acquire`]; [`WouldBlock`](ErrorKind::WouldBlock) (`EAGAIN`): one that must not wait would have to;
-    /// [`TooManyOperations`](ErrorKind::TooManyOperations) (`E2BIG`): more than `SEMOPM`, 500 on most systems;
-    /// [`NoSuchSemaphore`](ErrorKind::NoSuchSemaphore) (`EFBIG`); [`InvalidInput`](ErrorKind::InvalidInput): an empty list (`EINVAL`) or a count of 0.
+    /// Those of [`Semaphore::acquire`]; [`WouldBlock`](ErrorKind::WouldBlock) (`EAGAIN`): one that must not wait
+    /// would have to; [`TooManyOperations`](ErrorKind::TooManyOperations) (`E2BIG`): more than `SEMOPM`, 500 on
+    /// most systems; [`NoSuchSemaphore`](ErrorKind::NoSuchSemaphore) (`EFBIG`);
+    /// [`InvalidInput`](ErrorKind::InvalidInput): an empty list (`EINVAL`) or a count of 0.
     ///
     /// ```
     /// use sysvshm::{Key, SemaphoreSet};
@@ -272,12 +276,13 @@ impl SemaphoreSet {
 
     /// As [`operate`](Self::operate), but sleeps no longer than `timeout`.
     ///
-    /// **C call:** `semtimedop` with the list, once, and again with the remaining time after each handled signal. Linux.
+    /// **C call:** `semtimedop` with the list, once, and again with the remaining time after each handled signal.
+    /// Linux.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](ErrorKind::Unsupported) (`ENOSYS`) on macOS and FreeBSD. Otherwise those of
-    /// [`operate`](Self::operate).
+    /// [`TimedOut`](ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](ErrorKind::Unsupported) (`ENOSYS`) on macOS
+    /// and FreeBSD. Otherwise those of [`operate`](Self::operate).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -307,7 +312,8 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit. [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit.
+    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -336,8 +342,9 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput): not one value per semaphore. [`ValueOutOfRange`](ErrorKind::ValueOutOfRange) (`ERANGE`): one is
-    /// beyond 32767; none was set. [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the write bit.
+    /// [`InvalidInput`](ErrorKind::InvalidInput): not one value per semaphore.
+    /// [`ValueOutOfRange`](ErrorKind::ValueOutOfRange) (`ERANGE`): one is beyond 32767; none was set.
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the write bit.
     /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
     ///
     /// ```
@@ -370,7 +377,8 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit, even of the owner;
-    /// [`system::semaphore_sets`](crate::system::semaphore_sets) does without. [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    /// [`system::semaphore_sets`](crate::system::semaphore_sets) does without. [`NoSuchSet`](ErrorKind::NoSuchSet)
+    /// (`EINVAL`, `EIDRM`).
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSet};
@@ -394,8 +402,8 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// [`NotOwner`](ErrorKind::NotOwner) (`EPERM`): only the owner, the creator or a process with `CAP_SYS_ADMIN`.
-    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput): an id of -1 (`EINVAL`), or a mode
-    /// beyond 0777, which the kernel would cut silently.
+    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`). [`InvalidInput`](ErrorKind::InvalidInput): an id of
+    /// -1 (`EINVAL`), or a mode beyond 0777, which the kernel would cut silently.
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SemaphoreSet};
@@ -422,13 +430,15 @@ impl SemaphoreSet {
 
     /// Changes the mode and leaves owner and group.
     ///
-    /// C can only set all three, so this reads them first; on Linux from 4.17 on that works even without read permission.
+    /// C can only set all three, so this reads them first; on Linux from 4.17 on that works even without read
+    /// permission.
     ///
     /// **C calls:** `semctl(IPC_STAT)`, `semctl(IPC_SET)`.
     ///
     /// # Errors
     ///
-    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of [`status`](Self::status).
+    /// Those of [`set_permissions`](Self::set_permissions) and, where owner and group cannot be read, of
+    /// [`status`](Self::status).
     ///
     /// ```
     /// use sysvshm::{Key, Mode, SemaphoreSet};
@@ -468,11 +478,11 @@ impl SemaphoreSet {
         self.set_permissions(uid, gid, status.mode())
     }
 
-    /// Removes the set at once, for everybody: who waits on it wakes with [`Removed`](ErrorKind::Removed), who comes later finds
-    /// [`NoSuchSet`](ErrorKind::NoSuchSet).
+    /// Removes the set at once, for everybody: who waits on it wakes with [`Removed`](ErrorKind::Removed), who
+    /// comes later finds [`NoSuchSet`](ErrorKind::NoSuchSet).
     ///
-    /// Unlike a segment, a set does not live on until the last user has gone. May be called in a signal handler: it makes one system call, on
-    /// failure a few more to find out why, takes no lock and allocates nothing.
+    /// Unlike a segment, a set does not live on until the last user has gone. May be called in a signal handler: it
+    /// makes one system call, on failure a few more to find out why, takes no lock and allocates nothing.
     ///
     /// **C call:** `semctl(IPC_RMID)`.
     ///

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// One semaphore of a set: a number from 0 to 32767 on which processes wait.
 ///
-/// Made by [`SemaphoreSet::semaphore`](crate::SemaphoreSet::semaphore). A plain value that names the semaphore and holds nothing: copy it, send it
-/// to threads, keep it in a child. When the set is removed, every call says so.
+/// Made by [`SemaphoreSet::semaphore`](crate::SemaphoreSet::semaphore). A plain value that names the semaphore and
+/// holds nothing: copy it, send it to threads, keep it in a child. When the set is removed, every call says so.
 ///
 /// ```
 /// use sysvshm::{Key, SemaphoreSet};
@@ -49,8 +49,8 @@ impl Semaphore {
 
     /// The same semaphore, with `SEM_UNDO` in every operation made through this handle.
     ///
-    /// The kernel takes back the sum of what this process did so when the process ends. Use it on both sides, and only where the process that
-    /// acquires also releases; see the [module](super).
+    /// The kernel takes back the sum of what this process did so when the process ends. Use it on both sides, and
+    /// only where the process that acquires also releases; see the [module](super).
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSet};
@@ -68,7 +68,8 @@ impl Semaphore {
         self
     }
 
-    /// The same semaphore, whose waits end with [`Interrupted`](crate::ErrorKind::Interrupted) when a signal was handled, instead of going on.
+    /// The same semaphore, whose waits end with [`Interrupted`](crate::ErrorKind::Interrupted) when a signal was
+    /// handled, instead of going on.
     ///
     /// What C programs get that check for `EINTR`, for instance to end when Ctrl-C was pressed.
     ///
@@ -128,7 +129,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): the value is too small. Otherwise those of [`acquire`](Self::acquire).
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): the value is too small. Otherwise those of
+    /// [`acquire`](Self::acquire).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -146,12 +148,13 @@ impl Semaphore {
 
     /// Subtracts `count`, and sleeps no longer than `timeout` for it.
     ///
-    /// **C call:** `semtimedop` with `-count`, once, and again with the remaining time after each handled signal. Linux.
+    /// **C call:** `semtimedop` with `-count`, once, and again with the remaining time after each handled signal.
+    /// Linux.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](crate::ErrorKind::Unsupported) (`ENOSYS`) on macOS and FreeBSD, which have
-    /// no such call. Otherwise those of [`acquire`](Self::acquire).
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](crate::ErrorKind::Unsupported)
+    /// (`ENOSYS`) on macOS and FreeBSD, which have no such call. Otherwise those of [`acquire`](Self::acquire).
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -178,8 +181,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`ValueOutOfRange`](crate::ErrorKind::ValueOutOfRange) (`ERANGE`): the value would exceed 32767; nothing was added. Otherwise those of
-    /// [`acquire`](Self::acquire) that have nothing to do with waiting.
+    /// [`ValueOutOfRange`](crate::ErrorKind::ValueOutOfRange) (`ERANGE`): the value would exceed 32767; nothing was
+    /// added. Otherwise those of [`acquire`](Self::acquire) that have nothing to do with waiting.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -219,13 +222,15 @@ impl Semaphore {
         self.operate(0, 0, None)
     }
 
-    /// Whether the value is 0, asked as an operation: it counts as one in `sem_otime` and the last pid, unlike [`value`](Self::value).
+    /// Whether the value is 0, asked as an operation: it counts as one in `sem_otime` and the last pid, unlike
+    /// [`value`](Self::value).
     ///
     /// **C call:** `semop` with 0 and `IPC_NOWAIT`, once.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): it is not 0. Otherwise those of [`wait_for_zero`](Self::wait_for_zero).
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): it is not 0. Otherwise those of
+    /// [`wait_for_zero`](Self::wait_for_zero).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -246,8 +251,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](crate::ErrorKind::Unsupported) (`ENOSYS`) on macOS and FreeBSD. Otherwise those of
-    /// [`wait_for_zero`](Self::wait_for_zero).
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) (`EAGAIN`). [`Unsupported`](crate::ErrorKind::Unsupported)
+    /// (`ENOSYS`) on macOS and FreeBSD. Otherwise those of [`wait_for_zero`](Self::wait_for_zero).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -268,9 +273,10 @@ impl Semaphore {
 
     /// Uses the semaphore as a mutex: acquires 1, and releases it when the guard is dropped, both with `SEM_UNDO`.
     ///
-    /// Meant for a semaphore whose value is 1 while nobody holds it. If the process ends in between, however that happens, the kernel releases it;
-    /// the next holder is not told, and has to judge by the data whether they are whole. It is not recursive: a second `lock` of the
-    /// same process waits for the first. C programs share it if they use `SEM_UNDO` on both sides too.
+    /// Meant for a semaphore whose value is 1 while nobody holds it. If the process ends in between, however that
+    /// happens, the kernel releases it; the next holder is not told, and has to judge by the data whether they are
+    /// whole. It is not recursive: a second `lock` of the same process waits for the first. C programs share it if
+    /// they use `SEM_UNDO` on both sides too.
     ///
     /// **C calls:** `semop` with `-1` and `SEM_UNDO` now, `semop` with `+1` and `SEM_UNDO` later.
     ///
@@ -300,7 +306,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): somebody holds it. Otherwise those of [`acquire`](Self::acquire).
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): somebody holds it. Otherwise those of
+    /// [`acquire`](Self::acquire).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -348,8 +355,9 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): needs the read bit. [`NoSuchSet`](crate::ErrorKind::NoSuchSet) (`EINVAL`,
-    /// `EIDRM`). [`NoSuchSemaphore`](crate::ErrorKind::NoSuchSemaphore) (`EINVAL`): the id names another, smaller set by now.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): needs the read bit.
+    /// [`NoSuchSet`](crate::ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    /// [`NoSuchSemaphore`](crate::ErrorKind::NoSuchSemaphore) (`EINVAL`): the id names another, smaller set by now.
     ///
     /// ```
     /// # use sysvshm::{Key, SemaphoreSet};
@@ -365,14 +373,16 @@ impl Semaphore {
         Ok(u16::try_from(value).unwrap_or(0))
     }
 
-    /// Sets the value, and forgets what every process would undo on this semaphore. Wakes whoever can go on with it.
+    /// Sets the value, and forgets what every process would undo on this semaphore. Wakes whoever can go on with
+    /// it.
     ///
     /// **C call:** `semctl(SETVAL)`. It is no operation: `sem_otime` stays.
     ///
     /// # Errors
     ///
-    /// [`ValueOutOfRange`](crate::ErrorKind::ValueOutOfRange) (`ERANGE`): beyond 32767. [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`):
-    /// needs the write bit. Otherwise those of [`value`](Self::value).
+    /// [`ValueOutOfRange`](crate::ErrorKind::ValueOutOfRange) (`ERANGE`): beyond 32767.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): needs the write bit. Otherwise those of
+    /// [`value`](Self::value).
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -443,7 +453,8 @@ impl Semaphore {
         Ok(usize::try_from(waiting).unwrap_or(0))
     }
 
-    /// The process that last operated on this semaphore or set its value; `None` if none did, or if it has no number in this pid namespace.
+    /// The process that last operated on this semaphore or set its value; `None` if none did, or if it has no
+    /// number in this pid namespace.
     ///
     /// **C call:** `semctl(GETPID)`.
     ///
@@ -503,7 +514,8 @@ impl Semaphore {
         }
     }
 
-    /// The numbers stay in registers up to the call, which costs a few nanoseconds less than an [`Operation`](super::Operation) in memory.
+    /// The numbers stay in registers up to the call, which costs a few nanoseconds less than an
+    /// [`Operation`](super::Operation) in memory.
     #[inline]
     fn operate(self, sem_op: i16, flags: i16, timeout: Option<Duration>) -> Result<(), Error> {
         let undo = if self.undo { SEM_UNDO } else { 0 };

@@ -65,7 +65,8 @@ impl SemaphoreSetStatus {
         self.len
     }
 
-    /// The nine permission bits. Reading and waiting for zero need the read bit, everything that changes a value the write bit.
+    /// The nine permission bits. Reading and waiting for zero need the read bit, everything that changes a value
+    /// the write bit.
     #[must_use]
     pub fn mode(&self) -> Mode {
         Mode::from_bits_truncate(self.mode_word)
@@ -97,7 +98,8 @@ impl SemaphoreSetStatus {
         self.creator.1
     }
 
-    /// When an operation last succeeded, in whole seconds; `None` for never, which is how openers know a set that is not yet initialised.
+    /// When an operation last succeeded, in whole seconds; `None` for never, which is how openers know a set that
+    /// is not yet initialised.
     #[doc(alias = "sem_otime")]
     #[must_use]
     pub fn operation_time(&self) -> Option<SystemTime> {

@@ -1,5 +1,5 @@
-//! The C library's copy loops. `memory/access` never calls them as functions: it hands their addresses to assembly, where the
-//! compiler does not see which bytes they touch.
+//! The C library's copy loops. `memory/access` never calls them as functions: it hands their addresses to assembly,
+//! where the compiler does not see which bytes they touch.
 #![cfg_attr(
     not(all(
         target_arch = "x86_64",

@@ -11,11 +11,12 @@ use std::{mem, ptr};
 
 /// `SHM_REMAP` of `sys/shm.h`; the libc crate lacks it.
 ///
-/// Older headers said 030000, the same bits as `SHM_RDONLY | SHM_RND`, before the number became 040000. The newer one is the
-/// safe choice: an old kernel ignores it and refuses the occupied address, whereas a new kernel would take the old number for a
-/// read-only attach.
+/// Older headers said 030000, the same bits as `SHM_RDONLY | SHM_RND`, before the number became 040000. The newer
+/// one is the safe choice: an old kernel ignores it and refuses the occupied address, whereas a new kernel would
+/// take the old number for a read-only attach.
 pub(crate) const SHM_REMAP: Option<c_int> = Some(0o40000);
-/// Kernels whose `SHM_REMAP` is still 030000 take either bit of it, `SHM_RDONLY` or `SHM_RND`, for a wish to replace.
+/// Kernels whose `SHM_REMAP` is still 030000 take either bit of it, `SHM_RDONLY` or `SHM_RND`, for a wish to
+/// replace.
 pub(crate) const FLAGS_MAY_REPLACE: bool = true;
 
 /// `SHMLBA`, in bytes: the page size.
@@ -50,7 +51,8 @@ pub(crate) fn limits() -> Result<(u64, u64, u64), Errno> {
 /// When a process started, or `None` if no process that runs has this number: `sysctl(KERN_PROC_PID)`.
 ///
 /// `fill_kinfo_proc_only` in `sys/kern/kern_proc.c` adds the time of boot to the start, which the kernel keeps
-/// relative to boot; and the time of boot moves when somebody sets the clock. So it is asked as well, before and after.
+/// relative to boot; and the time of boot moves when somebody sets the clock. So it is asked as well, before and
+/// after.
 pub(crate) fn process_start(pid: c_int) -> Result<Option<ProcessStart>, Errno> {
     // Once in a while somebody sets the clock in between; nobody does nothing else.
     for _ in 0..100 {
@@ -105,7 +107,8 @@ fn sysctl_mib<T: Copy>(mib: &mut [c_int]) -> Result<Option<T>, Errno> {
     check(unsafe { libc::sysctl(name, name_len, old, &raw mut len, ptr::null_mut(), 0) })?;
     match len {
         0 => Ok(None),
-        // SAFETY: zeros, then whatever the kernel wrote over them: integers and pointers, of which any bits are valid.
+        // SAFETY: zeros, then whatever the kernel wrote over them: integers and pointers, of which any bits are
+        // valid.
         len if len == size_of::<T>() => Ok(Some(unsafe { value.assume_init() })),
         // Another struct than ours: nothing is known, least of all that there is nothing.
         _ => Err(Errno(libc::EINVAL)),

@@ -34,7 +34,8 @@ pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
     };
 }
 
-/// `syscall(SYS_futex, word, FUTEX_WAKE, count)`: wakes up to `count` sleepers of any process, and says how many there were.
+/// `syscall(SYS_futex, word, FUTEX_WAKE, count)`: wakes up to `count` sleepers of any process, and says how many
+/// there were.
 ///
 /// # Safety
 ///

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::mem::offset_of;
 use std::process::{Command, Stdio};
 
-/// Compiles and runs a program that prints each of these C expressions; `None`, and a word about it, where there is no compiler.
+/// Compiles and runs a program that prints each of these C expressions; `None`, and a word about it, where there is
+/// no compiler.
 fn in_c(headers: &[&str], expressions: &[&str]) -> Option<BTreeMap<String, i128>> {
     let mut source = String::from("#define _GNU_SOURCE\n#include <stdio.h>\n#include <stddef.h>\n");
     for header in headers {

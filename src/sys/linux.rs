@@ -1,7 +1,7 @@
 //! What only Linux has, and what the `libc` crate lacks for it.
 //!
-//! Numbers and layouts are those of `include/uapi/linux/shm.h` and `ipc.h` in the kernel's sources; a test compares them with what a C
-//! compiler says on the machine that runs it.
+//! Numbers and layouts are those of `include/uapi/linux/shm.h` and `ipc.h` in the kernel's sources; a test compares
+//! them with what a C compiler says on the machine that runs it.
 
 use super::shm;
 use super::{Errno, RawKey, check};
@@ -120,7 +120,8 @@ pub(crate) fn shm_stat_any(slot: c_int) -> Result<(shmid_ds, c_int), Errno> {
 
 /// `SHMLBA`: attach addresses are multiples of it, in bytes.
 ///
-/// glibc defines it as the page size on most machines; 32-bit Arm, MIPS and SPARC need more because of their caches.
+/// glibc defines it as the page size on most machines; 32-bit Arm, MIPS and SPARC need more because of their
+/// caches.
 pub(crate) fn shmlba() -> usize {
     let page = super::process::page_size();
     if cfg!(target_arch = "arm") {
@@ -150,8 +151,8 @@ pub(crate) fn times(status: &shmid_ds) -> [i64; 3] {
         any(target_arch = "x86", target_arch = "arm")
     ))]
     {
-        // The libc crate names these words differently for musl before and after 1.2. In both, as in the kernel, three pairs of
-        // low and high words follow the size.
+        // The libc crate names these words differently for musl before and after 1.2. In both, as in the kernel,
+        // three pairs of low and high words follow the size.
         let words = (&raw const *status).cast::<u32>();
         let first = mem::offset_of!(shmid_ds, shm_segsz) / 4 + 1;
         [0, 2, 4].map(|pair| {
@@ -201,7 +202,8 @@ pub(crate) const MADV_HUGEPAGE: Option<c_int> = Some(libc::MADV_HUGEPAGE);
 pub(crate) const MADV_POPULATE_READ: Option<c_int> = Some(libc::MADV_POPULATE_READ);
 /// The advice that allocates pages now, writable, Linux 5.14 and later.
 pub(crate) const MADV_POPULATE_WRITE: Option<c_int> = Some(libc::MADV_POPULATE_WRITE);
-/// Advice without effect on contents that explicit huge pages refuse with `EINVAL` (`can_madv_lru_vma` in mm/madvise.c), Linux 5.4 and later.
+/// Advice without effect on contents that explicit huge pages refuse with `EINVAL` (`can_madv_lru_vma` in
+/// mm/madvise.c), Linux 5.4 and later.
 pub(crate) const MADV_COLD: Option<c_int> = Some(libc::MADV_COLD);
 
 /// Segments, their pages in all, those in memory and those in swap.

@@ -1,7 +1,7 @@
 //! macOS: the same names as `linux.rs`. Type-checked only; never run by this project.
 //!
-//! Facts are those of `bsd/kern/sysv_shm.c`, `bsd/sys/shm.h`, `bsd/kern/proc_info.c` and `bsd/sys/proc_info.h` in the
-//! published XNU sources.
+//! Facts are those of `bsd/kern/sysv_shm.c`, `bsd/sys/shm.h`, `bsd/kern/proc_info.c` and `bsd/sys/proc_info.h` in
+//! the published XNU sources.
 
 pub(crate) use super::bsd::*;
 use super::{Errno, RawKey};
@@ -41,8 +41,9 @@ pub(crate) fn limits() -> Result<(u64, u64, u64), Errno> {
 
 /// When a process started, or `None` if no process that runs has this number: `proc_pidinfo(PROC_PIDTBSDINFO)`.
 ///
-/// Fails with `EPERM` for another user's process where the kernel keeps that secret. Zombies are left out, as the third
-/// argument is 0 (`proc_pidinfo` in `bsd/kern/proc_info.c`). The kernel stores the time once, by the clock of then.
+/// Fails with `EPERM` for another user's process where the kernel keeps that secret. Zombies are left out, as the
+/// third argument is 0 (`proc_pidinfo` in `bsd/kern/proc_info.c`). The kernel stores the time once, by the clock of
+/// then.
 pub(crate) fn process_start(pid: c_int) -> Result<Option<ProcessStart>, Errno> {
     let mut info = mem::MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let len = size_of::<libc::proc_bsdinfo>() as c_int;

@@ -42,8 +42,8 @@ pub(crate) unsafe fn unmap(address: NonNull<c_void>, len: usize) -> Result<(), E
 ///
 /// # Safety
 ///
-/// The range is mapped, and `advice` neither discards contents that somebody relies on nor changes what a fork copies of
-/// memory that somebody relies on in the child.
+/// The range is mapped, and `advice` neither discards contents that somebody relies on nor changes what a fork
+/// copies of memory that somebody relies on in the child.
 pub(crate) unsafe fn advise(
     address: NonNull<c_void>,
     len: usize,

@@ -1,8 +1,8 @@
 //! Every foreign call of the crate, one thin function each.
 //!
-//! A reader who wants to know what this crate asks of the kernel reads this folder and nothing else. The functions add no
-//! policy: they turn C's return conventions into `Result`, keep `errno`, and hold the arguments' types. What the `libc` crate
-//! lacks is declared here, with its layout asserted at compile time.
+//! A reader who wants to know what this crate asks of the kernel reads this folder and nothing else. The functions
+//! add no policy: they turn C's return conventions into `Result`, keep `errno`, and hold the arguments' types. What
+//! the `libc` crate lacks is declared here, with its layout asserted at compile time.
 //!
 //! | file | holds |
 //! |---|---|

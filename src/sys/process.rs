@@ -67,7 +67,8 @@ pub(crate) fn page_size() -> usize {
 
 /// Random bits of the kernel: `getrandom(2)` on Linux, `getentropy(2)` elsewhere.
 ///
-/// A generator inside the process would repeat itself in a forked child, and two processes must not draw the same key.
+/// A generator inside the process would repeat itself in a forked child, and two processes must not draw the same
+/// key.
 pub(crate) fn random_u64() -> Result<u64, Errno> {
     let mut bytes = [0_u8; 8];
     #[cfg(target_os = "linux")]

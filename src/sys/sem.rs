@@ -65,7 +65,8 @@ pub(crate) fn semop(id: c_int, operations: &[sembuf]) -> Result<(), Errno> {
     check(unsafe { libc::semop(id, first, operations.len()) }).map(drop)
 }
 
-/// `semctl(id, 0, IPC_RMID)`. Async-signal-safe on every system of this crate: one system call, no allocation, no lock.
+/// `semctl(id, 0, IPC_RMID)`. Async-signal-safe on every system of this crate: one system call, no allocation, no
+/// lock.
 pub(crate) fn semctl_rmid(id: c_int) -> Result<(), Errno> {
     // SAFETY: IPC_RMID reads no argument.
     unsafe { semctl(id, 0, libc::IPC_RMID, semun { val: 0 }) }.map(drop)
@@ -135,8 +136,8 @@ pub(crate) fn semctl_setval(id: c_int, semaphore: c_int, value: c_int) -> Result
 
 /// `semctl(id, 0, GETALL, array)`: all values of the set, as of one moment.
 ///
-/// The kernel writes as many as the set has now. An id can come to name a larger set than its user remembers, so the array has room for
-/// any, and what the kernel left untouched is cut off.
+/// The kernel writes as many as the set has now. An id can come to name a larger set than its user remembers, so
+/// the array has room for any, and what the kernel left untouched is cut off.
 pub(crate) fn semctl_getall(id: c_int) -> Result<Vec<u16>, Errno> {
     let mut values = vec![NO_VALUE; most_semaphores()];
     let array = values.as_mut_ptr();
@@ -149,7 +150,8 @@ pub(crate) fn semctl_getall(id: c_int) -> Result<Vec<u16>, Errno> {
 
 /// `semctl(id, 0, SETALL, array)`.
 ///
-/// The kernel reads as many as the set has now. Behind `values` it finds one that it refuses with `ERANGE`, so a larger set stays as it is.
+/// The kernel reads as many as the set has now. Behind `values` it finds one that it refuses with `ERANGE`, so a
+/// larger set stays as it is.
 pub(crate) fn semctl_setall(id: c_int, values: &[u16]) -> Result<(), Errno> {
     let mut padded = vec![NO_VALUE; most_semaphores().max(values.len())];
     padded[..values.len()].copy_from_slice(values);
@@ -164,7 +166,8 @@ fn most_semaphores() -> usize {
     usize::try_from(semmsl).map_or(MOST_SEMAPHORES, |semmsl| semmsl.max(MOST_SEMAPHORES))
 }
 
-/// A command that fills a `semid_ds`: `IPC_STAT`, `SEM_STAT` or `SEM_STAT_ANY`. The second value is what the call returned.
+/// A command that fills a `semid_ds`: `IPC_STAT`, `SEM_STAT` or `SEM_STAT_ANY`. The second value is what the call
+/// returned.
 fn read_status(id: c_int, command: c_int) -> Result<(semid_ds, c_int), Errno> {
     let mut status = empty_status();
     let buf = &raw mut status;

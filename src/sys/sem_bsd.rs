@@ -1,6 +1,7 @@
 //! Semaphores on macOS and FreeBSD: the same names as `sem_linux.rs`. Type-checked only; never run by this project.
 //!
-//! Facts are those of `bsd/sys/sem.h` and `bsd/kern/sysv_sem.c` of XNU and `sys/sys/sem.h` of FreeBSD, which share the numbers.
+//! Facts are those of `bsd/sys/sem.h` and `bsd/kern/sysv_sem.c` of XNU and `sys/sys/sem.h` of FreeBSD, which share
+//! the numbers.
 
 use super::super::{Errno, RawKey, os};
 use super::sembuf;
@@ -25,7 +26,8 @@ pub(crate) const SETVAL: c_int = 8;
 /// `SETALL`.
 pub(crate) const SETALL: c_int = 9;
 
-/// These systems have no `semtimedop`. Nothing stands in for it: a polling loop would be unfair to those who sleep in `semop`.
+/// These systems have no `semtimedop`. Nothing stands in for it: a polling loop would be unfair to those who sleep
+/// in `semop`.
 pub(crate) fn semtimedop(
     _id: c_int,
     _operations: &[sembuf],

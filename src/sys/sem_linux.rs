@@ -1,7 +1,7 @@
 //! Semaphores on Linux: what the `libc` crate lacks.
 //!
-//! Numbers and layouts are those of `include/uapi/linux/sem.h` and the `sembuf.h` of each machine in the kernel's sources; a test compares
-//! them with what a C compiler says on the machine that runs it.
+//! Numbers and layouts are those of `include/uapi/linux/sem.h` and the `sembuf.h` of each machine in the kernel's
+//! sources; a test compares them with what a C compiler says on the machine that runs it.
 
 use super::super::{Errno, RawKey, check};
 use super::{read_status, sembuf, semctl, semun};
@@ -135,7 +135,8 @@ pub(crate) fn semtimedop(id: c_int, operations: &[sembuf], timeout: Duration) ->
     }
     #[cfg(not(target_pointer_width = "64"))]
     {
-        /// `semtimedop_time64`, Linux 5.1: which of its C functions takes 64-bit seconds depends on how a C library was built.
+        /// `semtimedop_time64`, Linux 5.1: which of its C functions takes 64-bit seconds depends on how a C library
+        /// was built.
         const SEMTIMEDOP_TIME64: libc::c_long = if cfg!(target_arch = "mips") {
             4420
         } else {

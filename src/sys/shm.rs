@@ -14,9 +14,9 @@ pub(crate) fn shmget(key: RawKey, size: usize, flags: c_int) -> Result<c_int, Er
 
 /// `shmat(id, address, flags)`.
 ///
-/// The two addresses that cannot be told from a failure are turned into one: `(void *) -1` is C's error value, and a segment that
-/// landed on page 0 (possible for root, with `SHM_RND` and an address below one page) is detached again, because no
-/// pointer to it could be told from a null pointer. The callers refuse such addresses beforehand.
+/// The two addresses that cannot be told from a failure are turned into one: `(void *) -1` is C's error value, and
+/// a segment that landed on page 0 (possible for root, with `SHM_RND` and an address below one page) is detached
+/// again, because no pointer to it could be told from a null pointer. The callers refuse such addresses beforehand.
 ///
 /// # Safety
 ///
@@ -48,7 +48,8 @@ pub(crate) unsafe fn shmdt(address: *const c_void) -> Result<(), Errno> {
     check(unsafe { libc::shmdt(address) }).map(drop)
 }
 
-/// `shmctl(id, IPC_RMID, NULL)`. Async-signal-safe on every system of this crate: one system call, no allocation, no lock.
+/// `shmctl(id, IPC_RMID, NULL)`. Async-signal-safe on every system of this crate: one system call, no allocation,
+/// no lock.
 pub(crate) fn shmctl_rmid(id: c_int) -> Result<(), Errno> {
     // SAFETY: IPC_RMID ignores the buffer.
     check(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
@@ -95,7 +96,8 @@ pub(crate) fn shmctl_lock(id: c_int, lock: bool) -> Result<(), Errno> {
     check(unsafe { libc::shmctl(id, command, std::ptr::null_mut()) }).map(drop)
 }
 
-/// A command that fills a `shmid_ds`: `IPC_STAT`, `SHM_STAT` or `SHM_STAT_ANY`. The second value is what the call returned.
+/// A command that fills a `shmid_ds`: `IPC_STAT`, `SHM_STAT` or `SHM_STAT_ANY`. The second value is what the call
+/// returned.
 pub(super) fn read_status(id: c_int, command: c_int) -> Result<(shmid_ds, c_int), Errno> {
     let mut status = empty_status();
     // SAFETY: all three commands write at most one shmid_ds, which `status` is.

@@ -89,8 +89,8 @@ pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
 ///
 /// The list is taken set by set while others create and remove: it is no snapshot.
 ///
-/// **C calls:** `semctl(0, 0, SEM_INFO)` once, `semctl(slot, 0, SEM_STAT_ANY)` per slot up to the highest used one; before Linux 4.17 `SEM_STAT`,
-/// which leaves out what this user may not read.
+/// **C calls:** `semctl(0, 0, SEM_INFO)` once, `semctl(slot, 0, SEM_STAT_ANY)` per slot up to the highest used one;
+/// before Linux 4.17 `SEM_STAT`, which leaves out what this user may not read.
 ///
 /// # Errors
 ///

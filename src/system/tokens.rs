@@ -1,8 +1,8 @@
 //! Tokens that a kill left behind: finding them, and removing them without harming the living.
 //!
 //! A process that takes part in a ring has one [token](crate::bounded_buffer#liveness), a private segment that goes
-//! with it, because it is marked for removal as soon as it is attached. Between `shmget` and `IPC_RMID` lie some ten
-//! microseconds; a process killed there leaves a segment behind that nobody will ever use:
+//! with it, because it is marked for removal as soon as it is attached. Between `shmget` and `IPC_RMID` lie some
+//! ten microseconds; a process killed there leaves a segment behind that nobody will ever use:
 //!
 //! | what IPC_STAT says | of an abandoned token | of a token in use |
 //! |---|---|---|
@@ -98,10 +98,10 @@ impl AbandonedToken {
 ///
 /// `min_age` guards against being wrong about that. Before Linux 4.17, and in sandboxes that imitate Linux, a
 /// creator in another pid namespace may seem dead while it lives; its token looks abandoned for some microseconds
-/// only, so ten seconds are plenty. (Were it stopped for longer right there, and lost its token, then its attempt to
-/// open the ring would fail with an error, and no more.) [`Duration::ZERO`] is right for who knows that the creators
-/// are dead, such as a supervisor that killed them itself. Ages are whole seconds by the wall clock; after the clock
-/// was set back, tokens seem younger, and stay longer.
+/// only, so ten seconds are plenty. (Were it stopped for longer right there, and lost its token, then its attempt
+/// to open the ring would fail with an error, and no more.) [`Duration::ZERO`] is right for who knows that the
+/// creators are dead, such as a supervisor that killed them itself. Ages are whole seconds by the wall clock; after
+/// the clock was set back, tokens seem younger, and stay longer.
 ///
 /// **C calls:** those of [`segments`]; `kill(pid, 0)` for each segment that has the shape of a token.
 ///

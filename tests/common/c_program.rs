@@ -11,7 +11,8 @@ pub(crate) struct CProgram {
 }
 
 impl CProgram {
-    /// Compiles `source` with `cc`, beside the headers of `examples/c`; `None` where there is no compiler, which is said loudly. A source that does not compile fails the test.
+    /// Compiles `source` with `cc`, beside the headers of `examples/c`; `None` where there is no compiler, which is
+    /// said loudly. A source that does not compile fails the test.
     #[track_caller]
     pub(crate) fn compile(source: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();

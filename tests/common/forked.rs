@@ -1,7 +1,7 @@
 //! Forked children, for what only a fork can show: inherited attaches and inherited handles.
 //!
-//! For a [`peer!`](super::peer) alone. There the test runs beside one thread that only waits for it, so no lock can be held by a thread that the
-//! child does not have, and the child may do what any program may.
+//! For a [`peer!`](super::peer) alone. There the test runs beside one thread that only waits for it, so no lock can
+//! be held by a thread that the child does not have, and the child may do what any program may.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -29,7 +29,8 @@ pub(crate) fn watch() {
             sets_before: set_ids().collect(),
             processes: vec![std::process::id()],
         });
-        // SAFETY: the function is of the type atexit expects and lives as long as the program. libtest ends with exit(3).
+        // SAFETY: the function is of the type atexit expects and lives as long as the program. libtest ends with
+        // exit(3).
         let registered = unsafe { libc::atexit(fail_on_leftovers) };
         assert_eq!(registered, 0);
     });
@@ -43,7 +44,8 @@ pub(super) fn watch_process(pid: u32) {
     }
 }
 
-/// Segments that the watched processes created and that nothing will remove. One already marked goes with its last attach.
+/// Segments that the watched processes created and that nothing will remove. One already marked goes with its last
+/// attach.
 fn leftovers(watched: &Watched) -> Vec<Status> {
     let ours = |status: &Status| {
         let creator = status.creator_pid();
@@ -61,7 +63,8 @@ fn set_ids() -> impl Iterator<Item = i32> {
     sets.into_iter().map(|status| status.id())
 }
 
-/// Semaphore sets that are new and that a watched process was the last to set or use. The kernel does not know who created a set.
+/// Semaphore sets that are new and that a watched process was the last to set or use. The kernel does not know who
+/// created a set.
 fn sets_left_behind(watched: &Watched) -> Vec<SemaphoreSet> {
     let used_by_us = |set: &SemaphoreSet| {
         let last_pids = (0..set.len()).map(|semaphore| set.semaphore(semaphore).last_pid());

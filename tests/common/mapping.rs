@@ -31,7 +31,8 @@ impl Mapping {
     }
 
     fn protect(&self, flags: MprotectFlags) {
-        // SAFETY: the pages are this value's own, and nothing refers to them but views that the caller is about to test.
+        // SAFETY: the pages are this value's own, and nothing refers to them but views that the caller is about to
+        // test.
         unsafe { mprotect(self.start.cast(), self.len, flags) }.unwrap();
     }
 

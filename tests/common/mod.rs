@@ -1,13 +1,15 @@
-//! What every test file shares: guards that clean up even when a test panics, peers in other processes, and a last look for leftovers.
+//! What every test file shares: guards that clean up even when a test panics, peers in other processes, and a last
+//! look for leftovers.
 //!
-//! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process; [`OwnedSet`] and [`OwnedSetKey`] do
-//!   it for semaphore sets.
-//! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in a private IPC namespace if
-//!   need be.
+//! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process;
+//!   [`OwnedSet`] and [`OwnedSetKey`] do it for semaphore sets.
+//! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in
+//!   a private IPC namespace if need be.
 //! * [`Forked`] is a forked child of a peer.
 //! * [`death_of`] says which signal a few raw accesses raise.
 //! * [`skipped`] says loudly what this machine cannot show.
-//! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind, removes them and fails the run.
+//! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind,
+//!   removes them and fails the run.
 #![allow(dead_code, unused_imports, unused_macros)] // Each test file uses a part of it.
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
@@ -135,9 +137,11 @@ impl Drop for OwnedKey {
 
 /// The signal that ends a forked child which runs `act`, or `None` if it survives. No core is dumped.
 ///
-/// The child has one thread and the memory of all: `act` may make system calls and touch memory, never allocate, lock or panic.
+/// The child has one thread and the memory of all: `act` may make system calls and touch memory, never allocate,
+/// lock or panic.
 ///
-/// Only for a [`peer!`]: a fork raises the count of attaches of every segment that the process holds, and tests run side by side.
+/// Only for a [`peer!`]: a fork raises the count of attaches of every segment that the process holds, and tests run
+/// side by side.
 pub(crate) fn death_of(act: impl FnOnce()) -> Option<i32> {
     assert!(peer::is_peer());
     // SAFETY: the child makes system calls and what `act` promises, then ends without running any destructor.

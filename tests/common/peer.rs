@@ -1,8 +1,9 @@
 //! Peers: pieces of a test that run in another process.
 //!
-//! [`peer!`] stands at the top of a test, before anything is set up. In the test itself it merely notes the closure's place; [`Peer::start`] then
-//! executes the test binary anew, told by the environment which closure is meant. The copy enters the same test, gets to the same `peer!`,
-//! runs the closure there and ends. So a peer is a process of its own, with nothing inherited, and its code stands where it is used.
+//! [`peer!`] stands at the top of a test, before anything is set up. In the test itself it merely notes the
+//! closure's place; [`Peer::start`] then executes the test binary anew, told by the environment which closure is
+//! meant. The copy enters the same test, gets to the same `peer!`, runs the closure there and ends. So a peer is a
+//! process of its own, with nothing inherited, and its code stands where it is used.
 //!
 //! ```ignore
 //! let reader = peer!(|talk| {
@@ -80,8 +81,8 @@ impl Peer {
             body(&mut talk);
             talk.say(DONE);
             std::io::stdout().flush().unwrap();
-            // Not exit(3): libtest's main thread may still be about to wait for this one, and two of seven thousand peers crashed
-            // while exit tore down what both use.
+            // Not exit(3): libtest's main thread may still be about to wait for this one, and two of seven thousand
+            // peers crashed while exit tore down what both use.
             // SAFETY: ends the process at once; all that was said is on its way.
             unsafe { libc::_exit(0) };
         }
@@ -158,7 +159,8 @@ impl Peer {
 
 /// Moves this thread, and those it starts from now on, to an IPC namespace of their own.
 ///
-/// Between fork and exec it would take a real fork, which shows in the count of attaches of every segment that other tests hold.
+/// Between fork and exec it would take a real fork, which shows in the count of attaches of every segment that
+/// other tests hold.
 pub(crate) fn enter_private_namespace() {
     // SAFETY: a plain number; moves the caller's IPC namespace alone.
     let done = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
@@ -262,7 +264,8 @@ impl Running {
         (read != 0).then(|| line.trim_end_matches('\n').to_owned())
     }
 
-    /// Waits for the end of a Rust peer, asserts that it did all it had to, and returns what it said and nobody has heard.
+    /// Waits for the end of a Rust peer, asserts that it did all it had to, and returns what it said and nobody has
+    /// heard.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Vec<String> {
         // A peer that still waits for a line fails rather than hangs.

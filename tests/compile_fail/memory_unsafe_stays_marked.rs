@@ -1,4 +1,5 @@
-//! What makes real references of shared bytes, or views of foreign ones, is a promise that only the caller can make.
+//! What makes real references of shared bytes, or views of foreign ones, is a promise that only the caller
+//! can make.
 
 use sysvshm::{Key, Segment, SegmentOptions, SharedRef, SharedSlice};
 

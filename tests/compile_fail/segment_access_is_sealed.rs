@@ -1,4 +1,5 @@
-//! No third kind of access, and with it no writing through what the kernel maps read-only, can be made up outside the crate.
+//! No third kind of access, and with it no writing through what the kernel maps read-only, can be made up outside
+//! the crate.
 
 use sysvshm::segment::Access;
 

@@ -1,6 +1,7 @@
 //! `ipcs`: listing, filters, lines for scripts. `ipcs_removal.rs` tests what it removes.
 //!
-//! What is about all segments of the machine runs in a private IPC namespace, which takes root; the other tests look at their own alone.
+//! What is about all segments of the machine runs in a private IPC namespace, which takes root; the other tests
+//! look at their own alone.
 
 use crate::common::{
     Owned, OwnedKey, Running, Talk, euid, let_a_second_pass, page, peer, root_or_skip, set_sysctl,

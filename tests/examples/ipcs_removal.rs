@@ -1,6 +1,7 @@
 //! `ipcs --remove-stale`: it removes what is stale and nothing else, and says what it could not remove.
 //!
-//! Where all stale segments of the machine are to be removed, the machine is a private IPC namespace, which takes root.
+//! Where all stale segments of the machine are to be removed, the machine is a private IPC namespace, which takes
+//! root.
 
 use crate::common::{NOBODY, OwnedKey, Running, Talk, euid, peer, root_or_skip, skipped};
 use crate::ipcs::{exists, fields, listed, orphan};

@@ -151,7 +151,8 @@ fn producer_line(text: &str) -> &str {
         .unwrap()
 }
 
-/// A producer that oversleeps no consumer: the machine may be busy, and then only a longer sleep shows the transcript.
+/// A producer that oversleeps no consumer: the machine may be busy, and then only a longer sleep shows the
+/// transcript.
 #[track_caller]
 fn transcript(program: &Path) {
     let temporary = tempfile::tempdir().unwrap();
@@ -228,7 +229,8 @@ fn a_signal_to_all_its_processes_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let working = tempfile::tempdir().unwrap();
     let (running, id) = interrupted(temporary.path(), working.path(), "600");
-    // What a terminal does on Ctrl-C, but with SIGTERM: whoever runs these tests in the background has SIGINT ignored, by inheritance.
+    // What a terminal does on Ctrl-C, but with SIGTERM: whoever runs these tests in the background has SIGINT
+    // ignored, by inheritance.
     let group = format!("-{}", running.pid());
     let sent = Command::new("kill").args(["-TERM", "--", &group]).status();
     assert!(sent.unwrap().success());
@@ -283,7 +285,8 @@ fn an_object_that_exists_is_left_alone() {
     assert!(!Path::new("/dev/shm").join(name).exists());
 }
 
-/// The producer dies and leaves its segment, as processes do that are killed: the lecture says so and cleans up after it.
+/// The producer dies and leaves its segment, as processes do that are killed: the lecture says so and cleans up
+/// after it.
 #[test]
 fn a_killed_producer_is_reported_and_cleaned_up_after() {
     let temporary = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! The examples, run as their readers run them: what they print, byte for byte, how they end, and what they leave behind.
+//! The examples, run as their readers run them: what they print, byte for byte, how they end, and what they leave
+//! behind.
 //!
 //! | file | examples |
 //! |---|---|
@@ -24,15 +25,16 @@ mod programs;
 mod semaphore_buffer;
 mod workers;
 
-use common::OwnedKey;
+use common::{OwnedKey, OwnedSetKey};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use sysvshm::{Key, SegmentId};
+use sysvshm::{Key, SegmentId, SemaphoreSet};
 
-/// Where `cargo test` has put an example: cargo has no environment variable for that, as it has for ordinary binaries.
+/// Where `cargo test` has put an example: cargo has no environment variable for that, as it has for ordinary
+/// binaries.
 #[track_caller]
 fn example(name: &str) -> PathBuf {
     // target/debug/deps/examples-0123456789abcdef
@@ -46,25 +48,33 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// A directory with a key file, whose key is free. The segment under it is removed with the directory.
+/// A directory with a key file, whose key is free. What is under it is removed with the directory.
 #[derive(Debug)]
 struct Place {
     directory: tempfile::TempDir,
     key: OwnedKey,
+    _set: OwnedSetKey,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::with("SYSUOS", 42)
+    }
+
+    fn with(key_file: &str, project: u8) -> Self {
         // Held until the end, so that another try gets another inode, and with it another key.
         let mut taken = Vec::new();
         loop {
             let directory = tempfile::tempdir().unwrap();
-            let file = directory.path().join("SYSUOS");
+            let file = directory.path().join(key_file);
             File::create_new(&file).unwrap();
-            let key = Key::from_path(&file, 42).unwrap();
-            if SegmentId::find(key).is_err() {
-                let key = OwnedKey::guard(key);
-                return Self { directory, key };
+            let key = Key::from_path(&file, project).unwrap();
+            if SegmentId::find(key).is_err() && SemaphoreSet::open(key).is_err() {
+                return Self {
+                    directory,
+                    key: OwnedKey::guard(key),
+                    _set: OwnedSetKey::guard(key),
+                };
             }
             taken.push(directory);
         }
@@ -132,7 +142,8 @@ fn address_after(words: &str, line: &str) -> usize {
     address
 }
 
-/// Waits for something that another process is about to do. The deadline is there to fail rather than hang: nothing is measured.
+/// Waits for something that another process is about to do. The deadline is there to fail rather than hang: nothing
+/// is measured.
 #[track_caller]
 fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);

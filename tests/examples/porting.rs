@@ -4,16 +4,15 @@
 #[path = "../../examples/porting/layout.rs"]
 mod layout;
 
-use crate::common::{CProgram, OwnedKey, OwnedSetKey, Running, until};
+use crate::common::{CProgram, Running, until};
 use crate::{Printed, example, run};
 use layout::{KEY_FILE, PROJECT, RING, Record, Shared};
 use std::ffi::c_long;
-use std::fs::File;
 use std::mem::offset_of;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::Ordering;
-use sysvshm::{Key, SegmentId, SegmentOptions, SemaphoreSet, field};
+use sysvshm::{SegmentId, SegmentOptions, SemaphoreSet, field};
 
 const HEADER: &str = include_str!("../../examples/porting/statd.h");
 const SERVER: &str = include_str!("../../examples/porting/statd.c");
@@ -50,36 +49,16 @@ fn clients() -> Option<[Program; 2]> {
 }
 
 /// A directory with the key file; what is under its key goes with it.
-struct Place {
-    directory: tempfile::TempDir,
-    key: Key,
-    _segment: OwnedKey,
-    _set: OwnedSetKey,
-}
+struct Place(crate::Place);
 
 impl Place {
     fn new() -> Self {
-        // Held until the end, so that another try gets another inode, and with it another key.
-        let mut taken = Vec::new();
-        loop {
-            let directory = tempfile::tempdir().unwrap();
-            File::create_new(directory.path().join(KEY_FILE)).unwrap();
-            let key = Key::from_path(directory.path().join(KEY_FILE), PROJECT).unwrap();
-            if SegmentId::find(key).is_err() && SemaphoreSet::open(key).is_err() {
-                return Self {
-                    directory,
-                    key,
-                    _segment: OwnedKey::guard(key),
-                    _set: OwnedSetKey::guard(key),
-                };
-            }
-            taken.push(directory);
-        }
+        Self(crate::Place::with(KEY_FILE, PROJECT))
     }
 
     fn command(&self, program: &Program, arguments: &[&str]) -> Command {
         let mut command = Command::new(program.path());
-        command.current_dir(self.directory.path()).args(arguments);
+        command.current_dir(self.0.path()).args(arguments);
         command
     }
 
@@ -100,13 +79,13 @@ impl Place {
 
     /// Looks at the shared struct with a view of our own.
     fn look<T>(&self, look: impl FnOnce(sysvshm::memory::SharedRef<'_, Shared>) -> T) -> T {
-        let segment = SegmentOptions::new().open(self.key).unwrap();
+        let segment = SegmentOptions::new().open(self.0.key()).unwrap();
         let shared = segment.reference::<Shared>(0).unwrap();
         look(shared)
     }
 
     fn is_empty(&self) -> bool {
-        SegmentId::find(self.key).is_err() && SemaphoreSet::open(self.key).is_err()
+        SegmentId::find(self.0.key()).is_err() && SemaphoreSet::open(self.0.key()).is_err()
     }
 }
 
@@ -264,7 +243,7 @@ fn a_ported_client_that_is_killed_in_the_mutex_does_not_stop_the_system() {
     for server in &servers {
         let place = Place::new();
         let serving = place.serve(server);
-        let set = SemaphoreSet::open(place.key).unwrap();
+        let set = SemaphoreSet::open(place.0.key()).unwrap();
         // Each kill may cost one of the 16 slots, which only the mutex is spared: fewer kills than slots.
         for _ in 0..12 {
             let victim = place.start(&client, &["victim", "1000000"]);
@@ -299,14 +278,14 @@ fn where_c_goes_on_with_a_failure_the_port_stops_and_says_why() {
     let mut options = SegmentOptions::new();
     let old = options
         .size_bytes(100)
-        .create_unattached(place.key)
+        .create_unattached(place.0.key())
         .unwrap();
     place
         .run(&client, &["x", "1"])
         .assert_refused(1, &["has 100 bytes", "432 were asked for"]);
     old.mark_for_removal().unwrap();
 
-    std::fs::remove_file(place.directory.path().join(KEY_FILE)).unwrap();
+    std::fs::remove_file(place.0.path().join(KEY_FILE)).unwrap();
     for program in [Program::Rust("statd"), client] {
         place
             .run(&program, &[])

@@ -85,7 +85,8 @@ fn look(place: &Place, pid: u32) -> Result<Seen, Box<dyn Error>> {
 /// Runs the producer, twice the consumer while it sleeps, and looks at everything either does.
 fn meet(producer: &Program, consumer: &Program) {
     let place = Place::new();
-    // On a machine that is very busy the producer may wake up before the consumer had its turn. That proves nothing: give it longer.
+    // On a machine that is very busy the producer may wake up before the consumer had its turn. That proves
+    // nothing: give it longer.
     for seconds in [1, 5, 25, 125] {
         let mut producing = Running::spawn(&mut producer.producing(&place, seconds));
         let line = producing.line().unwrap();
@@ -281,7 +282,8 @@ fn a_killed_producers_segment_is_taken_over_by_the_next_one() {
     panic!("no consumer was started within two minutes");
 }
 
-/// Without an option it is the lecture's ten seconds. A second producer meanwhile takes the key away and nothing breaks.
+/// Without an option it is the lecture's ten seconds. A second producer meanwhile takes the key away and nothing
+/// breaks.
 #[test]
 fn two_producers_on_one_key_both_end_well() {
     let place = Place::new();

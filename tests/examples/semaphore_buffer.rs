@@ -1,44 +1,22 @@
 //! The textbook's bounded buffer with three semaphores: many producers, many consumers, some of them killed.
 
-use crate::common::{OwnedKey, OwnedSetKey, Running, until};
+use crate::common::{Running, until};
 use crate::{Printed, example, run};
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::process::Command;
-use sysvshm::{Key, SegmentId, SemaphoreSet};
+use sysvshm::{SegmentId, SemaphoreSet};
 
 /// A directory with the key file; what is under its key goes with it.
-struct Place {
-    directory: tempfile::TempDir,
-    key: Key,
-    _segment: OwnedKey,
-    _set: OwnedSetKey,
-}
+struct Place(crate::Place);
 
 impl Place {
     fn new() -> Self {
-        // Held until the end, so that another try gets another inode, and with it another key.
-        let mut taken = Vec::new();
-        loop {
-            let directory = tempfile::tempdir().unwrap();
-            let file = directory.path().join("SYSUOS");
-            File::create_new(&file).unwrap();
-            let key = Key::from_path(&file, 43).unwrap();
-            if SegmentId::find(key).is_err() && SemaphoreSet::open(key).is_err() {
-                return Self {
-                    directory,
-                    key,
-                    _segment: OwnedKey::guard(key),
-                    _set: OwnedSetKey::guard(key),
-                };
-            }
-            taken.push(directory);
-        }
+        Self(crate::Place::with("SYSUOS", 43))
     }
 
     fn path(&self) -> &Path {
-        self.directory.path()
+        self.0.path()
     }
 
     fn producer(&self, count: u32) -> Command {
@@ -57,8 +35,8 @@ impl Place {
     }
 
     fn set(&self) -> SemaphoreSet {
-        until(|| SemaphoreSet::open(self.key).is_ok());
-        SemaphoreSet::open(self.key).unwrap()
+        until(|| SemaphoreSet::open(self.0.key()).is_ok());
+        SemaphoreSet::open(self.0.key()).unwrap()
     }
 }
 
@@ -161,8 +139,8 @@ fn removing_the_buffer_ends_who_waits_and_leaves_nothing() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("removed while this process waited"), "{said}");
-    assert!(SegmentId::find(place.key).is_err());
-    assert!(SemaphoreSet::open(place.key).is_err());
+    assert!(SegmentId::find(place.0.key()).is_err());
+    assert!(SemaphoreSet::open(place.0.key()).is_err());
 }
 
 #[test]
@@ -174,7 +152,7 @@ fn bad_arguments_and_a_damaged_buffer_are_refused_in_one_line() {
         .assert_refused(1, &["usage: semaphore_buffer_consumer"]);
 
     run(&mut place.producer(1));
-    let segment = SegmentId::find(place.key).unwrap().attach().unwrap();
+    let segment = SegmentId::find(place.0.key()).unwrap().attach().unwrap();
     segment.write_at(11 * 8, &99_u64.to_ne_bytes()).unwrap();
     run(&mut place.consumer(1)).assert_refused(1, &["damaged", "99"]);
 }

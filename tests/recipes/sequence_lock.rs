@@ -13,15 +13,16 @@ pub struct SequenceLock<'a, T, A: Access = ReadWrite> {
 }
 
 impl<T: Readable, A: Access> SequenceLock<'_, T, A> {
-    /// The value as it was at one moment, or `None` if every attempt met a writer. A writer that died half way leaves the sequence
-    /// odd until the next write, so the attempts must have an end.
+    /// The value as it was at one moment, or `None` if every attempt met a writer. A writer that died half way
+    /// leaves the sequence odd until the next write, so the attempts must have an end.
     pub fn read(&self, attempts: u32) -> Option<T> {
         for _ in 0..attempts {
             // Acquire, with the writer's last store: who sees it sees the value it published.
             let before = self.sequence.load(Ordering::Acquire);
             if before % 2 == 0 {
                 let value = self.value.get(); // may be torn
-                // Acquire, with the writer's fence: who read a byte of a newer value sees at least that writer's odd number.
+                // Acquire, with the writer's fence: who read a byte of a newer value sees at least that writer's
+                // odd number.
                 fence(Ordering::Acquire);
                 if self.sequence.load(Ordering::Relaxed) == before {
                     return Some(value);
@@ -34,7 +35,8 @@ impl<T: Readable, A: Access> SequenceLock<'_, T, A> {
 }
 
 impl<T: Readable + Storable> SequenceLock<'_, T> {
-    /// Writes the value. Two writers at a time would mix theirs: that there is only one is for somebody else to see to.
+    /// Writes the value. Two writers at a time would mix theirs: that there is only one is for somebody else to see
+    /// to.
     pub fn write(&self, value: T) {
         // Odd already if a writer died half way: this write then completes what that one began.
         let odd = self.sequence.load(Ordering::Relaxed) | 1;

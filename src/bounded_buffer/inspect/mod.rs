@@ -2,8 +2,8 @@
 //!
 //! For operators, supervisors and tests. An [`Inspector`] attaches the segment read-only: it takes no role, writes
 //! nothing, makes no [token](super#liveness) and needs not know the type of the items. It recognises [`spsc`] and
-//! [`mpmc`] rings, also half made ones, and those whose participants are all dead. (The [`lecture`](super::lecture)'s
-//! buffer has no header and looks like any other bytes.)
+//! [`mpmc`] rings, also half made ones, and those whose participants are all dead. (The
+//! [`lecture`](super::lecture)'s buffer has no header and looks like any other bytes.)
 //!
 //! ```
 //! use sysvshm::Key;
@@ -30,8 +30,8 @@
 //!
 //! * It is no snapshot. The words are read one after the other while others go on; each number was right at some
 //!   moment during the look, and no two at the same.
-//! * A look reads the word of every slot. Readers do not stop anybody, but each takes a cache line from the processor
-//!   that writes it: once a second nobody notices, in a loop everybody does.
+//! * A look reads the word of every slot. Readers do not stop anybody, but each takes a cache line from the
+//!   processor that writes it: once a second nobody notices, in a loop everybody does.
 //! * An attach is an attach: a segment that is marked for removal stays as long as the inspector has it, and `ipcs`
 //!   counts it.
 //! * What a hostile peer wrote is shown as far as it makes sense. Geometry is checked against the size that the
@@ -70,7 +70,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sight {
-    /// Zeros where a header would be: a ring that nobody has begun to initialise, or anything else that is untouched.
+    /// Zeros where a header would be: a ring that nobody has begun to initialise, or anything else that is
+    /// untouched.
     Untouched,
     /// Somebody is filling the header, or died over it. Whoever opens the ring with a capacity takes over from the
     /// dead.
@@ -202,13 +203,26 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`OpenError::System`]: the status cannot be read, because the calling thread has gone to another IPC namespace.
+    /// [`OpenError::System`]: the status cannot be read, because the calling thread has gone to another IPC
+    /// namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let segment = buffer.segment().id().attach_read_only()?;
+    /// let inspector = Inspector::in_segment(segment)?;
+    /// assert_eq!(inspector.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn in_segment(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
         let place = Place::of(&segment)?;
         Ok(Self { segment, place })
     }
 
-    /// The segment, for its identifier and status.
+    /// The segment, for its identifier and status. See [`in_segment`](Self::in_segment) for an example.
     pub fn segment(&self) -> &Segment<ReadOnly> {
         &self.segment
     }
@@ -219,9 +233,9 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`OpenError::LayoutMismatch`]: something else than a ring, or than a ring that this version knows; `what` says
-    /// by what that was seen. A `magic` expected is that of an `spsc` ring, although an `mpmc` ring would do as well.
-    /// [`OpenError::CapacityOutOfRange`]: the header names a capacity that cannot be.
+    /// [`OpenError::LayoutMismatch`]: something else than a ring, or than a ring that this version knows; `what`
+    /// says by what that was seen. A `magic` expected is that of an `spsc` ring, although an `mpmc` ring would do
+    /// as well. [`OpenError::CapacityOutOfRange`]: the header names a capacity that cannot be.
     ///
     /// # Examples
     ///

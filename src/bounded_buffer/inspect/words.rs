@@ -31,8 +31,8 @@ impl<'a> Words<'a> {
 
     /// The word at a multiple of 8 inside the segment, with acquire ordering.
     ///
-    /// In halves: the first again, until it stays the same. Whoever changes words faster than this looks gets a torn
-    /// one seen, and everything here is checked for sense.
+    /// In halves: the first again, until it stays the same. Whoever changes words faster than this looks gets a
+    /// torn one seen, and everything here is checked for sense.
     #[cfg(not(target_pointer_width = "64"))]
     pub(crate) fn load(self, at: usize) -> u64 {
         debug_assert!(at % 8 == 0);

@@ -56,7 +56,10 @@ pub struct Participant {
 }
 
 impl<T: Pod> BoundedBuffer<T> {
-    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else set.
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
+    /// set.
+    ///
+    /// See the [module](super) for an example.
     ///
     /// # Errors
     ///
@@ -67,6 +70,8 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Opens the ring that has this key, with whatever capacity it has; [`Options::open`] with nothing set.
     ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
+    ///
     /// # Errors
     ///
     /// Those of [`Options::open`].
@@ -75,6 +80,8 @@ impl<T: Pod> BoundedBuffer<T> {
     }
 
     /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
+    ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
     ///
     /// # Errors
     ///
@@ -92,13 +99,14 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Makes a handle that pushes. Each thread that pushes has its own.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register
-    /// for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
+    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none
+    /// yet; `membarrier` to register for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::TableFull`]: every entry of the table belongs to a handle that lives. [`ClaimError::Forked`]: this buffer was opened in the
-    /// parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could not be made.
+    /// [`ClaimError::TableFull`]: every entry of the table belongs to a handle that lives. [`ClaimError::Forked`]:
+    /// this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling thread has gone to
+    /// another IPC namespace. [`ClaimError::System`]: the token could not be made.
     ///
     /// # Examples
     ///
@@ -142,14 +150,15 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Recovers what dead participants left, and says what that was.
     ///
-    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for supervisors that have seen a
-    /// process die and want its work handed on now.
+    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for
+    /// supervisors that have seen a process die and want its work handed on now.
     ///
     /// **C call:** `shmctl(IPC_STAT)` for each taken entry of the table.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Forked`], [`ClaimError::ElsewhereInNamespace`]: from there nobody's life can be judged.
+    /// [`ClaimError::Forked`]: this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the
+    /// calling thread has gone to another IPC namespace, from where nobody's life can be judged.
     ///
     /// # Examples
     ///
@@ -167,7 +176,8 @@ impl<T: Pod> BoundedBuffer<T> {
         Ok(self.core.recover())
     }
 
-    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered yet.
+    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered
+    /// yet.
     ///
     /// **C call:** `shmctl(IPC_STAT)` for each of them.
     ///
@@ -216,6 +226,8 @@ impl<T: Pod> BoundedBuffer<T> {
     ///
     /// **C call:** `shmctl(IPC_STAT)` for each of them until one lives; three for each that is dead.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
     /// # use sysvshm::bounded_buffer::PeerState;
@@ -234,13 +246,15 @@ impl<T: Pod> BoundedBuffer<T> {
         self.core.state(Side::Producer)
     }
 
-    /// What is known about the consumers together; as [`producer_state`](Self::producer_state).
+    /// What is known about the consumers together; as [`producer_state`](Self::producer_state), which has an
+    /// example.
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
         self.core.state(Side::Consumer)
     }
 
-    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at every
+    /// slot.
     ///
     /// # Examples
     ///
@@ -258,43 +272,64 @@ impl<T: Pod> BoundedBuffer<T> {
         count(self.core.memory, &self.core.geometry) as usize
     }
 
-    /// Whether there was no item, at some moment of the past.
+    /// Whether there was no item, at some moment of the past. As [`len`](Self::len), which has an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot held an item, at some moment of the past.
+    /// Whether every slot held an item, at some moment of the past. As [`len`](Self::len), which has an example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit. All of them can be used.
+    /// How many items fit. All of them can be used. See [`Options`] for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.core.geometry.capacity as usize
     }
 
-    /// How many entries the participant table has: handles that can exist at once, in all processes.
+    /// How many entries the participant table has: handles that can exist at once, in all processes. See
+    /// [`Options`] for an example.
     #[must_use]
     pub fn max_participants(&self) -> usize {
         self.core.geometry.participants as usize
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`Options`] for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.core.layout
     }
 
-    /// The random number of this initialisation: another one means that the buffer was removed and made anew.
+    /// The random number of this initialisation: another one means that the buffer was removed and made anew. See
+    /// [`Options`] for an example.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.core.generation
     }
 
-    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this process.
+    /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
+    /// process.
+    ///
+    /// Marked for removal it stays as long as anybody has it attached, and nobody finds it by its key any more:
+    /// right when everybody is there, or when all is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentId, bounded_buffer::mpmc::BoundedBuffer};
+    ///
+    /// let key = Key::random()?;
+    /// let buffer = BoundedBuffer::<u64>::create_new(key, 100)?;
+    /// assert!(buffer.segment().len_bytes() > 100 * 8);
+    /// assert_eq!(SegmentId::find(key)?, buffer.segment().id());
+    /// buffer.segment().mark_for_removal()?;
+    /// assert_eq!(SegmentId::find(key).unwrap_err().kind(), ErrorKind::NotFound);
+    /// buffer.producer()?.push(1)?; // goes on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn segment(&self) -> &Segment {
         &self.core.segment
     }
@@ -355,7 +390,8 @@ impl Core {
         unsafe { self.memory.load(at, Ordering::Acquire) != 0 }
     }
 
-    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is drained.
+    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
+    /// drained.
     pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
         let ever = self.has_been(side);
         let mut entries = (0..self.geometry.participants as usize)

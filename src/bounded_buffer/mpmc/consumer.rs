@@ -173,6 +173,27 @@ impl<T: Pod> Consumer<T> {
     /// # Errors
     ///
     /// Those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || {
+    ///     let (mut items, mut sum, mut seen) = ([0; 8], 0, 0);
+    ///     while seen < 1000 {
+    ///         let count = consumer.pop_slice(&mut items).unwrap();
+    ///         sum += items[..count].iter().sum::<u64>();
+    ///         seen += count;
+    ///     }
+    ///     sum
+    /// });
+    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
         self.pop_slice_until(into, None)
     }
@@ -182,6 +203,21 @@ impl<T: Pod> Consumer<T> {
     /// # Errors
     ///
     /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// buffer.producer()?.push_slice(&[1, 2])?;
+    /// let (mut items, wait) = ([0; 8], Duration::from_millis(1));
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Ok(2)); // what there is
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_slice_timeout(
         &mut self,
         into: &mut [T],
@@ -251,7 +287,7 @@ impl<T: Pod> Consumer<T> {
         Ok(Peek::new(self, run))
     }
 
-    /// As [`try_peek`](Self::try_peek), waiting for an item.
+    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
     ///
     /// # Errors
     ///
@@ -264,7 +300,7 @@ impl<T: Pod> Consumer<T> {
         self.peek_until(wanted, None)
     }
 
-    /// As [`peek`](Self::peek), waiting at most this long.
+    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
     ///
     /// # Errors
     ///
@@ -273,6 +309,29 @@ impl<T: Pod> Consumer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[3, 4])?;
+    /// let mut results = Vec::new();
+    /// let reason = loop {
+    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
+    ///         Ok(job) => {
+    ///             results.push(job.get(0) * 10);
+    ///             job.release(1)?;
+    ///         }
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek_timeout(
         &mut self,
         wanted: usize,
@@ -316,7 +375,8 @@ impl<T: Pod> Consumer<T> {
         TryIter { consumer: self }
     }
 
-    /// Pops items, waiting for each. Ends only with an error, such as [`PopError::PeerLeft`] [if asked](Self::notice_departure).
+    /// Pops items, waiting for each. Ends only with an error, such as [`PopError::PeerLeft`] if
+    /// [asked](Self::notice_departure), which has an example.
     pub fn iter(&mut self) -> Iter<'_, T> {
         Iter {
             consumer: self,
@@ -324,7 +384,8 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// How calls wait; [`Waiting::Sleep`] unless set.
+    /// How calls wait; [`Waiting::Sleep`] unless set. See [`Producer::waiting`](super::Producer::waiting) for an
+    /// example.
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.seat.waiting = waiting;
         self
@@ -352,44 +413,62 @@ impl<T: Pod> Consumer<T> {
         self
     }
 
-    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at the word
+    /// of every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, mpmc::{BoundedBuffer, Layout}}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(consumer.is_full() && consumer.len() == 2 && consumer.capacity() == 2);
+    /// consumer.try_pop_slice(&mut [0; 2])?;
+    /// assert!(consumer.is_empty());
+    /// assert_eq!((consumer.layout(), consumer.producer_state()), (Layout::Interleaved, PeerState::Alive));
+    /// assert_eq!(consumer.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.seat.len()
     }
 
-    /// Whether there was no item, at some moment of the past.
+    /// Whether there was no item, at some moment of the past. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot held an item, at some moment of the past.
+    /// Whether every slot held an item, at some moment of the past. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit.
+    /// How many items fit. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.seat.g.capacity as usize
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.seat.core().layout
     }
 
     /// What is known about the producers together; see
-    /// [`BoundedBuffer::producer_state`](super::BoundedBuffer::producer_state).
+    /// [`BoundedBuffer::producer_state`](super::BoundedBuffer::producer_state). See [`len`](Self::len) for an
+    /// example.
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
         self.seat.core().state(Side::Producer)
     }
 
-    /// The segment the buffer is in.
+    /// The segment the buffer is in. See [`len`](Self::len) for an example.
     pub fn segment(&self) -> &Segment {
         &self.seat.core().segment
     }
@@ -517,7 +596,7 @@ pub struct Iter<'a, T> {
 }
 
 impl<T> Iter<'_, T> {
-    /// What [`Consumer::pop`] said at the end; `None` before it.
+    /// What [`Consumer::pop`] said at the end; `None` before it. See [`Consumer::notice_departure`] for an example.
     #[must_use]
     pub fn why_it_ended(&self) -> Option<PopError> {
         self.end

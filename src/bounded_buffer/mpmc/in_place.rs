@@ -29,8 +29,8 @@ pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, into: &mut [
     unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-/// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle, which
-/// keeps the segment attached.
+/// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle,
+/// which keeps the segment attached.
 #[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
@@ -43,7 +43,24 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
 ///
-/// The slots hold what was there before. Dropping it, or the process, pushes nothing: the slots are skipped, and free again in the next lap.
+/// The slots hold what was there before. Dropping it, or the process, pushes nothing: the slots are skipped, and
+/// free again in the next lap.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// let mut space = producer.reserve(4)?;
+/// assert_eq!(space.len(), 4);
+/// space.set(0, 10);
+/// space.write_from(1, &[20, 30]);
+/// space.commit(3)?; // the fourth slot was not needed
+///
+/// drop(producer.reserve(1)?); // pushes nothing
+/// assert!(consumer.try_iter().eq([10, 20, 30]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -57,7 +74,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         Self { producer, run }
     }
 
-    /// How many slots there are: 1 or more.
+    /// How many slots there are: 1 or more. See [`Reservation`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -65,7 +82,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.run.len as usize
     }
 
-    /// Writes one item.
+    /// Writes one item. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -75,7 +92,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.write_from(index, &[item]);
     }
 
-    /// Copies items in, from slot `index` of the reservation on.
+    /// Copies items in, from slot `index` of the reservation on. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -113,7 +130,8 @@ impl<'a, T: Pod> Reservation<'a, T> {
         view(&self.producer.seat, self.run)
     }
 
-    /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes nothing.
+    /// Pushes the first `count` items, as one operation, and skips the other slots until the next lap. 0 pushes
+    /// nothing. See [`Reservation`] for an example.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
@@ -161,6 +179,24 @@ impl<T> fmt::Debug for Reservation<'_, T> {
 /// Items looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
 ///
 /// Dropping it, or the process, pops nothing: the items are delivered again, to this consumer or another.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// producer.push_slice(&[10, 20, 30, 40])?;
+/// let items = consumer.peek(3)?;
+/// assert_eq!((items.len(), items.get(0)), (3, 10));
+/// let mut copies = [0; 2];
+/// items.read_into(1, &mut copies);
+/// assert_eq!(copies, [20, 30]);
+/// items.release(2)?; // 10 and 20 are done with
+///
+/// drop(consumer.peek(1)?); // pops nothing
+/// assert!(consumer.try_iter().eq([30, 40]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T> {
     consumer: &'a mut Consumer<T>,
@@ -174,7 +210,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         Self { consumer, run }
     }
 
-    /// How many items there are: 1 or more.
+    /// How many items there are: 1 or more. See [`Peek`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -182,7 +218,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         self.run.len as usize
     }
 
-    /// A copy of one item.
+    /// A copy of one item. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -195,7 +231,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         item[0]
     }
 
-    /// Copies items out, from item `index` on.
+    /// Copies items out, from item `index` on. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -212,14 +248,15 @@ impl<'a, T: Pod> Peek<'a, T> {
     }
 
     /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
-    /// where items do not lie side by side.
+    /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
         view(&self.consumer.seat, self.run).map(SharedSlice::read_only)
     }
 
-    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing.
+    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing. See [`Peek`]
+    /// for an example.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///

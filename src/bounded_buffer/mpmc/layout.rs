@@ -1,7 +1,7 @@
 //! Where everything lies in a segment that holds a ring for many producers and many consumers.
 //!
-//! The table is in the [module's](super#the-segment) documentation, and `examples/c/mpmc.h` says the same in C. What is
-//! in a slot's word is in [`word`](super::word), how it changes in [`protocol`](super::protocol).
+//! The table is in the [module's](super#the-segment) documentation, and `examples/c/mpmc.h` says the same in C.
+//! What is in a slot's word is in [`word`](super::word), how it changes in [`protocol`](super::protocol).
 
 use super::word::MAX_PARTICIPANTS;
 use crate::bounded_buffer::OpenError;
@@ -75,8 +75,8 @@ impl Geometry {
         })
     }
 
-    /// The layout and the geometry of the ring that a header and the word at [`PARTICIPANTS`] describe, in a segment of
-    /// `len` bytes.
+    /// The layout and the geometry of the ring that a header and the word at [`PARTICIPANTS`] describe, in a
+    /// segment of `len` bytes.
     ///
     /// From here on the numbers are this process's own.
     pub(crate) fn described(

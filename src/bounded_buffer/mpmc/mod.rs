@@ -29,14 +29,56 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # A queue of jobs
+//!
+//! Many worker processes, one ring. A job is looked at in place, done, its result is kept where it
+//! survives the worker, and only then is it released: a worker that is killed before has its job delivered again,
+//! to another.
+//!
+//! ```
+//! use sysvshm::Key;
+//! use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, PopError};
+//!
+//! # let key = Key::random()?;
+//! // Whoever has jobs; `key` is known to all, such as Key::from_path("/srv/jobs", 1).
+//! let jobs = BoundedBuffer::<u64>::open_or_create(key, 100)?;
+//! jobs.producer()?.push_slice(&[3, 4, 5])?;
+//!
+//! // Each worker:
+//! # let mut results = Vec::new();
+//! let jobs = BoundedBuffer::<u64>::open_or_create(key, 100)?;
+//! let mut worker = jobs.consumer()?;
+//! worker.notice_departure(true); // or wait for jobs for ever, and be killed when there are no more
+//! let end = loop {
+//!     match worker.peek(1) {
+//!         Ok(job) => {
+//!             let result = job.get(0).pow(2); // the work
+//!             results.push(result);           // in a file, a database, another segment
+//!             job.release(1)?;                // only now is the job gone
+//!         }
+//!         Err(end) => break end,
+//!     }
+//! };
+//! assert_eq!((results, end), (vec![9, 16, 25], PopError::PeerLeft)); // nobody makes jobs, and none is left
+//! # jobs.segment().mark_for_removal()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A worker that is killed between keeping the result and the release leaves a job that is done twice: see
+//! [the guide](crate::guide::crash_safety#exactly-once). `examples/workers.rs` is all this with processes that are
+//! killed all the time; [`inspect`](super::inspect) shows such a ring from outside.
+//!
 //! # What it promises
 //!
-//! * Every push, pop and batch takes effect at one instruction. A process killed before it has done nothing, killed behind it has done it all. No item is
-//!   lost, doubled or torn, and no slot is lost.
-//! * No live process waits for a dead one longer than 100 ms after the kernel has released the dead one's memory: whoever finds the buffer full or
-//!   empty, polling or sleeping, recovers what the dead left, without stopping the others.
-//! * Items of one producer are popped in the order in which it pushed them, except those [delivered again](Consumer::peek).
-//! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call or has a timeout, stays forever.
+//! * Every push, pop and batch takes effect at one instruction. A process killed before it has done nothing, killed
+//!   behind it has done it all. No item is lost, doubled or torn, and no slot is lost.
+//! * No live process waits for a dead one longer than 100 ms after the kernel has released the dead one's memory:
+//!   whoever finds the buffer full or empty, polling or sleeping, recovers what the dead left, without stopping the
+//!   others.
+//! * Items of one producer are popped in the order in which it pushed them, except those
+//!   [delivered again](Consumer::peek).
+//! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call
+//!   or has a timeout, stays forever.
 //!
 //! # Which layout
 //!
@@ -45,15 +87,18 @@
 //! | `Interleaved`, the default | beside its word | single items, round trips |
 //! | `Contiguous` | beside the next item | bytes, batches, chunks in place ([`Producer::reserve`], [`Consumer::peek`]) |
 //!
-//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot
-//! beside the item. In `Contiguous` the words of eight neighbours share a cache line: many who push and pop single
+//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either has a word of 8 bytes
+//! for each item; from 57 bytes on, an item and its word take whole cache lines in `Interleaved`, which [`Layout`]
+//! tells exactly. In `Contiguous` the words of eight neighbours share a cache line: many who push and pop single
 //! items get in each other's way there.
 //!
 //! # What this does not protect you from
 //!
-//! * What a process did with an item after popping it dies with it. [`Consumer::peek`] and [`Peek::release`] make that "at least once".
-//! * A process that is *stopped* in the middle of a push (or holds a [`Reservation`]) lives: consumers find nothing behind it until it goes on.
-//!   One that is stopped with a [`Peek`] holds up the producers that come round to its slots.
+//! * What a process did with an item after popping it dies with it. [`Consumer::peek`] and [`Peek::release`] make
+//!   that "at least once".
+//! * A process that is *stopped* in the middle of a push (or holds a [`Reservation`]) lives: consumers find nothing
+//!   behind it until it goes on. One that is stopped with a [`Peek`] holds up the producers that come round to its
+//!   slots.
 //! * [`Consumer::try_pop`] may say "empty" behind a push that is not finished, although one behind that is.
 //! * Items of different producers have no order but that in which their pushes began.
 //!

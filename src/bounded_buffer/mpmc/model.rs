@@ -1,4 +1,5 @@
-//! The slot protocol in loom's hands, with death as a step: a participant ends after its k-th access to shared memory, for every k.
+//! The slot protocol in loom's hands, with death as a step: a participant ends after its k-th access to shared
+//! memory, for every k.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --lib mpmc::model

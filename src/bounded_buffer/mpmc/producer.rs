@@ -204,7 +204,21 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     ///
-    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice).
+    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice); what they give back is how many items
+    /// were pushed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let result = producer.push_slice_timeout(&[1, 2, 3, 4], Duration::from_millis(1));
+    /// assert_eq!(result, Err(PushError::TimedOut(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push_slice_timeout(
         &mut self,
         items: &[T],
@@ -280,7 +294,7 @@ impl<T: Pod> Producer<T> {
         Ok(Reservation::new(self, run))
     }
 
-    /// As [`try_reserve`](Self::try_reserve), waiting for room.
+    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
     ///
     /// # Errors
     ///
@@ -302,6 +316,23 @@ impl<T: Pod> Producer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
+    /// space.set(0, 10);
+    /// space.set(1, 20);
+    /// space.commit(2)?;
+    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reserve_timeout(
         &mut self,
         wanted: usize,
@@ -327,56 +358,102 @@ impl<T: Pod> Producer<T> {
         Ok(Reservation::new(self, run))
     }
 
-    /// How calls wait; [`Waiting::Sleep`] unless set.
+    /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{Waiting, mpmc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.waiting(Waiting::Spin); // has a processor of its own
+    /// consumer.waiting(Waiting::Yield).notice_departure(true); // settings can be chained
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.seat.waiting = waiting;
         self
     }
 
-    /// Whether a wait ends with [`PushError::PeerLeft`] when there have been consumers and none lives. Otherwise it goes on, for another may come.
+    /// Whether a wait ends with [`PushError::PeerLeft`] when there have been consumers and none lives. Otherwise,
+    /// and unless set, it goes on, for another may come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// producer.notice_departure(true);
+    /// assert_eq!(buffer.consumer()?.try_pop().ok(), None); // comes and goes
+    /// assert_eq!(producer.push(1), Ok(())); // there is room
+    /// assert_eq!(producer.push(2), Err(PushError::PeerLeft(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.seat.notice_departure = notice;
         self
     }
 
-    /// How many items there are, those being read in place included, at some moment of the past. Looks at every slot.
+    /// How many items there are, those being read in place included, at some moment of the past. Looks at the word
+    /// of every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, mpmc::{BoundedBuffer, Layout}}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert!(producer.is_empty() && producer.capacity() == 2 && producer.layout() == Layout::Interleaved);
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(producer.is_full() && producer.len() == 2);
+    /// assert_eq!(producer.consumer_state(), PeerState::Never);
+    /// assert_eq!(producer.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.seat.len()
     }
 
-    /// Whether there was no item, at some moment of the past.
+    /// Whether there was no item, at some moment of the past. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot held an item, at some moment of the past.
+    /// Whether every slot held an item, at some moment of the past. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit.
+    /// How many items fit. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.seat.g.capacity as usize
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.seat.core().layout
     }
 
     /// What is known about the consumers together; see
-    /// [`BoundedBuffer::consumer_state`](super::BoundedBuffer::consumer_state).
+    /// [`BoundedBuffer::consumer_state`](super::BoundedBuffer::consumer_state). See [`len`](Self::len) for an
+    /// example.
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
         self.seat.core().state(Side::Consumer)
     }
 
-    /// The segment the buffer is in.
+    /// The segment the buffer is in. See [`len`](Self::len) for an example.
     pub fn segment(&self) -> &Segment {
         &self.seat.core().segment
     }

@@ -22,10 +22,11 @@
 //! wake both sides
 //! ```
 //!
-//! Any number of processes may do this at once, and be killed at any point: the entry stays until one of them has been through all slots, and each
-//! step starts from an exact word that occurs once. A holder writes its generation behind its claim and uses it in slots behind that, so a recoverer
-//! that comes late has the generation of the dead, and finds nothing of the living. (A generation repeats after 4096 holders of one entry, and the lap
-//! would have to repeat with it.)
+//! Any number of processes may do this at once, and be killed at any point: the entry stays until one of them has
+//! been through all slots, and each step starts from an exact word that occurs once. A holder writes its generation
+//! behind its claim and uses it in slots behind that, so a recoverer that comes late has the generation of the
+//! dead, and finds nothing of the living. (A generation repeats after 4096 holders of one entry, and the lap would
+//! have to repeat with it.)
 #![allow(
     unsafe_code,
     reason = "every offset is a constant of the layout or an entry below the size of the table that the geometry was made with"
@@ -137,7 +138,8 @@ pub(crate) fn enter<M: Shared>(
     let (a, b) = (role.to_ne_bytes(), pid.to_ne_bytes());
     let who = u64::from_ne_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]]);
     for (at, value) in [
-        // Release, before any slot can bear it: whoever finds a slot of this owner, or finds it dead, finds its generation.
+        // Release, before any slot can bear it: whoever finds a slot of this owner, or finds it dead, finds its
+        // generation.
         (at + GENERATION, generation),
         (at + SINCE, since),
         (at + WHO, who),
@@ -175,7 +177,8 @@ pub(crate) fn recover<M: Shared>(
         if life(claim) != Life::Dead {
             continue;
         }
-        // Behind the verdict: the dead change nothing any more. And before the second look at the claim: so it is theirs.
+        // Behind the verdict: the dead change nothing any more. And before the second look at the claim: so it is
+        // theirs.
         let generation = word(memory, at + GENERATION);
         if word(memory, at + CLAIM) != claim.word() {
             continue;

@@ -8,8 +8,8 @@
 //! | 24 to 33 | 10 | run: slots claimed together, from this one on; 0 where there is no owner | a batch is 1023 items at most |
 //! | 34 to 63 | 30 | lap: how often the positions have gone round | after 2^30 laps: 21 seconds at capacity 1 and 50 million items a second, 6 hours at capacity 1024 |
 //!
-//! A wrap matters only to a process that stopped between looking at a word and its compare-and-swap, for exactly a multiple of that
-//! time, when the whole word, all fields, is the same again.
+//! A wrap matters only to a process that stopped between looking at a word and its compare-and-swap, for exactly a
+//! multiple of that time, when the whole word, all fields, is the same again.
 //!
 //! | phase | | the slot |
 //! |---|---|---|

@@ -69,6 +69,8 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
     /// set.
     ///
+    /// See the [module](super) for an example.
+    ///
     /// # Errors
     ///
     /// Those of [`Options::create_new`].
@@ -79,6 +81,8 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing
     /// set.
     ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
+    ///
     /// # Errors
     ///
     /// Those of [`Options::open`].
@@ -87,6 +91,8 @@ impl<T: Pod> BoundedBuffer<T> {
     }
 
     /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
+    ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
     ///
     /// # Errors
     ///
@@ -105,7 +111,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Claims the producing side.
     ///
     /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer
-    /// gives the role back.
+    /// gives the role back. Looks at the word of every slot once, to find the position.
     ///
     /// **C calls:** `shmctl(IPC_STAT)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
     /// process has none yet; `membarrier` to register for it.
@@ -113,8 +119,8 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Errors
     ///
     /// [`ClaimError::Taken`]: another handle has it, here or in a process that lives. [`ClaimError::Forked`]: this
-    /// handle was made in the parent. [`ClaimError::ElsewhereInNamespace`]. [`ClaimError::System`]: the token could
-    /// not be made.
+    /// handle was made in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling thread has gone to another
+    /// IPC namespace. [`ClaimError::System`]: the token could not be made.
     ///
     /// # Examples
     ///
@@ -138,6 +144,8 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Claims the consuming side; as [`producer`](Self::producer).
     ///
+    /// Taken over from a process that died with it, the role goes on with the first item that was not popped.
+    ///
     /// # Errors
     ///
     /// Those of [`producer`](Self::producer).
@@ -160,7 +168,8 @@ impl<T: Pod> BoundedBuffer<T> {
         Ok(Consumer::new(role, side))
     }
 
-    /// How many items there are, at some moment of the past: for those who have neither role. Looks at every slot.
+    /// How many items there are, at some moment of the past: for those who have neither role. Looks at the word of
+    /// every slot.
     ///
     /// The [producer](Producer::len) and the [consumer](Consumer::len) know one half of it for sure, and cheaply.
     ///
@@ -186,31 +195,32 @@ impl<T: Pod> BoundedBuffer<T> {
         len as usize
     }
 
-    /// Whether there was no item, at some moment of the past.
+    /// Whether there was no item, at some moment of the past. As [`len`](Self::len), which has an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot held an item, at some moment of the past.
+    /// Whether every slot held an item, at some moment of the past. As [`len`](Self::len), which has an example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit. All of them can be used.
+    /// How many items fit. All of them can be used. See [`Options`] for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.core.geometry.capacity as usize
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`Options`] for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.core.layout
     }
 
-    /// The random number of this initialisation: another one means that the buffer was removed and made anew.
+    /// The random number of this initialisation: another one means that the buffer was removed and made anew. See
+    /// [`Options`] for an example.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.core.generation
@@ -219,12 +229,26 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Who has the producing side.
     ///
     /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// assert_eq!(buffer.producer_state(), PeerState::Never);
+    /// let producer = buffer.producer()?;
+    /// assert_eq!(buffer.producer_state(), PeerState::Alive);
+    /// drop(producer);
+    /// assert_eq!(buffer.producer_state(), PeerState::Left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
         self.core.state(Side::Producer)
     }
 
-    /// Who has the consuming side.
+    /// Who has the consuming side; as [`producer_state`](Self::producer_state), which has an example.
     ///
     /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
     #[must_use]
@@ -234,6 +258,24 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
     /// process.
+    ///
+    /// Marked for removal it stays as long as anybody has it attached, and nobody finds it by its key any more:
+    /// right when everybody is there, or when all is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentId, bounded_buffer::spsc::BoundedBuffer};
+    ///
+    /// let key = Key::random()?;
+    /// let buffer = BoundedBuffer::<u64>::create_new(key, 100)?;
+    /// assert!(buffer.segment().len_bytes() > 100 * 8);
+    /// assert_eq!(SegmentId::find(key)?, buffer.segment().id());
+    /// buffer.segment().mark_for_removal()?;
+    /// assert_eq!(SegmentId::find(key).unwrap_err().kind(), ErrorKind::NotFound);
+    /// buffer.producer()?.push(1)?; // goes on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn segment(&self) -> &Segment {
         &self.core.segment
     }

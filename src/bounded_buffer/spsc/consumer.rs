@@ -51,6 +51,9 @@ impl<T: Pod> Consumer<T> {
 
     /// Pops the oldest item if there is one.
     ///
+    /// Does not ask whether the producer lives: a loop of these looks at [`producer_state`](Self::producer_state)
+    /// now and then.
+    ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///
     /// # Errors
@@ -96,6 +99,19 @@ impl<T: Pod> Consumer<T> {
     /// [`PopError::PeerDead`]: the buffer is drained and the producer is dead; noticed within 100 ms after the
     /// kernel has released its memory. [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`].
     /// Signals do not end the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let waiting = std::thread::spawn(move || consumer.pop());
+    /// producer.push(7)?;
+    /// assert_eq!(waiting.join().unwrap(), Ok(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
         if !self.here.is_current() {
@@ -212,6 +228,27 @@ impl<T: Pod> Consumer<T> {
     /// # Errors
     ///
     /// Those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || {
+    ///     let (mut items, mut sum, mut seen) = ([0; 8], 0, 0);
+    ///     while seen < 1000 {
+    ///         let count = consumer.pop_slice(&mut items).unwrap();
+    ///         sum += items[..count].iter().sum::<u64>();
+    ///         seen += count;
+    ///     }
+    ///     sum
+    /// });
+    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
         self.pop_slice_until(into, None)
     }
@@ -221,6 +258,21 @@ impl<T: Pod> Consumer<T> {
     /// # Errors
     ///
     /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// buffer.producer()?.push_slice(&[1, 2])?;
+    /// let (mut items, wait) = ([0; 8], Duration::from_millis(1));
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Ok(2)); // what there is
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_slice_timeout(
         &mut self,
         into: &mut [T],
@@ -281,7 +333,7 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// As [`try_peek`](Self::try_peek), waiting for an item.
+    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
     ///
     /// # Errors
     ///
@@ -295,7 +347,7 @@ impl<T: Pod> Consumer<T> {
         self.peek_until(wanted, None)
     }
 
-    /// As [`peek`](Self::peek), waiting at most this long.
+    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
     ///
     /// # Errors
     ///
@@ -304,6 +356,29 @@ impl<T: Pod> Consumer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[3, 4])?;
+    /// let mut results = Vec::new();
+    /// let reason = loop {
+    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
+    ///         Ok(job) => {
+    ///             results.push(job.get(0) * 10);
+    ///             job.release(1)?;
+    ///         }
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek_timeout(
         &mut self,
         wanted: usize,
@@ -372,59 +447,78 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// How calls wait; [`Waiting::Sleep`] unless set.
+    /// How calls wait; [`Waiting::Sleep`] unless set. See [`Producer::waiting`](super::Producer::waiting) for an
+    /// example.
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.waiting = waiting;
         self
     }
 
-    /// Whether a wait ends with [`PopError::PeerLeft`] when the producer has given its role back. Otherwise it goes
-    /// on, for another may come.
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained and the producer has given its
+    /// role back. Otherwise, and unless set, it goes on, for another may come. See [`iter`](Self::iter) for an
+    /// example.
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.notice_departure = notice;
         self
     }
 
     /// How many items there are. The producer may have added some meanwhile; nobody else can have taken any. Looks
-    /// at every slot.
+    /// at the word of every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::{BoundedBuffer, Layout}}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(consumer.is_full() && consumer.len() == 2 && consumer.capacity() == 2);
+    /// consumer.try_pop_slice(&mut [0; 2])?;
+    /// assert!(consumer.is_empty() && consumer.position() == 2);
+    /// assert_eq!((consumer.layout(), consumer.producer_state()), (Layout::Interleaved, PeerState::Alive));
+    /// assert_eq!(consumer.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         let position = self.side.position();
         find_in(self.side.memory(), self.side.geometry(), position).wrapping_sub(position) as usize
     }
 
-    /// Whether there is no item. The producer may have added one meanwhile.
+    /// Whether there is no item. The producer may have added one meanwhile. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.side.known_items() == 0 && self.len() == 0
     }
 
-    /// Whether there is no room. If so, that stays until this consumer pops an item.
+    /// Whether there is no room. If so, that stays until this consumer pops an item. See [`len`](Self::len) for an
+    /// example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit.
+    /// How many items fit. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.side.geometry().capacity as usize
     }
 
     /// How many items have been popped from this buffer since it was made, by all its consumers: the position of
-    /// the next one.
+    /// the next one. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.side.position()
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.role.get().core.layout
     }
 
-    /// Who has the producing side.
+    /// Who has the producing side. See [`len`](Self::len) for an example.
     ///
     /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
     #[must_use]
@@ -432,7 +526,7 @@ impl<T: Pod> Consumer<T> {
         self.role.get().core.state(Side::Producer)
     }
 
-    /// The segment the buffer is in.
+    /// The segment the buffer is in. See [`len`](Self::len) for an example.
     pub fn segment(&self) -> &Segment {
         &self.role.get().core.segment
     }
@@ -552,7 +646,7 @@ pub struct Iter<'a, T> {
 }
 
 impl<T> Iter<'_, T> {
-    /// What [`Consumer::pop`] said at the end; `None` before it.
+    /// What [`Consumer::pop`] said at the end; `None` before it. See [`Consumer::iter`] for an example.
     #[must_use]
     pub fn why_it_ended(&self) -> Option<PopError> {
         self.end

@@ -2,13 +2,12 @@
 
 use super::layout::Geometry;
 use super::{Consumer, PopError, Producer, PushError};
-use crate::bounded_buffer::seam::{Mapped, SharedItems};
+use crate::bounded_buffer::runs::{self, check};
+use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
-use crate::memory::{SharedSlice, access};
+use crate::memory::SharedSlice;
 use crate::segment::ReadOnly;
 use std::fmt;
-use std::mem::size_of_val;
-use std::ptr::NonNull;
 
 /// Copies items into consecutive slots from `slot` on, at most the capacity, going round the end.
 #[inline(always)]
@@ -31,17 +30,8 @@ pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
     debug_assert!(slot + items.len() <= g.capacity as usize);
-    if g.item_stride == size_of::<T>() {
-        // SAFETY: a slot of the geometry, or the end.
-        let to = unsafe { memory.address::<u8>(g.item_at(slot)) };
-        // SAFETY: the items of the run lie side by side in mapped, writable memory; the slice is private.
-        unsafe { access::copy_in(to, items.as_ptr().cast(), size_of_val(items)) };
-    } else {
-        for (index, item) in items.iter().enumerate() {
-            // SAFETY: a slot of the geometry.
-            unsafe { memory.write_item(g.item_at(slot + index), item) };
-        }
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::write(memory, g.item_at(slot), g.item_stride, items) };
 }
 
 /// `slot + into.len()` is at most the capacity.
@@ -49,24 +39,12 @@ fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
     debug_assert!(slot + into.len() <= g.capacity as usize);
-    if g.item_stride == size_of::<T>() {
-        // SAFETY: a slot of the geometry, or the end.
-        let from = unsafe { memory.address::<u8>(g.item_at(slot)) };
-        // SAFETY: the items of the run lie side by side in mapped memory; the slice is private, and `T` is valid
-        // for any bytes.
-        unsafe { access::copy_out(from, into.as_mut_ptr().cast(), size_of_val(into)) };
-    } else {
-        for (index, item) in into.iter_mut().enumerate() {
-            // SAFETY: a slot of the geometry.
-            let from = unsafe { memory.address::<u8>(g.item_at(slot + index)) };
-            // Not by value: each move of a large item is a copy more.
-            // SAFETY: the item's bytes are mapped; the slice is private, and `T` is valid for any bytes.
-            unsafe { access::copy_out(from, (&raw mut *item).cast(), size_of::<T>()) };
-        }
-    }
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-/// A view of `len` items side by side from `slot` on, where the layout has such a thing.
+/// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the borrow
+/// of the handle, which keeps the segment attached.
 #[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn view<'a, T: Pod>(
@@ -75,25 +53,30 @@ fn view<'a, T: Pod>(
     slot: usize,
     len: usize,
 ) -> Option<SharedSlice<'a, T>> {
-    if g.item_stride != size_of::<T>() {
-        return None;
-    }
-    // SAFETY: a slot of the geometry.
-    let start = unsafe { memory.address::<T>(g.item_at(slot)) };
-    NonNull::new(start).map(|start| SharedSlice::from_checked(start, len))
-}
-
-fn check(index: usize, count: usize, len: usize) {
-    assert!(
-        index <= len && count <= len - index,
-        "items {index}..{} of a run of {len}",
-        index.saturating_add(count)
-    );
+    debug_assert!(slot + len <= g.capacity as usize);
+    // SAFETY: slots of the geometry, which was made for items of this type.
+    unsafe { runs::view(memory, g.item_at(slot), g.item_stride, len) }
 }
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
 ///
 /// The slots hold what was there before. Dropping it, or the process, pushes nothing.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// let mut space = producer.reserve(4)?;
+/// assert_eq!(space.len(), 4);
+/// space.set(0, 10);
+/// space.write_from(1, &[20, 30]);
+/// space.commit(3)?; // the fourth slot was not needed
+///
+/// drop(producer.reserve(1)?); // pushes nothing
+/// assert!(consumer.try_iter().eq([10, 20, 30]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -109,7 +92,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         Self { producer, len }
     }
 
-    /// How many slots there are: 1 or more.
+    /// How many slots there are: 1 or more. See [`Reservation`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -117,7 +100,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.len
     }
 
-    /// Writes one item.
+    /// Writes one item. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -127,7 +110,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         self.write_from(index, &[item]);
     }
 
-    /// Copies items in, from slot `index` of the reservation on.
+    /// Copies items in, from slot `index` of the reservation on. See [`Reservation`] for an example.
     ///
     /// # Panics
     ///
@@ -141,6 +124,20 @@ impl<'a, T: Pod> Reservation<'a, T> {
 
     /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{Layout, Options}};
+    /// # let mut options = Options::new();
+    /// # options.capacity(8).layout(Layout::Contiguous);
+    /// # let buffer = options.create_new::<u64>(Key::PRIVATE)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(4)?;
+    /// space.as_shared_slice().unwrap().write_from(&[1, 2, 3, 4]);
+    /// space.commit(4)?;
+    /// assert_eq!(consumer.try_peek(4)?.as_shared_slice().unwrap().to_vec(), [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
@@ -148,7 +145,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
         view(side.memory(), side.geometry(), side.slot(), self.len)
     }
 
-    /// Pushes the first `count` items, as one operation. 0 pushes nothing.
+    /// Pushes the first `count` items, as one operation. 0 pushes nothing. See [`Reservation`] for an example.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
@@ -183,6 +180,24 @@ impl<T> fmt::Debug for Reservation<'_, T> {
 /// The oldest items, looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
 ///
 /// Dropping it, or the process, pops nothing: a successor finds the same items again.
+///
+/// ```
+/// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+/// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+/// # buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// producer.push_slice(&[10, 20, 30, 40])?;
+/// let items = consumer.peek(3)?;
+/// assert_eq!((items.len(), items.get(0)), (3, 10));
+/// let mut copies = [0; 2];
+/// items.read_into(1, &mut copies);
+/// assert_eq!(copies, [20, 30]);
+/// items.release(2)?; // 10 and 20 are done with
+///
+/// drop(consumer.peek(1)?); // pops nothing
+/// assert!(consumer.try_iter().eq([30, 40]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T> {
     consumer: &'a mut Consumer<T>,
@@ -198,7 +213,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         Self { consumer, len }
     }
 
-    /// How many items there are: 1 or more.
+    /// How many items there are: 1 or more. See [`Peek`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -206,7 +221,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         self.len
     }
 
-    /// A copy of one item.
+    /// A copy of one item. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -219,7 +234,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         item[0]
     }
 
-    /// Copies items out, from item `index` on.
+    /// Copies items out, from item `index` on. See [`Peek`] for an example.
     ///
     /// # Panics
     ///
@@ -232,7 +247,7 @@ impl<'a, T: Pod> Peek<'a, T> {
     }
 
     /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
-    /// where items do not lie side by side.
+    /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
@@ -240,7 +255,7 @@ impl<'a, T: Pod> Peek<'a, T> {
         view(side.memory(), side.geometry(), side.slot(), self.len).map(SharedSlice::read_only)
     }
 
-    /// Pops the first `count` items, as one operation. 0 pops nothing.
+    /// Pops the first `count` items, as one operation. 0 pops nothing. See [`Peek`] for an example.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///

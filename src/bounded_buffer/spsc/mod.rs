@@ -37,8 +37,9 @@
 //! | `Interleaved`, the default | beside its sequence word | single items, round trips |
 //! | `Contiguous` | beside the next item | bytes, batches, chunks in place ([`Producer::reserve`], [`Consumer::peek`]) |
 //!
-//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either takes 8 bytes per slot
-//! beside the item.
+//! Both work with all calls; a view of a run of items exists in `Contiguous` alone. Either has a word of 8 bytes
+//! for each item; from 57 bytes on, an item and its word take whole cache lines in `Interleaved`, which [`Layout`]
+//! tells exactly.
 //!
 //! # The segment
 //!

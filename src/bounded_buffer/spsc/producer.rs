@@ -44,6 +44,9 @@ impl<T: Pod> Producer<T> {
 
     /// Pushes an item if there is room.
     ///
+    /// Does not ask whether the consumer lives: a loop of these looks at [`consumer_state`](Self::consumer_state)
+    /// now and then.
+    ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
     /// # Errors
@@ -220,7 +223,21 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     ///
-    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice).
+    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice); what they give back is how many items
+    /// were pushed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let result = producer.push_slice_timeout(&[1, 2, 3, 4], Duration::from_millis(1));
+    /// assert_eq!(result, Err(PushError::TimedOut(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push_slice_timeout(
         &mut self,
         items: &[T],
@@ -286,7 +303,7 @@ impl<T: Pod> Producer<T> {
         Ok(Reservation::new(self, room.min(wanted)))
     }
 
-    /// As [`try_reserve`](Self::try_reserve), waiting for room.
+    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
     ///
     /// # Errors
     ///
@@ -309,6 +326,23 @@ impl<T: Pod> Producer<T> {
     /// # Panics
     ///
     /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
+    /// space.set(0, 10);
+    /// space.set(1, 20);
+    /// space.commit(2)?;
+    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reserve_timeout(
         &mut self,
         wanted: usize,
@@ -335,20 +369,63 @@ impl<T: Pod> Producer<T> {
         Ok(Reservation::new(self, count))
     }
 
-    /// How calls wait; [`Waiting::Sleep`] unless set.
+    /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{Waiting, spsc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.waiting(Waiting::Spin); // has a processor of its own
+    /// consumer.waiting(Waiting::Yield).notice_departure(true); // settings can be chained
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.waiting = waiting;
         self
     }
 
-    /// Whether a wait ends with [`PushError::PeerLeft`] when the consumer has given its role back. Otherwise it
-    /// goes on, for another may come.
+    /// Whether a wait ends with [`PushError::PeerLeft`] when the consumer has given its role back. Otherwise, and
+    /// unless set, it goes on, for another may come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// producer.notice_departure(true);
+    /// assert_eq!(buffer.consumer()?.try_pop().ok(), None); // comes and goes
+    /// assert_eq!(producer.push(1), Ok(())); // there is room
+    /// assert_eq!(producer.push(2), Err(PushError::PeerLeft(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.notice_departure = notice;
         self
     }
 
     /// How many items there are. The consumer may have taken some meanwhile; nobody else can have added any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::{BoundedBuffer, Layout}}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert!(producer.is_empty() && producer.capacity() == 2 && producer.layout() == Layout::Interleaved);
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(producer.is_full() && producer.len() == 2 && producer.position() == 2);
+    /// assert_eq!(producer.consumer_state(), PeerState::Never);
+    /// assert_eq!(producer.segment().id(), buffer.segment().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         let used = self
@@ -359,38 +436,39 @@ impl<T: Pod> Producer<T> {
         used.min(self.side.geometry().capacity) as usize
     }
 
-    /// Whether there is no item. If so, that stays until this producer pushes one.
+    /// Whether there is no item. If so, that stays until this producer pushes one. See [`len`](Self::len) for an
+    /// example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room. The consumer may have made some meanwhile.
+    /// Whether there is no room. The consumer may have made some meanwhile. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit.
+    /// How many items fit. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.side.geometry().capacity as usize
     }
 
     /// How many items have been pushed into this buffer since it was made, by all its producers: the position of
-    /// the next one.
+    /// the next one. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.side.position()
     }
 
-    /// Which layout its creator chose.
+    /// Which layout its creator chose. See [`len`](Self::len) for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.role.get().core.layout
     }
 
-    /// Who has the consuming side.
+    /// Who has the consuming side. See [`len`](Self::len) for an example.
     ///
     /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
     #[must_use]
@@ -398,7 +476,7 @@ impl<T: Pod> Producer<T> {
         self.role.get().core.state(Side::Consumer)
     }
 
-    /// The segment the buffer is in.
+    /// The segment the buffer is in. See [`len`](Self::len) for an example.
     pub fn segment(&self) -> &Segment {
         &self.role.get().core.segment
     }

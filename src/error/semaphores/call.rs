@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use std::fmt;
 use std::time::Duration;
 
-/// `semop` or `semtimedop`. An error is a plain value, so of a longer list it keeps the first operation and the length.
+/// `semop` or `semtimedop`. An error is a plain value, so of a longer list it keeps the first operation and the
+/// length.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SemopCall {
     pub(super) id: c_int,

@@ -1,7 +1,7 @@
 //! What fails about semaphores: the calls in words, the causes, the advice.
 //!
-//! The tables are those of semget(2), semop(2) and semctl(2) of the Linux manual pages 6.03, checked on Linux 6.18. As for segments, the
-//! question why may be asked a moment too late; the kind then falls back to the likeliest one.
+//! The tables are those of semget(2), semop(2) and semctl(2) of the Linux manual pages 6.03, checked on Linux 6.18.
+//! As for segments, the question why may be asked a moment too late; the kind then falls back to the likeliest one.
 
 mod call;
 mod hint;

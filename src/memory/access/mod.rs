@@ -1,17 +1,21 @@
 //! The one module that reads or writes shared bytes.
 //!
-//! **The model:** a segment is not memory of the Rust program but state of its environment, and each access is a call to foreign code that
-//! hands bytes over. On x86-64 it is a block of assembly, which the compiler neither sees through nor moves private accesses across; elsewhere, and with
-//! `--cfg sysvshm_portable`, a relaxed atomic, which Miri and the sanitizers understand. Why that is sound, with the sources and with what each of
-//! the two guarantees, is the chapter [`guide::soundness`](crate::guide::soundness); change neither without the other.
+//! **The model:** a segment is not memory of the Rust program but state of its environment, and each access is a
+//! call to foreign code that hands bytes over. On x86-64 it is a block of assembly, which the compiler neither sees
+//! through nor moves private accesses across; elsewhere, and with `--cfg sysvshm_portable`, a relaxed atomic, which
+//! Miri and the sanitizers understand. Why that is sound, with the sources and with what each of the two
+//! guarantees, is the chapter [`guide::soundness`](crate::guide::soundness); change neither without the other.
 //!
 //! **The rules of this module:**
 //!
 //! * Everything takes raw pointers and lengths. Who calls has checked bounds, lifetime and, for atomics, alignment.
-//! * No reference to shared bytes, no plain and no volatile access to them, no `copy_nonoverlapping` that the compiler knows.
-//! * [`get`], [`set`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies promise bytes.
+//! * No reference to shared bytes, no plain and no volatile access to them, no `copy_nonoverlapping` that the
+//!   compiler knows.
+//! * [`get`], [`set`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies
+//!   promise bytes.
 //! * What may be attached read-only is only loaded, and its atomics through [`atomic_load_read_only`].
-//! * Everything is `#[inline(always)]` down to the instruction: an out-of-line wrapper was measured to cost up to a half below 256 bytes.
+//! * Everything is `#[inline(always)]` down to the instruction: an out-of-line wrapper was measured to cost up to a
+//!   half below 256 bytes.
 #![allow(
     unsafe_code,
     reason = "this is where shared bytes are touched; every function states what its caller must have checked"
@@ -26,7 +30,8 @@ mod primitive;
 #[cfg(test)]
 mod tests;
 
-// Not for x32, which is x86-64 with 32-bit pointers: the upper half of a register that holds one is undefined in assembly.
+// Not for x32, which is x86-64 with 32-bit pointers: the upper half of a register that holds one is undefined in
+// assembly.
 #[cfg(all(
     target_arch = "x86_64",
     target_pointer_width = "64",
@@ -144,7 +149,8 @@ pub(crate) unsafe fn copy_within(src_shared: *const u8, dst_shared: *mut u8, len
     unsafe { target::copy_within(src_shared, dst_shared, len) }
 }
 
-/// Tells the processor that the cache line at `p` will be read soon. A hint: touches nothing, and any address will do.
+/// Tells the processor that the cache line at `p` will be read soon. A hint: touches nothing, and any address will
+/// do.
 #[inline(always)]
 pub(crate) fn prefetch(p: *const u8) {
     target::prefetch(p);
@@ -193,7 +199,8 @@ pub(crate) unsafe fn set<T: NoUninit>(dst_shared: *mut T, value: T) {
     unsafe { target::write_element(dst_shared.cast(), &raw const value) }
 }
 
-/// Up to this many bytes nothing is gained by finding out whether `memset` would do: a pattern in registers, and elements of odd sizes.
+/// Up to this many bytes nothing is gained by finding out whether `memset` would do: a pattern in registers, and
+/// elements of odd sizes.
 const SHORT_PATTERN: usize = 128;
 const SHORT_ELEMENTS: usize = 64;
 

@@ -1,5 +1,5 @@
-//! The accesses in Rust's own relaxed atomics: for processors without an assembly path, and for the tools that cannot
-//! look into assembly (Miri, ThreadSanitizer, AddressSanitizer).
+//! The accesses in Rust's own relaxed atomics: for processors without an assembly path, and for the tools that
+//! cannot look into assembly (Miri, ThreadSanitizer, AddressSanitizer).
 //!
 //! Where the shared side is aligned a machine word moves at a time, elsewhere a byte. An element of 1, 2, 4 or (on
 //! 64-bit targets) 8 bytes at an address that is a multiple of its size is one access.
@@ -35,8 +35,8 @@ macro_rules! integer {
             #[inline(always)]
             unsafe fn load_read_only(p: *const Self, order: Ordering) -> Self {
                 check_load(order);
-                // Only a relaxed load of at most a pointer's width is promised to work on read-only pages, so the order
-                // comes from fences: std::sync::atomic, "Atomic accesses to read-only memory".
+                // Only a relaxed load of at most a pointer's width is promised to work on read-only pages, so the
+                // order comes from fences: std::sync::atomic, "Atomic accesses to read-only memory".
                 if matches!(order, Ordering::SeqCst) {
                     fence(Ordering::SeqCst);
                 }
@@ -182,8 +182,8 @@ pub(super) unsafe fn copy_within(src: *const u8, dst: *mut u8, len: usize) {
     let together = src.addr() % WORD == dst.addr() % WORD;
     let head = if together { head(dst, len) } else { len };
     let words_end = head + (len - head) / WORD * WORD;
-    // SAFETY: every index lies within `len`, and the words are aligned on both sides. The order keeps a byte from being
-    // overwritten before it is read: upwards when the destination lies below the source, downwards otherwise.
+    // SAFETY: every index lies within `len`, and the words are aligned on both sides. The order keeps a byte from
+    // being overwritten before it is read: upwards when the destination lies below the source, downwards otherwise.
     unsafe {
         if dst.addr() <= src.addr() {
             for at in 0..head {
@@ -216,7 +216,8 @@ pub(super) unsafe fn copy_within(src: *const u8, dst: *mut u8, len: usize) {
 #[inline(always)]
 pub(super) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
     let dst = dst.cast::<u8>();
-    // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides, and each arm has looked at the alignment.
+    // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides, and each arm has looked at the
+    // alignment.
     unsafe {
         match size_of::<T>() {
             2 if src.addr() % 2 == 0 => dst
@@ -237,7 +238,8 @@ pub(super) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
 #[inline(always)]
 pub(super) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
     let src = src.cast::<u8>();
-    // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides, and each arm has looked at the alignment.
+    // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides, and each arm has looked at the
+    // alignment.
     unsafe {
         match size_of::<T>() {
             2 if dst.addr() % 2 == 0 => {

@@ -6,9 +6,9 @@ use super::Word;
 
 /// An integer of 8, 16, 32 or 64 bits: what the atomic operations of the views work on.
 ///
-/// Sealed: `i8` to `i64`, `u8` to `u64`, `isize` and `usize`. 64-bit integers only where the target has 64-bit atomics.
-/// `isize` and `usize` are for C's `long` and `size_t` between processes of one width; what 32-bit and 64-bit processes
-/// share wants a fixed width.
+/// Sealed: `i8` to `i64`, `u8` to `u64`, `isize` and `usize`. 64-bit integers only where the target has 64-bit
+/// atomics. `isize` and `usize` are for C's `long` and `size_t` between processes of one width; what 32-bit and
+/// 64-bit processes share wants a fixed width.
 ///
 /// ```
 /// use std::sync::atomic::Ordering::Relaxed;
