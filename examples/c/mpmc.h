@@ -252,14 +252,17 @@ static inline int mpmc_is_dead(struct mpmc *r, uint64_t claim)
     return shmctl(r->id, IPC_STAT, &ds) == 0 && ds.shm_segsz == r->bytes && ds.shm_cpid == r->creator && !token_lives(claim);
 }
 
-/* Finishes or undoes what an owner, who is dead, was doing. */
-static inline void mpmc_sweep(struct mpmc *r, uint64_t owner)
+/* Finishes or undoes what an owner, who is dead, was doing, as long as its claim stands in the entry. */
+static inline void mpmc_sweep(struct mpmc *r, struct mpmc_entry *entry, uint64_t claim, uint64_t owner)
 {
     for (uint32_t slot = 0; slot < r->capacity; slot++) {
         uint64_t first = mpmc_load(r, slot);
         int phase = mpmc_phase(first);
         if ((phase != MPMC_WRITING && phase != MPMC_READING && phase != MPMC_DRAINED) || (first & MPMC_OWNER_MASK) != owner)
             continue;
+        /* Behind the look at the slot: if this one stood still, the word may be that of a holder 4096 later, who lives. */
+        if (atomic_load_explicit(&entry->claim, memory_order_acquire) != claim)
+            return;
         uint32_t lap = mpmc_lap(first), len = mpmc_run(first);
         if (len == 0)
             len = 1;
@@ -289,7 +292,7 @@ static inline uint32_t mpmc_recover(struct mpmc *r)
         uint64_t generation = atomic_load_explicit(&entry->generation, memory_order_acquire);
         if (atomic_load_explicit(&entry->claim, memory_order_acquire) != claim)
             continue;
-        mpmc_sweep(r, mpmc_owner(index, generation));
+        mpmc_sweep(r, entry, claim, mpmc_owner(index, generation));
         atomic_fetch_add(&r->h->epoch, 1);
         found += atomic_compare_exchange_strong(&entry->claim, &claim, 0);
     }

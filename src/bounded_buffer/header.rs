@@ -190,7 +190,8 @@ pub(crate) fn settle<M: Shared>(
     fresh: &Fresh<'_, M>,
     patience: Duration,
 ) -> Result<Description, OpenError> {
-    let deadline = Instant::now() + patience;
+    // None: longer than the clock goes, so for ever.
+    let deadline = Instant::now().checked_add(patience);
     let mut pause = Duration::from_micros(20);
     loop {
         // Acquire pairs with the release of READY below: whoever sees it sees the fields.
@@ -225,7 +226,7 @@ pub(crate) fn settle<M: Shared>(
                 return Ok(*description);
             }
         }
-        if Instant::now() >= deadline {
+        if deadline.is_some_and(|end| Instant::now() >= end) {
             return Err(OpenError::NotInitialised { patience });
         }
         thread::sleep(pause);
