@@ -154,11 +154,11 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         goto fail;
     uint64_t capacity = h->capacity, participants = h->participants;
     uint32_t variant = h->variant;
-    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
-        h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 || capacity > ds.shm_segsz ||
-        participants == 0 || participants > 512)
+    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
+        h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 ||
+        capacity > ds.shm_segsz / 8 || participants == 0 || participants > 512)
         goto fail;
-    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item, total;
+    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item;
     size_t front = sizeof *h + participants * sizeof(struct mpmc_entry);
     if (variant == 0) {
         if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
@@ -168,15 +168,15 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         r->words = mpmc_up(front, slot > 128 ? slot : 128);
         r->items = r->words + to_item;
         r->word_stride = r->item_stride = mpmc_up(to_item + item_size, slot);
-        total = r->words + capacity * r->word_stride;
     } else {
         r->words = mpmc_up(front, 128);
         r->word_stride = 8;
         r->items = mpmc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
         r->item_stride = item_size;
-        total = r->items + capacity * item_size;
     }
-    if (total > ds.shm_segsz)
+    /* The items are the last. By a division: a product may be too large for its type. */
+    size_t first = variant == 0 ? r->words : r->items;
+    if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
         goto fail;
     r->token = token_make();
     if (r->token == 0)
