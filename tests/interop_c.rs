@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{CProgram, Owned, Running};
+use common::{CProgram, Owned, Running, skipped};
 use std::ffi::c_int;
 use std::fmt::Display;
 use std::fmt::Write as _;
@@ -437,5 +437,18 @@ mod ported {
         unsafe { raw::shmdt(numbers.as_ptr().cast()) }?;
         show(out, "gone", id);
         Ok(printed)
+    }
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_capacity_whose_bytes_overflow_is_refused_in_c() {
+    let Some(program) = CProgram::compile(include_str!("c/lying_ring.c")) else {
+        return;
+    };
+    let output = program.command().output().unwrap();
+    match String::from_utf8(output.stdout).unwrap().trim() {
+        "no room" => skipped("no address space for a segment of 2^46 bytes"),
+        said => assert_eq!(said, "refused"),
     }
 }

@@ -154,11 +154,11 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         goto fail;
     uint64_t capacity = h->capacity, participants = h->participants;
     uint32_t variant = h->variant;
-    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
-        h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 || capacity > ds.shm_segsz ||
-        participants == 0 || participants > 512)
+    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
+        h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 ||
+        capacity > ds.shm_segsz / 8 || participants == 0 || participants > 512)
         goto fail;
-    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item, total;
+    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item;
     size_t front = sizeof *h + participants * sizeof(struct mpmc_entry);
     if (variant == 0) {
         if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
@@ -168,15 +168,15 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         r->words = mpmc_up(front, slot > 128 ? slot : 128);
         r->items = r->words + to_item;
         r->word_stride = r->item_stride = mpmc_up(to_item + item_size, slot);
-        total = r->words + capacity * r->word_stride;
     } else {
         r->words = mpmc_up(front, 128);
         r->word_stride = 8;
         r->items = mpmc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
         r->item_stride = item_size;
-        total = r->items + capacity * item_size;
     }
-    if (total > ds.shm_segsz)
+    /* The items are the last. By a division: a product may be too large for its type. */
+    size_t first = variant == 0 ? r->words : r->items;
+    if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
         goto fail;
     r->token = token_make();
     if (r->token == 0)
@@ -252,14 +252,17 @@ static inline int mpmc_is_dead(struct mpmc *r, uint64_t claim)
     return shmctl(r->id, IPC_STAT, &ds) == 0 && ds.shm_segsz == r->bytes && ds.shm_cpid == r->creator && !token_lives(claim);
 }
 
-/* Finishes or undoes what an owner, who is dead, was doing. */
-static inline void mpmc_sweep(struct mpmc *r, uint64_t owner)
+/* Finishes or undoes what an owner, who is dead, was doing, as long as its claim stands in the entry. */
+static inline void mpmc_sweep(struct mpmc *r, struct mpmc_entry *entry, uint64_t claim, uint64_t owner)
 {
     for (uint32_t slot = 0; slot < r->capacity; slot++) {
         uint64_t first = mpmc_load(r, slot);
         int phase = mpmc_phase(first);
         if ((phase != MPMC_WRITING && phase != MPMC_READING && phase != MPMC_DRAINED) || (first & MPMC_OWNER_MASK) != owner)
             continue;
+        /* Behind the look at the slot: if this one stood still, the word may be that of a holder 4096 later, who lives. */
+        if (atomic_load_explicit(&entry->claim, memory_order_acquire) != claim)
+            return;
         uint32_t lap = mpmc_lap(first), len = mpmc_run(first);
         if (len == 0)
             len = 1;
@@ -289,7 +292,7 @@ static inline uint32_t mpmc_recover(struct mpmc *r)
         uint64_t generation = atomic_load_explicit(&entry->generation, memory_order_acquire);
         if (atomic_load_explicit(&entry->claim, memory_order_acquire) != claim)
             continue;
-        mpmc_sweep(r, mpmc_owner(index, generation));
+        mpmc_sweep(r, entry, claim, mpmc_owner(index, generation));
         atomic_fetch_add(&r->h->epoch, 1);
         found += atomic_compare_exchange_strong(&entry->claim, &claim, 0);
     }

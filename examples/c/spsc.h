@@ -97,10 +97,10 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
         goto fail;
     uint64_t capacity = h->capacity;
     uint32_t variant = h->variant;
-    if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || h->item_size != item_size ||
-        h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz)
+    if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
+        h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz / 8)
         goto fail;
-    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item, total;
+    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item;
     if (variant == 0) {
         if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
             slot = item_align > 64 ? item_align : 64;
@@ -109,15 +109,15 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
         r->words = spsc_up(sizeof *h, slot);
         r->items = r->words + to_item;
         r->word_stride = r->item_stride = spsc_up(to_item + item_size, slot);
-        total = r->words + capacity * r->word_stride;
     } else {
         r->words = sizeof *h;
         r->word_stride = 8;
         r->items = spsc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
         r->item_stride = item_size;
-        total = r->items + capacity * item_size;
     }
-    if (total > ds.shm_segsz)
+    /* The items are the last. By a division: a product may be too large for its type. */
+    size_t first = variant == 0 ? r->words : r->items;
+    if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
         goto fail;
     r->h = h;
     r->item_size = item_size;

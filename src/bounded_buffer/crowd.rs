@@ -15,7 +15,7 @@ mod model;
 
 use super::seam::{Shared, SharedCrowd};
 use super::wait::{ASLEEP, Effort, Look, NO_BARRIER, Peer, SLICE, Stop, Waiting};
-use super::wait::{finished, poll, remaining};
+use super::wait::{finished, is_over, poll, remaining};
 use std::hint::spin_loop;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::thread;
@@ -65,6 +65,9 @@ impl Sleeper {
             spin_loop();
         }
         for looks in 0..SPINS {
+            if looks % 8 == 7 && is_over(deadline) {
+                break;
+            }
             match look(Effort::Glance) {
                 Look::Ready(found) => return Ok(found),
                 Look::Corrupted => return Err(Stop::Corrupted),

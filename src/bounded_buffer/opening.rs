@@ -11,6 +11,7 @@ use crate::fork::Here;
 use crate::key::Key;
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What may be asked of either ring.
@@ -92,30 +93,34 @@ pub(crate) trait Ring {
 
     fn create_new<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
         let geometry = self.wanted::<T>()?;
+        // First: without one there is no ring, and a segment that nobody finishes would stand in the way of the next.
+        let token = Token::current()?;
         let mut options = self.wishes().segment.clone();
         let segment = options
             .size_bytes(Self::total_bytes(&geometry))
             .create_new(key)?;
-        self.settle::<T>(segment, Some(geometry))
+        self.settle::<T>(segment, Some(geometry), token)
     }
 
     fn open<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
         // For finding no size, and no mode, which would be asked of the segment.
         let segment = SegmentOptions::new().open(key)?;
-        self.settle::<T>(segment, None)
+        self.settle::<T>(segment, None, Token::current()?)
     }
 
     fn attach<T: Pod>(&self, id: SegmentId) -> Result<Attached<Self::Geometry>, OpenError> {
         let segment = SegmentOptions::new().attach(id)?;
-        self.settle::<T>(segment, None)
+        self.settle::<T>(segment, None, Token::current()?)
     }
 
     fn open_or_create<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
         let geometry = self.wanted::<T>()?;
+        // First, as in `create_new`.
+        let token = Token::current()?;
         let mut options = self.wishes().segment.clone();
         let total_bytes = Self::total_bytes(&geometry);
         match options.size_bytes(total_bytes).open_or_create(key) {
-            Ok(segment) => self.settle::<T>(segment, Some(geometry)),
+            Ok(segment) => self.settle::<T>(segment, Some(geometry), token),
             // Too small for this ring: its own header can say better what differs.
             Err(error) if error.kind() == ErrorKind::LargerThanSegment => self.open::<T>(key),
             Err(error) => Err(error.into()),
@@ -127,7 +132,7 @@ pub(crate) trait Ring {
             Some(_) => Some(self.wanted::<T>()?),
             None => None,
         };
-        self.settle::<T>(segment, geometry)
+        self.settle::<T>(segment, geometry, Token::current()?)
     }
 
     fn wanted<T: Pod>(&self) -> Result<Self::Geometry, OpenError> {
@@ -140,11 +145,12 @@ pub(crate) trait Ring {
         .ok_or(OpenError::CapacityOutOfRange { capacity })
     }
 
-    /// Brings an attached segment to a ring. With a geometry this process may initialise it.
+    /// Brings an attached segment to a ring. With a geometry this process may initialise it, in the name of the token.
     fn settle<T: Pod>(
         &self,
         segment: Segment,
         geometry: Option<Self::Geometry>,
+        token: Arc<Token>,
     ) -> Result<Attached<Self::Geometry>, OpenError> {
         let wishes = self.wishes();
         let len = segment.len_bytes();
@@ -153,7 +159,6 @@ pub(crate) trait Ring {
         }
         let place = Place::of(&segment)?;
         let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
-        let token = Token::current()?;
         #[allow(unsafe_code)]
         // SAFETY: the segment is attached read-write and kept by the value returned, beside the copy of this one;
         // every offset used with it is a constant below `FRONT` or comes from a geometry that is compared with the

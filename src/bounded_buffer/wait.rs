@@ -279,7 +279,7 @@ pub(super) fn finished<R>(
     let stop = match peer() {
         Peer::Dead => Stop::PeerDead,
         Peer::Left => Stop::PeerLeft,
-        Peer::WaitForIt if deadline.is_some_and(|end| Instant::now() >= end) => Stop::TimedOut,
+        Peer::WaitForIt if is_over(deadline) => Stop::TimedOut,
         Peer::WaitForIt => return None,
     };
     // What it did before it went, or at the last moment, counts.
@@ -290,7 +290,12 @@ pub(super) fn finished<R>(
     }
 }
 
-/// Looks all the time, and every few thousand looks at the clock; asks for the peer once per slice.
+/// Whether the time is up. Asked every few looks, because one look goes through a whole buffer if somebody sees to that.
+pub(super) fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|end| Instant::now() >= end)
+}
+
+/// Looks all the time, and now and then at the clock; asks for the peer once per slice.
 pub(super) fn poll<R>(
     deadline: Option<Instant>,
     look: &mut impl FnMut(Effort) -> Look<R>,
@@ -305,6 +310,9 @@ pub(super) fn poll<R>(
             } else {
                 Effort::Glance
             };
+            if looks % 8 == 7 && is_over(deadline) {
+                break;
+            }
             match look(effort) {
                 Look::Ready(found) => return Ok(found),
                 Look::Corrupted => return Err(Stop::Corrupted),

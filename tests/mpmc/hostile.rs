@@ -8,8 +8,9 @@
 #![allow(unsafe_code, reason = "reserves address space for guard pages")]
 
 use crate::common::{Peer, page, peer, skipped};
-use crate::support::{LAYOUTS, Random, budget, seed};
-use std::time::Duration;
+use crate::support::{LAYOUTS, Random, budget, ring_with, seed};
+use std::time::{Duration, Instant};
+use sysvshm::bounded_buffer::Waiting;
 use sysvshm::bounded_buffer::mpmc::{
     BoundedBuffer, Consumer, Layout, Options, PopError, Producer, PushError,
 };
@@ -362,4 +363,69 @@ fn seats(ring: &BoundedBuffer<u64>, seen: &mut Seen) -> (Producer<u64>, Consumer
             _ => seen.seats_refused += 1,
         }
     }
+}
+
+/// A ring with these words, as somebody wrote them who wants others to stay.
+fn ring_of_words(capacity: usize, word: impl Fn(usize) -> u64) -> BoundedBuffer<u64> {
+    let mut options = Options::new();
+    options.capacity(capacity).participants(PARTICIPANTS);
+    let ring = ring_with::<u64>(options.layout(Layout::Contiguous));
+    let words = ring.segment().slice::<u64>(FRONT, capacity).unwrap();
+    (0..capacity).for_each(|slot| words.set(slot, word(slot)));
+    // No hint leads out of there.
+    for hint in [256, 384] {
+        ring.segment().reference::<u64>(hint).unwrap().set(u64::MAX);
+    }
+    ring
+}
+
+/// The shortest of three.
+fn duration_of(mut call: impl FnMut()) -> Duration {
+    let mut once = || {
+        let begin = Instant::now();
+        call();
+        begin.elapsed()
+    };
+    once().min(once()).min(once())
+}
+
+/// Each lap in the words is ahead of the one before, and the first of the last: whoever follows them never arrives. One
+/// look ends after four times round; a call with a timeout must not take hundreds of such looks.
+#[test]
+fn words_that_lead_in_circles_do_not_outlast_a_timeout() {
+    let third = (1 << 30) / 3;
+    let ring = ring_of_words(3 << 16, |slot| (slot as u64 % 3 * third) << 34);
+    let mut consumer = ring.consumer().unwrap();
+    let look = duration_of(|| assert_eq!(consumer.try_pop(), Err(PopError::Empty)));
+    assert!(
+        look > Duration::from_micros(100),
+        "{look:?}: not led in circles"
+    );
+    let wait = Duration::from_millis(1);
+    for waiting in [Waiting::Sleep, Waiting::Spin, Waiting::Yield] {
+        consumer.waiting(waiting);
+        let waited =
+            duration_of(|| assert_eq!(consumer.pop_timeout(wait), Err(PopError::TimedOut)));
+        println!("one look {look:?}, {waiting:?} with a timeout of {wait:?} {waited:?}");
+        assert!(waited < 60 * look + 10 * wait, "{waited:?}");
+    }
+}
+
+/// Slots that others seem to be busy with are passed after a pause. So many others there cannot be.
+#[test]
+fn slots_that_seem_busy_do_not_hold_up_for_long() {
+    let capacity = 3 << 16;
+    let passed = |word: u64| {
+        let ring = ring_of_words(capacity, |_| word);
+        duration_of(|| {
+            let mut producer = ring.producer().unwrap();
+            assert_eq!(producer.try_push(1), Err(PushError::Full(1)));
+        })
+    };
+    let (full, writing) = (passed(2), passed(1 | 1 << 24));
+    println!("{capacity} slots: full {full:?}, being written {writing:?}");
+    assert!(
+        writing < 10 * full + Duration::from_millis(50),
+        "{writing:?}"
+    );
 }

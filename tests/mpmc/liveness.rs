@@ -1,7 +1,7 @@
 //! Who is alive: killed, zombie, stopped, exec'd, forked, in another pid namespace, in another IPC namespace; and who
 //! began to initialise.
 
-use crate::common::{Peer, Talk, peer, root_or_skip, skipped};
+use crate::common::{Peer, Talk, peer, root_or_skip, set_sysctl, skipped};
 use crate::support::{attach, id, ring, ring_with};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError, PushError, Recovered};
 use sysvshm::bounded_buffer::{ClaimError, OpenError, PeerState, Waiting};
-use sysvshm::{Key, SegmentId, SegmentOptions};
+use sysvshm::{Key, SegmentId, SegmentOptions, system};
 
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -492,4 +492,40 @@ fn waits_end_when_who_blocks_them_is_killed() {
         assert_holds(&ring, &[5]);
         println!("{waiting:?}: pop ended {popping:?} after the kill, push {pushing:?}");
     }
+}
+
+/// Where there is room for one segment, but not for a token as well, nothing is made: a ring that its creator could not
+/// finish would stand in the way of the next one.
+#[test]
+fn who_cannot_have_a_token_creates_nothing() {
+    let crowded = peer!(|talk| {
+        set_sysctl("shmmni", 1);
+        let key = Key::random().unwrap();
+        let mut options = Options::new();
+        options.capacity(4);
+        for create in [Options::create_new::<u64>, Options::open_or_create::<u64>] {
+            match create(&options, key) {
+                Err(OpenError::System(error)) => {
+                    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC))
+                }
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(system::segments().unwrap().len(), 0);
+        }
+        set_sysctl("shmmni", 2);
+        let ring = options.create_new::<u64>(key).unwrap();
+        ring.segment().mark_for_removal().unwrap();
+        talk.say("created");
+    });
+    if root_or_skip() {
+        assert_eq!(crowded.private_namespace().run(), ["created"]);
+    }
+}
+
+/// A patience longer than the clock goes is no mistake.
+#[test]
+fn patience_has_no_end() {
+    let mut options = Options::new();
+    let ring = ring_with::<u64>(options.capacity(4).patience(Duration::MAX));
+    assert!(options.attach::<u64>(ring.segment().id()).is_ok());
 }

@@ -169,8 +169,9 @@
 //!
 //! Where a handle goes next it finds by reading: from slot to slot, past a claimed run by its length, past a slot
 //! that has left the lap by one. Who recovers an entry whose claim is dead goes through all slots, advances the
-//! epoch, and frees the entry last. A consumer that finds nothing after the epoch has changed looks at all slots
-//! for REDELIVER.
+//! epoch, and frees the entry last. Each time it has found a slot of that owner, it looks again whether the claim
+//! stands: the bits of the generation repeat after 4096 handles. A consumer that finds nothing after the epoch has
+//! changed looks at all slots for REDELIVER.
 //!
 //! A sleepers' word: bit 0, somebody sleeps or is about to; bit 1, publishers must fence before they look at bit 0;
 //! the rest counts how often bit 0 was cleared. Who publishes wakes as many by `futex` as there is something for,

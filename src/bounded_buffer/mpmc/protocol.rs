@@ -412,11 +412,18 @@ pub(crate) unsafe fn store_at<M: Shared>(memory: M, at: usize, word: Word) {
 /// Slots between two hints.
 pub(crate) const HINT_EVERY: u32 = 32;
 
+/// Claims of others on one way that are worth pauses: each participant has one or two. More were written by somebody who
+/// wants others to pause, a microsecond in each slot, where nothing can end that.
+#[cfg(not(loom))]
+const MOST_RACES: u32 = 2 * super::word::MAX_PARTICIPANTS as u32;
+
 #[inline(always)]
 #[cfg(not(loom))]
 fn back_off(lost_races: u32) {
-    for _ in 0..1 << lost_races.min(6) {
-        spin_loop();
+    if lost_races <= MOST_RACES {
+        for _ in 0..1 << lost_races.min(6) {
+            spin_loop();
+        }
     }
 }
 

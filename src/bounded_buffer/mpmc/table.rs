@@ -16,7 +16,8 @@
 //! ```text
 //! claim c of the entry; does the kernel say c is dead?    from here on nobody but recoverers changes what c left
 //! generation n; is the claim still c?                     so n is what c put into its slots
-//! for every slot of (entry, n): finish or undo it         the table of transitions
+//! for every slot of (entry, n): is the claim still c?     so the word is c's; if not, somebody else has been through
+//!     finish or undo it                                   the table of transitions
 //! advance the epoch                                       consumers look for redelivered items
 //! claim c -> 0                                            the entry can be used again
 //! wake both sides
@@ -25,8 +26,9 @@
 //! Any number of processes may do this at once, and be killed at any point: the entry stays until one of them has
 //! been through all slots, and each step starts from an exact word that occurs once. A holder writes its generation
 //! behind its claim and uses it in slots behind that, so a recoverer that comes late has the generation of the
-//! dead, and finds nothing of the living. (A generation repeats after 4096 holders of one entry, and the lap would
-//! have to repeat with it.)
+//! dead, and finds nothing of the living. A generation repeats after 4096 holders of one entry, which take some ten
+//! milliseconds if they are made and dropped in a row. So whoever finds a slot asks for the claim once more, behind
+//! the look at the slot: after that the lap would have to repeat as well.
 #![allow(
     unsafe_code,
     reason = "every offset is a constant of the layout or an entry below the size of the table that the geometry was made with"
@@ -183,7 +185,9 @@ pub(crate) fn recover<M: Shared>(
         if word(memory, at + CLAIM) != claim.word() {
             continue;
         }
-        sweep(memory, g, Owner::new(index, generation), &mut found);
+        let is_still_theirs = || word(memory, at + CLAIM) == claim.word();
+        let owner = Owner::new(index, generation);
+        sweep(memory, g, owner, is_still_theirs, &mut found);
         // Always: a recoverer before this one may have died between making items REDELIVER and this.
         advance_epoch(memory);
         // SAFETY: a field of an entry of the table.
@@ -194,8 +198,14 @@ pub(crate) fn recover<M: Shared>(
     found
 }
 
-/// Finishes or undoes what the owner, who is dead, was doing.
-fn sweep<M: Shared>(memory: M, g: &Geometry, owner: Owner, found: &mut Recovered) {
+/// Finishes or undoes what the owner, who is dead, was doing, as long as it has its entry.
+fn sweep<M: Shared>(
+    memory: M,
+    g: &Geometry,
+    owner: Owner,
+    is_still_theirs: impl Fn() -> bool,
+    found: &mut Recovered,
+) {
     for slot in 0..g.capacity {
         let first = load(memory, g, slot);
         let Some(phase @ (Phase::Writing | Phase::Reading | Phase::Drained)) = first.phase() else {
@@ -203,6 +213,11 @@ fn sweep<M: Shared>(memory: M, g: &Geometry, owner: Owner, found: &mut Recovered
         };
         if first.owner() != owner {
             continue;
+        }
+        // This one may have stood still for long, and the word be that of a holder 4096 later, who lives. No claim of
+        // the dead ever comes back: if it stands there still, nobody has held the entry since.
+        if !is_still_theirs() {
+            return;
         }
         let lap = first.lap();
         // A run that reaches beyond the end is nonsense; it is cut off.
@@ -223,5 +238,125 @@ fn sweep<M: Shared>(memory: M, g: &Geometry, owner: Owner, found: &mut Recovered
             }
         }
         *changed += usize::from(swap(memory, g, slot, first, to).is_ok());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::bounded_buffer::layout::Layout;
+    use crate::bounded_buffer::mpmc::protocol::{Cursor, Run, claim, initialise};
+    use std::cell::{Cell, RefCell};
+    use std::time::Duration;
+
+    /// A ring of one thread, and what happens while whoever holds this stands still before its first look at a slot.
+    #[derive(Clone, Copy)]
+    struct Memory<'a> {
+        g: &'a Geometry,
+        words: &'a RefCell<Vec<u64>>,
+        meanwhile: &'a Cell<Option<fn(Memory<'_>)>>,
+    }
+
+    impl Shared for Memory<'_> {
+        unsafe fn load(self, at: usize, _: Ordering) -> u64 {
+            if at == self.g.word_at(0) {
+                if let Some(meanwhile) = self.meanwhile.take() {
+                    meanwhile(self);
+                }
+            }
+            self.words.borrow()[at / 8]
+        }
+        unsafe fn store(self, at: usize, value: u64, _: Ordering) {
+            self.words.borrow_mut()[at / 8] = value;
+        }
+        unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
+            let word = &mut self.words.borrow_mut()[at / 8];
+            if *word != current {
+                return Err(*word);
+            }
+            *word = new;
+            Ok(current)
+        }
+        unsafe fn load_wait(self, _: usize) -> u32 {
+            unreachable!("nobody sleeps here")
+        }
+        unsafe fn store_wait(self, _: usize, _: u32) {
+            unreachable!("nobody sleeps here")
+        }
+        unsafe fn compare_exchange_wait(self, _: usize, _: u32, _: u32) -> bool {
+            unreachable!("nobody sleeps here")
+        }
+        fn fence(self) {
+            unreachable!("nobody sleeps here")
+        }
+        fn barrier_everywhere(self) {
+            unreachable!("nobody sleeps here")
+        }
+        unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
+            unreachable!("nobody sleeps here")
+        }
+        unsafe fn wake(self, _: usize) {
+            unreachable!("nobody sleeps here")
+        }
+    }
+
+    const DEAD: u64 = 1 << 48;
+    const ALIVE: u64 = 2 << 48;
+
+    impl Memory<'_> {
+        fn enter(self, claim: u64) -> Owner {
+            let claim = Claim::from_word(claim).unwrap();
+            enter(self, self.g, claim, Side::Producer, 0, 0).unwrap().1
+        }
+
+        fn leave(self, claim: u64) {
+            leave(self, self.g, 0, Claim::from_word(claim).unwrap());
+        }
+
+        fn claim_two(self, owner: Owner) -> Run {
+            let at = Cursor::from_first_slot(self, self.g, Side::Producer);
+            claim(self, self.g, owner, Side::Producer, at, 2).1.unwrap()
+        }
+
+        fn recover(self) -> Recovered {
+            recover(self, self.g, |claim| {
+                if claim.word() == DEAD {
+                    Life::Dead
+                } else {
+                    Life::Alive
+                }
+            })
+        }
+    }
+
+    /// A recoverer stands still between the table and the slots. Meanwhile another does the work, and so many handles
+    /// come and go that one bears the generation of the dead: what that one has claimed is nobody else's business.
+    #[test]
+    fn a_late_recoverer_leaves_the_living_alone() {
+        let g = Geometry::new(Layout::Contiguous, 4, 1, 8, 8).unwrap();
+        let (words, meanwhile) = (RefCell::new(vec![0; g.total_bytes / 8]), Cell::new(None));
+        let memory = Memory {
+            g: &g,
+            words: &words,
+            meanwhile: &meanwhile,
+        };
+        initialise(memory, &g, 0);
+        assert_eq!(memory.claim_two(memory.enter(DEAD)).slot, 0);
+
+        meanwhile.set(Some(|memory| {
+            assert_eq!(memory.recover().skipped, 2);
+            for _ in 1..1 << 12 {
+                memory.enter(ALIVE);
+                memory.leave(ALIVE);
+            }
+            let owner = memory.enter(ALIVE);
+            assert_eq!(memory.claim_two(owner).slot, 2);
+            assert_eq!(memory.claim_two(owner).slot, 0);
+            assert_eq!(load(memory, memory.g, 0).owner(), owner);
+        }));
+        // The slots are lost to the one who claimed them if this finds anything.
+        assert!(memory.recover().is_nothing());
+        let phases = [0, 2].map(|slot| load(memory, &g, slot).phase());
+        assert_eq!(phases, [Some(Phase::Writing); 2]);
     }
 }
