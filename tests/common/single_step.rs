@@ -251,6 +251,14 @@ pub(crate) fn switch(happened: &BTreeMap<u64, bool>) -> Result<Option<u64>, Stri
     }
 }
 
+/// For the report. A process that looks at the clock does not go the same way each time.
+pub(crate) fn kills_in_words(kills: usize, elsewhere: usize) -> String {
+    match elsewhere {
+        0 => format!("{kills} kills"),
+        _ => format!("{kills} kills, {elsewhere} of them on another path"),
+    }
+}
+
 /// Does something with each, several at a time, and keeps their order. Most of the time of a process that is started
 /// to be killed is spent waiting for the kernel. Whoever starts a process is the one thread that may trace it.
 pub(crate) fn with_each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {

@@ -302,7 +302,7 @@ fn killed_while_beginning_or_leaving() {
                     single_step::run_to(thread, &trace, k)
                 });
                 left += u64::from(outcome.token);
-                elsewhere += u64::from(!outcome.is_on_path);
+                elsewhere += usize::from(!outcome.is_on_path);
                 stages.insert(k, outcome.picture);
             }
             next = single_step::between_stages(&stages);
@@ -316,11 +316,10 @@ fn killed_while_beginning_or_leaving() {
             *pictures.entry(picture).or_default() += 1;
         }
         println!(
-            "{scene:?}: {} instructions, {} of them system calls, {} kills, {elsewhere} on another path, \
-             {left} left a token, {pictures:?}",
+            "{scene:?}: {} instructions, {} of them system calls, {}, {left} left a token, {pictures:?}",
             trace.total(),
             trace.calls.len(),
-            stages.len()
+            single_step::kills_in_words(stages.len(), elsewhere)
         );
         assert!(pictures.len() >= 2, "cut off at each stage: {pictures:?}");
         assert_eq!(left > 0, scene.makes_token(), "{scene:?}");

@@ -299,7 +299,7 @@ fn killed_while_beginning_or_leaving() {
                     single_step::run_to(thread, &traces[which], k)
                 });
                 left += outcome.tokens;
-                elsewhere += u64::from(!outcome.is_on_path);
+                elsewhere += usize::from(!outcome.is_on_path);
                 stages.insert(k, outcome.picture);
             }
             next = single_step::between_stages(&stages);
@@ -313,11 +313,10 @@ fn killed_while_beginning_or_leaving() {
             *pictures.entry(picture).or_default() += 1;
         }
         println!(
-            "{scene:?}: {} instructions, {} of them system calls, {} kills, {elsewhere} on another path, \
-             {left} left a token, {pictures:?}",
+            "{scene:?}: {} instructions, {} of them system calls, {}, {left} left a token, {pictures:?}",
             traces[0].total(),
             traces[0].calls.len(),
-            stages.len()
+            single_step::kills_in_words(stages.len(), elsewhere)
         );
         // Each stage was cut off somewhere.
         let expected = match scene {
