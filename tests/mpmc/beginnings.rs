@@ -8,7 +8,7 @@
 
 use crate::common::{OwnedKey, Peer, peer};
 use crate::instructions::{is_possible, kill_stepped, look};
-use crate::single_step::{self, Steps, breakpoint, places};
+use crate::single_step::{self, Led, Trace, breakpoint};
 use crate::support::{Random, alone, attach, budget, id, ring, ring_with, seed};
 use crate::tokens::{is_token, left_by};
 use std::collections::BTreeMap;
@@ -174,14 +174,14 @@ fn half_a_ring(key: Key, dead: u64) -> Segment {
 
 /// How a death came out.
 struct Outcome {
-    steps: Steps,
+    /// Whether it went along the path that is known.
+    is_on_path: bool,
     token: bool,
     picture: String,
 }
 
-/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes
-/// notes.
-fn outcome(stepped: &Peer, scene: Scene, dead: u64, most: Option<(&Steps, u64)>) -> Outcome {
+/// Leads a process and kills it, and lets others go on.
+fn outcome(stepped: &Peer, scene: Scene, dead: u64, lead: impl FnOnce(i32) -> Led) -> Outcome {
     let key = OwnedKey::random();
     let half = (scene == Scene::TakeOverInitialiser).then(|| half_a_ring(key.key(), dead));
     let ring = (!scene.creates()).then(|| used_ring(scene, dead));
@@ -189,17 +189,11 @@ fn outcome(stepped: &Peer, scene: Scene, dead: u64, most: Option<(&Steps, u64)>)
     let number = SCENES.iter().position(|&other| other == scene).unwrap();
     let mut running = stepped.clone().arg(number).arg(target).start();
     let thread: i32 = running.hear().parse().unwrap();
-    let steps = match most {
-        None => single_step::steps(thread),
-        Some((known, most)) => Steps {
-            total: single_step::step_from_calls(thread, known, most).0,
-            calls: Vec::new(),
-        },
-    };
+    let led = lead(thread);
     let pid = running.pid();
     kill_stepped(running, thread);
 
-    let what = format!("{scene:?}, after {} instructions", steps.total);
+    let what = format!("{scene:?}, after {} instructions", led.executed);
     let (tokens, others): (Vec<Status>, Vec<Status>) = left_by(pid).into_iter().partition(is_token);
     assert!(tokens.len() <= 1, "{what}: {tokens:?}");
     assert!(
@@ -215,7 +209,7 @@ fn outcome(stepped: &Peer, scene: Scene, dead: u64, most: Option<(&Steps, u64)>)
     };
     drop(half);
     Outcome {
-        steps,
+        is_on_path: led.is_on_path,
         token: !tokens.is_empty(),
         picture,
     }
@@ -291,39 +285,46 @@ fn killed_while_beginning_or_leaving() {
         claim
     };
     let some = budget("SYSVSHM_STEPS_EACH", 2);
-    let mut random = Random::new(seed());
-    let (mut covered, mut kills, mut tokens) = (0, 0, 0);
-    for scene in SCENES {
-        let mut kill = |most| {
-            kills += 1;
-            outcome(&stepped, scene, dead, most)
-        };
-        let steps = kill(None).steps;
-        let mut left = 0;
+    let done = single_step::with_each(&SCENES, |&scene| {
+        let mut random = Random::new(seed());
+        let mut trace = Trace::default();
+        outcome(&stepped, scene, dead, |thread| {
+            trace = single_step::trace(thread, || false);
+            trace.end()
+        });
+        let (mut left, mut elsewhere) = (0, 0);
         // What was there after so many instructions.
         let mut stages: BTreeMap<u64, String> = BTreeMap::new();
-        let mut next = places(&steps, some, |end| random.below(end));
+        let mut next = trace.places(some, |end| random.below(end));
         while !next.is_empty() {
             for k in next {
-                let outcome = kill(Some((&steps, k)));
+                let outcome = outcome(&stepped, scene, dead, |thread| {
+                    single_step::run_to(thread, &trace, k)
+                });
                 left += u64::from(outcome.token);
+                elsewhere += usize::from(!outcome.is_on_path);
                 stages.insert(k, outcome.picture);
             }
             next = single_step::between_stages(&stages);
         }
+        (trace, stages, left, elsewhere)
+    });
+    let (mut covered, mut kills, mut tokens) = (0, 0, 0);
+    for (scene, (trace, stages, left, elsewhere)) in SCENES.iter().zip(done) {
         let mut pictures: BTreeMap<&str, u64> = BTreeMap::new();
         for picture in stages.values() {
             *pictures.entry(picture).or_default() += 1;
         }
         println!(
-            "{scene:?}: {} instructions, {} of them system calls, {} kills, {left} left a token, {pictures:?}",
-            steps.total,
-            steps.calls.len(),
-            stages.len()
+            "{scene:?}: {} instructions, {} of them system calls, {}, {left} left a token, {pictures:?}",
+            trace.total(),
+            trace.calls.len(),
+            single_step::kills_in_words(stages.len(), elsewhere)
         );
         assert!(pictures.len() >= 2, "cut off at each stage: {pictures:?}");
         assert_eq!(left > 0, scene.makes_token(), "{scene:?}");
-        covered += steps.total;
+        covered += trace.total();
+        kills += stages.len();
         tokens += left;
     }
     println!("{covered} instructions in all, {kills} kills, {tokens} tokens found and removed");

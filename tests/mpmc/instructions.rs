@@ -1,14 +1,21 @@
 //! The promise at its finest: a process is killed after every single machine instruction of an operation, and each time the operation either never
 //! happened or has happened.
 //!
-//! A peer stops at a breakpoint right before the operation; this process steps it through, one instruction at a time (ptrace), kills it after the k-th,
-//! and looks. For growing k the answer must switch once from "never happened" to "happened". Recovery is stepped too: one process dies in the
-//! middle of its operation, a second in the middle of recovering that, and a third must find everything in order.
+//! A peer stops at a breakpoint right before the operation; this process steps it through, one instruction at a time
+//! (ptrace), and notes after which of them the segment holds something else. Then others are killed after the k-th,
+//! and this process looks. For growing k the answer must switch once from "never happened" to "happened".
+//!
+//! All that the living can see of the dead is the segment, and that they are dead. So two deaths between which the
+//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each system
+//! call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
+//!
+//! Recovery is stepped too: one process dies in the middle of its operation, a second in the middle of recovering
+//! that, and a third must find everything in order.
 
 #![allow(unsafe_code, reason = "single-steps other processes")]
 
 use crate::common::{Peer, Running, Talk, peer};
-use crate::single_step::{self, all_steps, breakpoint};
+use crate::single_step::{self, Trace, breakpoint, changes_of};
 use crate::support::{Random, alone, attach, budget, id, ring_with, seed};
 use std::collections::BTreeMap;
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Consumer, Options, Producer};
@@ -164,15 +171,6 @@ fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation, state: 
     }
 }
 
-/// Steps the peer until the second breakpoint or until it has executed `most` instructions, then kills it. Says how many,
-/// and whether that was all.
-fn step_and_kill(mut peer: Running, most: u64) -> (u64, bool) {
-    let thread: i32 = peer.hear().parse().unwrap();
-    let result = single_step::step(thread, most);
-    kill_stepped(peer, thread);
-    result
-}
-
 /// Kills a peer that was led by single steps.
 pub(crate) fn kill_stepped(peer: Running, thread: i32) {
     // SAFETY: a plain number; the child has not been waited for, so it has that number.
@@ -228,12 +226,6 @@ pub(crate) fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
     found
 }
 
-struct Outcome {
-    happened: bool,
-    executed: u64,
-    whole: bool,
-}
-
 /// What must be there if the operation did not happen, and if it did.
 fn expected(state: State, operation: Operation) -> (usize, Vec<u64>, Vec<u64>) {
     let before: Vec<u64> = (0..state.held as u64).collect();
@@ -257,32 +249,59 @@ fn sorted(mut items: Vec<u64>) -> Vec<u64> {
     items
 }
 
-/// Kills after the k-th instruction, and says whether the operation had happened. `between` runs after the death and before the look.
-fn outcome(
+/// A process that is led into the operation and killed where `lead` leaves it. What it leaves behind.
+fn die(
     stepped: &Peer,
     state: State,
     operation: Operation,
-    k: u64,
-    between: impl FnOnce(&BoundedBuffer<u64>),
-) -> Outcome {
+    lead: impl FnOnce(&BoundedBuffer<u64>, i32),
+) -> BoundedBuffer<u64> {
     let ring = prepare(state);
     let number = OPERATIONS.iter().position(|&other| other == operation);
-    let running = stepped.clone().arg(id(&ring)).arg(number.unwrap());
     let which = STATES.iter().position(|other| other.name == state.name);
-    let running = running.arg(which.unwrap()).start();
-    let (executed, whole) = step_and_kill(running, k);
-    between(&ring);
+    let stepped = stepped.clone().arg(id(&ring)).arg(number.unwrap());
+    lead_and_kill(stepped.arg(which.unwrap()).start(), |thread| {
+        lead(&ring, thread);
+    });
+    ring
+}
+
+fn lead_and_kill<T>(mut peer: Running, lead: impl FnOnce(i32) -> T) -> T {
+    let thread: i32 = peer.hear().parse().unwrap();
+    let result = lead(thread);
+    kill_stepped(peer, thread);
+    result
+}
+
+/// Leads to where the memory is what it was there in the process that was traced.
+fn lead_to(thread: i32, trace: &Trace, k: u64) {
+    let led = single_step::run_to(thread, trace, k);
+    assert!(led.is_on_path, "{led:?} instead of {k}");
+}
+
+/// The whole operation, and whether it happened.
+fn whole(stepped: &Peer, state: State, operation: Operation) -> Trace {
+    let mut trace = Trace::default();
+    let ring = die(stepped, state, operation, |ring, thread| {
+        trace = single_step::trace(thread, changes_of(ring.segment()));
+    });
+    assert_eq!(
+        has_happened(&ring, state, operation, "whole"),
+        expected(state, operation).0 > 0,
+        "uninterrupted, it happens"
+    );
+    trace
+}
+
+/// Looks at what is left behind.
+fn has_happened(ring: &BoundedBuffer<u64>, state: State, operation: Operation, what: &str) -> bool {
     let (moved, before, after) = expected(state, operation);
-    let found = sorted(look(&ring));
+    let found = sorted(look(ring));
     assert!(
         found == before || found == after,
-        "{state:?}, {operation:?}, after {executed} instructions: {found:?}"
+        "{state:?}, {operation:?}, {what}: {found:?}"
     );
-    Outcome {
-        happened: moved > 0 && found == after,
-        executed,
-        whole,
-    }
+    moved > 0 && found == after
 }
 
 pub(crate) fn is_possible() -> bool {
@@ -309,8 +328,7 @@ macro_rules! operator {
     };
 }
 
-/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with a seed, and always those around
-/// the switch.
+/// Steps whole operations, then kills others at chosen instructions, or after every one.
 #[test]
 fn killed_after_every_instruction() {
     let stepped = operator!();
@@ -318,69 +336,53 @@ fn killed_after_every_instruction() {
         return;
     }
     let _alone = alone();
-    let mut random = Random::new(seed());
-    let (mut kills, mut covered) = (0, 0);
-    for operation in OPERATIONS {
-        if is_left_out(operation) {
-            continue;
-        }
-        for &state in &STATES[..THREE_ITEMS] {
-            let mut kill = |k| {
-                kills += 1;
-                outcome(&stepped, state, operation, k, |_| {})
-            };
-            let Outcome {
-                happened,
-                executed: total,
-                whole,
-            } = kill(u64::MAX);
-            assert!(whole, "the peer reaches its end");
-            assert_eq!(
-                happened,
-                expected(state, operation).0 > 0,
-                "uninterrupted, it happens"
-            );
-            // Where it switches: the least k at which it had happened.
-            let (mut never, mut always) = (0, total);
-            while happened && always - never > 1 {
-                let middle = never + (always - never) / 2;
-                if kill(middle).happened {
-                    always = middle;
-                } else {
-                    never = middle;
-                }
+    let some = budget("SYSVSHM_STEPS_EACH", 2);
+    let operations = OPERATIONS.into_iter().filter(|&one| !is_left_out(one));
+    let cases: Vec<(Operation, State)> = operations
+        .flat_map(|operation| {
+            STATES[..THREE_ITEMS]
+                .iter()
+                .map(move |&state| (operation, state))
+        })
+        .collect();
+    let done = single_step::with_each(&cases, |&(operation, state)| {
+        let mut random = Random::new(seed());
+        let trace = whole(&stepped, state, operation);
+        let places = trace.places(some, |end| random.below(end));
+        let kills = places.len();
+        let mut outcomes: BTreeMap<u64, bool> = BTreeMap::new();
+        for k in places {
+            let mut is_on_path = false;
+            let ring = die(&stepped, state, operation, |_, thread| {
+                is_on_path = single_step::run_to(thread, &trace, k).is_on_path;
+            });
+            let what = format!("after {k} instructions");
+            let happened = has_happened(&ring, state, operation, &what);
+            if is_on_path {
+                outcomes.insert(k, happened);
             }
-            let chosen: Vec<u64> = if all_steps() {
-                (0..total).collect()
-            } else {
-                let some = budget("SYSVSHM_STEPS_EACH", 2);
-                (0..some).map(|_| random.below(total)).collect()
-            };
-            for &k in &chosen {
-                assert_eq!(
-                    kill(k).happened,
-                    happened && k >= always,
-                    "{state:?}, {operation:?}: a second switch at {k}"
-                );
-            }
-            covered += chosen.len();
-            let switch = if happened {
-                format!("happens at the {always}th")
-            } else {
-                "nothing to do".to_owned()
-            };
-            println!(
-                "{operation:?}, {}: {total} instructions, {switch}, {} kills",
-                state.name,
-                chosen.len()
-            );
         }
+        let switch = single_step::switch(&outcomes)
+            .unwrap_or_else(|wrong| panic!("{state:?}, {operation:?}: {wrong}"));
+        let happens = expected(state, operation).0 > 0;
+        assert_eq!(switch.is_some(), happens, "{state:?}, {operation:?}");
+        (trace, switch, kills, kills - outcomes.len())
+    });
+    for ((operation, state), (trace, switch, kills, elsewhere)) in cases.iter().zip(&done) {
+        println!(
+            "{operation:?}, {}: {}, {}",
+            state.name,
+            trace.in_words(*switch),
+            single_step::kills_in_words(*kills, *elsewhere)
+        );
     }
-    println!("{covered} instructions chosen, {kills} kills");
+    let covered: u64 = done.iter().map(|(trace, ..)| trace.total()).sum();
+    let kills: usize = done.iter().map(|(_, _, kills, _)| kills).sum();
+    println!("{covered} instructions, {kills} kills");
 }
 
-/// A recoverer that is killed while it recovers: after chosen instructions, or all, of a recovery of what somebody left who was killed in the
-/// middle of an operation, at each of the instructions that leave something different behind.
+/// A recoverer that is killed while it recovers: after chosen instructions, or all, of a recovery of what somebody
+/// left who was killed in the middle of an operation, at each of the instructions that leave other slots behind.
 #[test]
 fn killed_while_recovering() {
     let stepped = operator!();
@@ -399,9 +401,9 @@ fn killed_while_recovering() {
         return;
     }
     let _alone = alone();
-    let mut random = Random::new(seed() + 1);
+    let some = budget("SYSVSHM_STEPS_EACH", 2);
     let state = STATES[THREE_ITEMS];
-    let (mut kills, mut covered) = (0, 0);
+    let (mut covered, mut kills) = (0, 0);
     for (operation, state) in [
         (Operation::PushSlice, STATES[0]),
         (Operation::CommitPart, STATES[0]),
@@ -411,47 +413,52 @@ fn killed_while_recovering() {
         if is_left_out(operation) {
             continue;
         }
-        // The instructions after which the slots look different: one death for each picture.
-        let mut pictures: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
-        let total = outcome(&stepped, state, operation, u64::MAX, |_| {}).executed;
-        let step = if all_steps() { 1 } else { (total / 60).max(1) };
-        for k in (0..total).step_by(step as usize) {
-            outcome(&stepped, state, operation, k, |ring| {
-                pictures.entry(picture(ring)).or_insert(k);
+        let recover = |ring: &BoundedBuffer<u64>| recoverer.clone().arg(id(ring)).start();
+        let mut trace = Trace::default();
+        let ring = die(&stepped, state, operation, |ring, thread| {
+            let mut last = picture(ring);
+            trace = single_step::trace(thread, || {
+                let now = picture(ring);
+                now != std::mem::replace(&mut last, now.clone())
             });
-            kills += 1;
-        }
-        for &k in pictures.values() {
-            let mut of_recovery = 0;
-            let first = outcome(&stepped, state, operation, k, |ring| {
-                let (executed, whole) = start_recoverer(&recoverer, ring, u64::MAX);
-                assert!(whole);
-                of_recovery = executed;
-            });
-            let chosen: Vec<u64> = if all_steps() {
-                (0..of_recovery).collect()
-            } else {
-                let some = budget("SYSVSHM_STEPS_EACH", 2);
-                (0..some).map(|_| random.below(of_recovery)).collect()
+        });
+        assert!(has_happened(&ring, state, operation, "whole"));
+        let deaths: Vec<u64> = [0].iter().chain(&trace.changes).copied().collect();
+        let done = single_step::with_each(&deaths, |&k| {
+            let mut random = Random::new(seed() + k);
+            let die = || {
+                die(&stepped, state, operation, |_, thread| {
+                    lead_to(thread, &trace, k);
+                })
             };
-            for &at in &chosen {
-                let second = outcome(&stepped, state, operation, k, |ring| {
-                    start_recoverer(&recoverer, ring, at);
+            let ring = die();
+            let recovery = lead_and_kill(recover(&ring), |thread| {
+                single_step::trace(thread, changes_of(ring.segment()))
+            });
+            let what = format!("killed at {k}, then recovered");
+            let happened = has_happened(&ring, state, operation, &what);
+            let places = recovery.places(some, |end| random.below(end));
+            for &at in &places {
+                let ring = die();
+                lead_and_kill(recover(&ring), |thread| {
+                    single_step::run_to(thread, &recovery, at)
                 });
-                assert_eq!(
-                    first.happened, second.happened,
-                    "{operation:?} killed at {k}, its recovery at {at}"
-                );
-                kills += 2;
+                let what = format!("killed at {k}, its recovery at {at}");
+                let second = has_happened(&ring, state, operation, &what);
+                assert_eq!(happened, second, "{operation:?}: {what}");
             }
-            covered += chosen.len();
-        }
+            (recovery.total(), places.len())
+        });
+        let instructions: u64 = done.iter().map(|(instructions, _)| instructions).sum();
+        let recoverers: usize = done.iter().map(|(_, recoverers)| recoverers).sum();
         println!(
-            "recovery of {operation:?}: {} different pictures left behind",
-            pictures.len()
+            "recovery of {operation:?}: {} different deaths, {instructions} instructions, {recoverers} recoverers killed",
+            deaths.len()
         );
+        covered += instructions;
+        kills += 2 * recoverers;
     }
-    println!("{covered} instructions of recoveries chosen, {kills} kills");
+    println!("{covered} instructions of recoveries, {kills} kills");
 }
 
 /// The words of all slots.
@@ -461,9 +468,4 @@ fn picture(ring: &BoundedBuffer<u64>) -> Vec<u64> {
         .segment()
         .slice::<u64>(first.next_multiple_of(128), 2 * CAPACITY);
     slots.unwrap().iter().step_by(2).collect()
-}
-
-fn start_recoverer(recoverer: &Peer, ring: &BoundedBuffer<u64>, most: u64) -> (u64, bool) {
-    let running = recoverer.clone().arg(id(ring)).start();
-    step_and_kill(running, most)
 }

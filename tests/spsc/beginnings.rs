@@ -6,7 +6,7 @@
 //! What may be left is one token that can be told from everything else, and the ring itself.
 
 use crate::instructions::look;
-use crate::single_step::{self, Steps, breakpoint, places};
+use crate::single_step::{self, Led, Trace, breakpoint};
 use crate::support::{
     LAYOUTS, Peer, Random, alone, attach, budget, id, ring, ring_with, say, seed,
 };
@@ -168,15 +168,14 @@ fn half_a_ring(key: Key, layout: Layout, dead: u64) -> Segment {
 
 /// How a death came out.
 struct Outcome {
-    steps: Steps,
-    whole: bool,
+    /// Whether it went along the path that is known.
+    is_on_path: bool,
     tokens: usize,
     picture: String,
 }
 
-/// Kills after so many instructions of what is known, and lets others go on. `None`: steps to the end and takes
-/// notes.
-fn outcome(scene: Scene, layout: Layout, dead: u64, most: Option<(&Steps, u64)>) -> Outcome {
+/// Leads a process and kills it, and lets others go on.
+fn outcome(scene: Scene, layout: Layout, dead: u64, lead: impl FnOnce(i32) -> Led) -> Outcome {
     let key = OwnedKey(Key::random().unwrap());
     let half = (scene == Scene::TakeOverInitialiser).then(|| half_a_ring(key.0, layout, dead));
     let ring = (!scene.creates()).then(|| used_ring(scene, layout, dead));
@@ -189,19 +188,12 @@ fn outcome(scene: Scene, layout: Layout, dead: u64, most: Option<(&Steps, u64)>)
     ];
     let mut peer = Peer::start("begin-step", &numbers);
     let thread = peer.expect_number("thread ");
-    let (steps, whole) = match most {
-        None => (single_step::steps(thread), true),
-        Some((known, most)) => {
-            let (total, whole) = single_step::step_from_calls(thread, known, most);
-            let calls = Vec::new();
-            (Steps { total, calls }, whole)
-        }
-    };
+    let led = lead(thread);
     peer.signal(libc::SIGKILL);
     single_step::see_the_end(thread);
     peer.child.wait().unwrap();
 
-    let what = format!("{layout:?}, {scene:?}, after {} instructions", steps.total);
+    let what = format!("{layout:?}, {scene:?}, after {} instructions", led.executed);
     let (tokens, others): (Vec<Status>, Vec<Status>) =
         left_by(peer.child.id()).into_iter().partition(is_token);
     assert!(tokens.len() <= 1, "{what}: {tokens:?}");
@@ -218,8 +210,7 @@ fn outcome(scene: Scene, layout: Layout, dead: u64, most: Option<(&Steps, u64)>)
     };
     drop(half);
     Outcome {
-        steps,
-        whole,
+        is_on_path: led.is_on_path,
         tokens: tokens.len(),
         picture,
     }
@@ -285,39 +276,47 @@ fn killed_while_beginning_or_leaving() {
     let _alone = alone();
     let dead = dead_claim();
     let some = budget("SYSVSHM_STEPS_EACH", 2);
-    let mut random = Random::new(seed());
-    let (mut covered, mut kills, mut tokens) = (0, 0, 0);
-    for scene in SCENES {
-        // Both layouts, in turn.
-        let mut layouts = LAYOUTS.into_iter().cycle();
-        let mut kill = |most| {
-            kills += 1;
-            outcome(scene, layouts.next().unwrap(), dead, most)
-        };
-        let Outcome { steps, whole, .. } = kill(None);
-        assert!(whole && !steps.calls.is_empty(), "{scene:?}: {steps:?}");
-        let chosen = places(&steps, some, |end| random.below(end));
-        let mut left = 0;
+    let done = single_step::with_each(&SCENES, |&scene| {
+        let mut random = Random::new(seed());
+        // Both layouts, in turn; their paths differ.
+        let traces = LAYOUTS.map(|layout| {
+            let mut trace = Trace::default();
+            outcome(scene, layout, dead, |thread| {
+                trace = single_step::trace(thread, || false);
+                trace.end()
+            });
+            assert!(!trace.calls.is_empty(), "{scene:?}");
+            trace
+        });
+        let (mut left, mut elsewhere) = (0, 0);
         // What was there after so many instructions.
         let mut stages: BTreeMap<u64, String> = BTreeMap::new();
-        let mut next = chosen;
+        let mut next = traces[0].places(some, |end| random.below(end));
         while !next.is_empty() {
             for k in next {
-                let outcome = kill(Some((&steps, k)));
+                let which = k as usize % 2;
+                let outcome = outcome(scene, LAYOUTS[which], dead, |thread| {
+                    single_step::run_to(thread, &traces[which], k)
+                });
                 left += outcome.tokens;
+                elsewhere += usize::from(!outcome.is_on_path);
                 stages.insert(k, outcome.picture);
             }
             next = single_step::between_stages(&stages);
         }
+        (traces, stages, left, elsewhere)
+    });
+    let (mut covered, mut kills, mut tokens) = (0, 0, 0);
+    for (&scene, (traces, stages, left, elsewhere)) in SCENES.iter().zip(done) {
         let mut pictures: BTreeMap<&str, u64> = BTreeMap::new();
         for picture in stages.values() {
             *pictures.entry(picture).or_default() += 1;
         }
         println!(
-            "{scene:?}: {} instructions, {} of them system calls, {} kills, {left} left a token, {pictures:?}",
-            steps.total,
-            steps.calls.len(),
-            stages.len()
+            "{scene:?}: {} instructions, {} of them system calls, {}, {left} left a token, {pictures:?}",
+            traces[0].total(),
+            traces[0].calls.len(),
+            single_step::kills_in_words(stages.len(), elsewhere)
         );
         // Each stage was cut off somewhere.
         let expected = match scene {
@@ -329,7 +328,8 @@ fn killed_while_beginning_or_leaving() {
         // Giving a role back is no time to make a token.
         let makes_token = !matches!(scene, Scene::LeaveAsProducer | Scene::LeaveAsConsumer);
         assert_eq!(left > 0, makes_token, "{scene:?}");
-        covered += steps.total;
+        covered += traces[0].total();
+        kills += stages.len();
         tokens += left;
     }
     println!("{covered} instructions in all, {kills} kills, {tokens} tokens found and removed");

@@ -2,12 +2,17 @@
 //! time the operation either never happened or has happened.
 //!
 //! A peer claims its role and stops at a breakpoint right before the operation; this process steps it through, one
-//! instruction at a time (ptrace), kills it after the k-th, takes over both roles, and looks. For growing k the
-//! answer must switch once from "never happened" to "happened".
+//! instruction at a time (ptrace), and notes after which of them the segment holds something else. Then others are
+//! killed after the k-th, and this process takes over both roles and looks. For growing k the answer must switch once
+//! from "never happened" to "happened".
+//!
+//! All that a successor can see of the dead is the segment, and that they are dead. So two deaths between which the
+//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each system
+//! call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
 
-use crate::single_step::{self, all_steps, breakpoint, step};
+use crate::single_step::{self, Led, Trace, breakpoint, changes_of};
 use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring_with, say, seed};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Layout, Options};
 
 const CAPACITY: usize = 4;
@@ -203,8 +208,11 @@ pub(crate) fn look(ring: &BoundedBuffer<u64>) -> Vec<u64> {
     found
 }
 
-/// Kills after the k-th instruction for each k given, and returns whether the operation had happened.
-fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool, u64, bool) {
+/// A process that is led into the operation and killed where `lead` leaves it; whether the operation had happened.
+fn outcome(
+    (layout, operation, state): Case,
+    lead: impl FnOnce(&BoundedBuffer<u64>, i32) -> Led,
+) -> bool {
     let ring = prepare(layout, state, operation.pushes());
     let index = OPERATIONS
         .iter()
@@ -212,11 +220,23 @@ fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool,
         .unwrap();
     let mut peer = Peer::start("step", &[id(&ring), index as u64, u64::from(state.asleep)]);
     let thread = peer.expect_number("thread ");
-    let (executed, whole) = step(thread, k);
+    let led = lead(&ring, thread);
     peer.signal(libc::SIGKILL);
     single_step::see_the_end(thread);
     peer.kill();
 
+    let (moved, before, after) = expected(operation, state);
+    let found = look(&ring);
+    assert!(
+        found == before || found == after,
+        "{layout:?}, {state:?}, {operation:?}, after {} instructions: {found:?}",
+        led.executed
+    );
+    moved > 0 && found == after
+}
+
+/// How many items the operation moves, and what must be there if it did not happen, and if it did.
+fn expected(operation: Operation, state: State) -> (usize, Vec<u64>, Vec<u64>) {
     let before: Vec<u64> = (0..state.held as u64).collect();
     let position = if operation.pushes() {
         state.passed + state.held as u64
@@ -229,16 +249,12 @@ fn outcome(layout: Layout, state: State, operation: Operation, k: u64) -> (bool,
     } else {
         before[moved..].to_vec()
     };
-    let found = look(&ring);
-    assert!(
-        found == before || found == after,
-        "{layout:?}, {state:?}, {operation:?}, after {executed} instructions: {found:?}"
-    );
-    (moved > 0 && found == after, executed, whole)
+    (moved, before, after)
 }
 
-/// Steps whole operations, then kills at chosen instructions: all of them with `SYSVSHM_STEPS=all`, else some with
-/// a seed, and always those around the switch.
+type Case = (Layout, Operation, State);
+
+/// Steps whole operations, then kills others at chosen instructions, or after every one.
 #[test]
 fn killed_after_every_instruction() {
     if !single_step::IS_POSSIBLE {
@@ -247,70 +263,53 @@ fn killed_after_every_instruction() {
     }
     let _alone = alone();
     let some = budget("SYSVSHM_STEPS_EACH", 2);
-    let mut random = Random::new(seed());
-    let kills = AtomicU64::new(0);
-    let mut covered = 0;
+    let mut cases: Vec<Case> = Vec::new();
     for layout in LAYOUTS {
         for operation in OPERATIONS {
-            for state in STATES {
-                let kill = |k| {
-                    kills.fetch_add(1, Ordering::Relaxed);
-                    outcome(layout, state, operation, k)
-                };
-                let (happened, total, whole) = kill(u64::MAX);
-                assert!(whole, "the peer reaches its end");
-                let moves = operation.moves(
-                    state.held,
-                    state.passed
-                        + if operation.pushes() {
-                            state.held as u64
-                        } else {
-                            0
-                        },
-                );
-                assert_eq!(happened, moves > 0, "uninterrupted, it happens");
-                // Where it switches: the least k at which it had happened.
-                let (mut never, mut always) = (0, total);
-                while happened && always - never > 1 {
-                    let middle = never + (always - never) / 2;
-                    if kill(middle).0 {
-                        always = middle;
-                    } else {
-                        never = middle;
-                    }
-                }
-                let chosen: Vec<u64> = if all_steps() {
-                    (0..total).collect()
-                } else {
-                    (0..some).map(|_| random.below(total)).collect()
-                };
-                for &k in &chosen {
-                    let expected = happened && k >= always;
-                    assert_eq!(
-                        kill(k).0,
-                        expected,
-                        "{layout:?}, {state:?}, {operation:?}: a second switch at {k}"
-                    );
-                }
-                covered += 1;
-                if happened {
-                    println!(
-                        "{layout:?} {operation:?}, {}: {total} instructions, happens at the {always}th, {} kills",
-                        state.name,
-                        chosen.len()
-                    );
-                } else {
-                    println!(
-                        "{layout:?} {operation:?}, {}: {total} instructions, nothing to do, {} kills",
-                        state.name,
-                        chosen.len()
-                    );
-                }
-            }
+            cases.extend(STATES.map(|state| (layout, operation, state)));
         }
     }
+    let done = single_step::with_each(&cases, |&case| {
+        let (_, operation, state) = case;
+        let mut random = Random::new(seed());
+        let mut trace = Trace::default();
+        let happens = outcome(case, |ring, thread| {
+            trace = single_step::trace(thread, changes_of(ring.segment()));
+            trace.end()
+        });
+        let moved = expected(operation, state).0;
+        assert_eq!(happens, moved > 0, "{case:?}: uninterrupted, it happens");
+        let places = trace.places(some, |end| random.below(end));
+        let kills = places.len();
+        let mut outcomes: BTreeMap<u64, bool> = BTreeMap::new();
+        for k in places {
+            let mut is_on_path = false;
+            let happened = outcome(case, |_, thread| {
+                let led = single_step::run_to(thread, &trace, k);
+                is_on_path = led.is_on_path;
+                led
+            });
+            if is_on_path {
+                outcomes.insert(k, happened);
+            }
+        }
+        let switch =
+            single_step::switch(&outcomes).unwrap_or_else(|wrong| panic!("{case:?}: {wrong}"));
+        assert_eq!(switch.is_some(), happens, "{case:?}");
+        (trace, switch, kills, kills - outcomes.len())
+    });
+    for ((layout, operation, state), (trace, switch, kills, elsewhere)) in cases.iter().zip(&done) {
+        println!(
+            "{layout:?} {operation:?}, {}: {}, {}",
+            state.name,
+            trace.in_words(*switch),
+            single_step::kills_in_words(*kills, *elsewhere)
+        );
+    }
+    let covered: u64 = done.iter().map(|(trace, ..)| trace.total()).sum();
+    let kills: usize = done.iter().map(|(_, _, kills, _)| kills).sum();
     println!(
-        "{covered} operations from their states, {} kills",
-        kills.into_inner()
+        "{} operations from their states, {covered} instructions, {kills} kills",
+        cases.len()
     );
 }

@@ -55,7 +55,7 @@ fn start(
 fn c_produces_and_consumes() {
     let folder = tempfile::tempdir().unwrap();
     let binary = compile(folder.path());
-    const COUNT: u64 = 200_000;
+    const COUNT: u64 = 50_000;
     for layout in LAYOUTS {
         for capacity in [7, 64] {
             let ring = ring::<u64>(capacity, layout);
