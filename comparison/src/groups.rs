@@ -54,7 +54,7 @@ pub struct Effort {
 
 pub const FULL: Effort = Effort {
     passes: 15,
-    each: Duration::from_millis(25),
+    each: Duration::from_millis(40),
 };
 pub const QUICK: Effort = Effort {
     passes: 3,
@@ -120,12 +120,15 @@ pub fn pairs_case(name: &str, mode: Mode, act: Act, pairs: usize) -> Case {
         mode,
         pairs,
         patience,
+        batch_limit: 32,
         ..Case::new(name, act, 8)
     }
 }
 
-fn is_limit(contender: &Contender) -> bool {
-    contender.modes.is_empty()
+fn taking_part(act: Act) -> impl Iterator<Item = &'static Contender> {
+    CONTENDERS
+        .iter()
+        .filter(move |contender| contender.takes_part(act))
 }
 
 /// The cases of a group, contenders that are not compiled in left out.
@@ -134,7 +137,7 @@ pub fn cases(group: Group) -> Vec<Case> {
     match group {
         Group::Throughput => {
             for bytes in THROUGHPUT_SIZES {
-                for contender in CONTENDERS {
+                for contender in taking_part(Act::Stream) {
                     for &mode in contender.modes {
                         cases.push(Case {
                             mode,
@@ -151,27 +154,22 @@ pub fn cases(group: Group) -> Vec<Case> {
             }
         }
         Group::RoundTrip => {
-            for contender in CONTENDERS
-                .iter()
-                .filter(|contender| contender.name != peers::RAW_FUTEX)
-            {
+            for contender in taking_part(Act::RoundTrip) {
                 cases.push(Case::new(contender.name, Act::RoundTrip, 8));
             }
         }
         Group::WakeUp => {
-            for contender in CONTENDERS
-                .iter()
-                .filter(|contender| contender.waits == Waits::Sleeps)
+            for contender in
+                taking_part(Act::Wake).filter(|contender| contender.waits == Waits::Sleeps)
             {
                 cases.push(Case::new(contender.name, Act::Wake, 8));
                 cases.push(Case::new(contender.name, Act::Idle, 8));
             }
         }
         Group::Setup => {
-            let between = CONTENDERS
-                .iter()
+            let between = taking_part(Act::Create)
                 .filter(|contender| contender.performer.between_processes());
-            for contender in between.filter(|contender| !is_limit(contender)) {
+            for contender in between {
                 cases.push(Case::new(contender.name, Act::Create, 64));
                 if contender.attaches {
                     cases.push(Case::new(contender.name, Act::Attach, 64));
@@ -283,8 +281,8 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
     Ok((series, skipped))
 }
 
-/// How many items, round trips and so on make a measurement of the wanted length. What this measures is thrown away:
-/// it also warms up.
+/// How many items, round trips and so on make a measurement of the wanted length. What this measures is thrown
+/// away: it also warms up.
 fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
     let pairs = case.pairs as u64;
     let wanted = effort.each.as_nanos() as f64;
@@ -349,7 +347,7 @@ pub fn every_way() -> Vec<Case> {
                 cases.push(case);
             }
         }
-        if contender.name != peers::RAW_FUTEX {
+        if contender.takes_part(Act::RoundTrip) {
             cases.push(Case::new(contender.name, Act::RoundTrip, 8));
         }
     }
