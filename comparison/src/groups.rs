@@ -6,7 +6,8 @@ use crate::figures::Sample;
 use crate::peers::{self, CONTENDERS, Contender, Waits};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 /// How long one measurement may take before the run fails: an item was lost, or somebody waits for ever.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,6 +132,10 @@ fn taking_part(act: Act) -> impl Iterator<Item = &'static Contender> {
         .filter(move |contender| contender.takes_part(act))
 }
 
+fn is_channel(case: &Case) -> bool {
+    peers::find(&case.contender).is_some_and(Contender::is_channel)
+}
+
 /// The cases of a group, contenders that are not compiled in left out.
 pub fn cases(group: Group) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -235,7 +240,7 @@ fn best_mode(name: &str) -> Mode {
 
 /// Measures all the cases of a group, pass by pass, each pass beginning with another case.
 pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> {
-    let (mut series, mut skipped) = (Vec::new(), Vec::new());
+    let (mut series, mut skipped, began) = (Vec::new(), Vec::new(), Instant::now());
     for case in cases(group) {
         let obstacle =
             peers::find(&case.contender).and_then(|contender| contender.performer.obstacle(&case));
@@ -250,12 +255,14 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
         }
     }
     for pass in 0..effort.passes {
-        eprint!(
-            "\r{group:?}: pass {} of {}, {} measurements each ",
-            pass + 1,
-            effort.passes,
-            series.len()
-        );
+        if std::io::stderr().is_terminal() {
+            eprint!(
+                "\r{}: pass {} of {} ",
+                group.name(),
+                pass + 1,
+                effort.passes
+            );
+        }
         let first = pass * series.len() / effort.passes;
         for index in (first..series.len()).chain(0..first) {
             let one = &mut series[index];
@@ -277,7 +284,11 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
             });
         }
     }
-    eprintln!();
+    let (passes, cases, took) = (effort.passes, series.len(), began.elapsed().as_secs());
+    eprintln!(
+        "\r{}: {passes} passes of {cases} measurements, {took} s",
+        group.name()
+    );
     Ok((series, skipped))
 }
 
@@ -307,21 +318,13 @@ fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
             (wanted / mean.max(1.0)) as u64
         }
         .clamp(1000, 200_000),
-        Act::Wake => {
-            if few {
-                10
-            } else {
-                20
-            }
-        }
+        Act::Wake if few => 10,
+        Act::Wake => 20,
         Act::Idle => 1,
-        Act::Attach | Act::Create => {
-            if few {
-                10
-            } else {
-                40
-            }
-        }
+        // The limit is as cheap as it gets, and so is what stands beside it: their difference takes many.
+        Act::Attach | Act::Create if !is_channel(case) => 400,
+        Act::Attach | Act::Create if few => 10,
+        Act::Attach | Act::Create => 40,
         Act::Copy => ((wanted / 1e9) * 8e9 / (case.bytes * case.capacity) as f64).max(2.0) as u64,
     })
 }

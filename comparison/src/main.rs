@@ -40,6 +40,7 @@ mod report;
 use anyhow::{Context, Result, bail, ensure};
 use groups::{Effort, GROUPS, Group};
 use machine::Machine;
+use report::words::nanoseconds_or_nothing;
 use report::{Part, Results};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,8 +130,9 @@ fn run(arguments: &[String]) -> Result<()> {
     }
     let [(near, near_ns), (far, far_ns), (moved, _)] = results.probes();
     eprintln!(
-        "cache line to and fro: near {near} times ({near_ns:.0} ns), far {far} times ({far_ns:.0} ns), moved \
-         meanwhile {moved} times"
+        "cache line to and fro: near {near} times ({}), far {far} times ({}), moved meanwhile {moved} times",
+        nanoseconds_or_nothing(near, near_ns),
+        nanoseconds_or_nothing(far, far_ns)
     );
     if !only.is_empty() {
         return Ok(());

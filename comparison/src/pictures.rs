@@ -212,15 +212,27 @@ fn decades(values: impl Iterator<Item = f64>) -> Option<Range<i32>> {
     })
 }
 
+/// Where lines go across: at powers of ten, where those are few at 2 and 5 times them, too.
+fn ticks(decades: &Range<i32>) -> Vec<(u64, i32)> {
+    let steps: &[u64] = if decades.len() > 2 { &[1] } else { &[1, 2, 5] };
+    let below = decades
+        .clone()
+        .flat_map(|exponent| steps.iter().map(move |&step| (step, exponent)));
+    below.chain([(1, decades.end)]).collect()
+}
+
+fn value_of((step, exponent): (u64, i32)) -> f64 {
+    step as f64 * 10_f64.powi(exponent)
+}
+
 /// 10, 100, 1,000 and so on, below 1 as decimals.
-fn decade_name(exponent: i32) -> String {
+fn tick_name((step, exponent): (u64, i32)) -> String {
     match u32::try_from(exponent) {
-        Ok(exponent) => thousands(10_u64.pow(exponent)),
-        Err(_) => format!(
-            "{:.*}",
-            exponent.unsigned_abs() as usize,
-            10_f64.powi(exponent)
-        ),
+        Ok(exponent) => thousands(step * 10_u64.pow(exponent)),
+        Err(_) => {
+            let digits = exponent.unsigned_abs() as usize;
+            format!("{:.digits$}", value_of((step, exponent)))
+        }
     }
 }
 
@@ -301,15 +313,15 @@ fn line_chart(
         let below = ((left + right) / 2, bottom + 32);
         area.draw(&Text::new(chart.x.to_string(), below, x_name_style))
             .map_err(said)?;
-        for exponent in decades.start..=decades.end {
-            let y = y_at(10_f64.powi(exponent));
+        for tick in ticks(&decades) {
+            let y = y_at(value_of(tick));
             area.draw(&PathElement::new(
                 vec![(left, y), (right, y)],
                 PALE.stroke_width(1),
             ))
             .map_err(said)?;
             let name = anchored(13.0, HPos::Right, VPos::Center);
-            area.draw(&Text::new(decade_name(exponent), (left - 8, y), name))
+            area.draw(&Text::new(tick_name(tick), (left - 8, y), name))
                 .map_err(said)?;
         }
         for &x in &xs {
@@ -391,15 +403,15 @@ fn rows(
                 .map_err(said)?;
             x += 40 + 8 * name.len() as i32;
         }
-        for exponent in decades.clone().chain([decades.end]) {
-            let x = x_at(10_f64.powi(exponent));
+        for tick in ticks(&decades) {
+            let x = x_at(value_of(tick));
             area.draw(&PathElement::new(
                 vec![(x, top - 6), (x, bottom)],
                 PALE.stroke_width(1),
             ))
             .map_err(said)?;
             let text = anchored(13.0, HPos::Center, VPos::Top);
-            area.draw(&Text::new(decade_name(exponent), (x, bottom + 8), text))
+            area.draw(&Text::new(tick_name(tick), (x, bottom + 8), text))
                 .map_err(said)?;
         }
         for (index, name) in names.iter().enumerate() {
@@ -549,4 +561,84 @@ fn round_trips(results: &Results, path: &Path) -> Result<()> {
             Ok(())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_decades_have_lines_between() {
+        let names = |decades| {
+            ticks(&decades)
+                .into_iter()
+                .map(tick_name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(-1..0), ["0.1", "0.2", "0.5", "1"]);
+        assert_eq!(names(-2..2), ["0.01", "0.1", "1", "10", "100"]);
+        assert_eq!(
+            names(2..4),
+            ["100", "200", "500", "1,000", "2,000", "5,000", "10,000"]
+        );
+    }
+
+    #[test]
+    fn no_two_curves_of_a_picture_share_a_colour() {
+        let pictures = [
+            &[
+                "sysvshm spsc, contiguous",
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "rtrb",
+                "Boost spsc_queue",
+                "iceoryx2",
+                "pipe",
+                "Unix stream socket",
+            ][..],
+            &[
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "sysvshm lecture",
+                "rtrb",
+                "ringbuf",
+                "crossbeam ArrayQueue",
+                "Boost spsc_queue",
+                "shmem-ipc, spinning",
+            ],
+            &[
+                "sysvshm mpmc, batches of 32",
+                "sysvshm mpmc",
+                "Boost message_queue",
+                "pipe",
+                "Unix seqpacket socket",
+                "POSIX message queue",
+                "System V message queue",
+                "System V semaphores",
+                "crossbeam ArrayQueue",
+                "crossbeam channel",
+            ],
+            &[
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "iceoryx2",
+                "rtrb",
+                "crossbeam ArrayQueue",
+                "crossbeam channel",
+                "Boost message_queue",
+                "pipe",
+                "Unix seqpacket socket",
+            ],
+        ];
+        for names in pictures {
+            let curves: Vec<Curve> = names
+                .iter()
+                .map(|name| (name.to_string(), Vec::new()))
+                .collect();
+            let mut colours: Vec<_> = colours(&curves).iter().map(RGBColor::rgb).collect();
+            colours.sort_unstable();
+            colours.dedup();
+            assert_eq!(colours.len(), names.len(), "{names:?}");
+        }
+    }
 }

@@ -391,7 +391,11 @@ impl Results {
                 ratio.label,
                 cell(shown, 1.0),
                 aim.map_or(String::new(), |aim| format!("≥ {}", number(aim))),
-                cell_or_nothing(self.ratio(&ratio, other), 1.0)
+                // What has no probes is the same in both.
+                match ratio.group {
+                    Group::Setup => String::new(),
+                    _ => cell_or_nothing(self.ratio(&ratio, other), 1.0),
+                }
             )
             .expect("a string");
         }

@@ -46,7 +46,7 @@ pub fn number(value: f64) -> String {
         1e6.. => format!("{:.3} million", value / 1e6),
         100.0.. => thousands(value.round() as u64),
         10.0.. => format!("{value:.1}"),
-        0.1.. => format!("{value:.2}"),
+        1.0.. => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -130,6 +130,8 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!(number(1234.4), "1,234");
         assert_eq!(number(99.96), "100.0");
+        assert_eq!(number(9.876), "9.88");
+        assert_eq!(number(0.9477), "0.948");
         assert_eq!(number(0.0123), "0.012");
         assert_eq!(number(12_345_678.0), "12.346 million");
         assert_eq!(thousands(1_048_576), "1,048,576");
