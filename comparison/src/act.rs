@@ -452,7 +452,7 @@ fn create_often<T: Item, P: Peer>(peer: &P, task: &Task) -> Result<Outcome> {
     })
 }
 
-fn timed_pairs<R>(count: u64, mut make: impl FnMut() -> Result<R>) -> Result<Outcome> {
+pub fn timed_pairs<R>(count: u64, mut make: impl FnMut() -> Result<R>) -> Result<Outcome> {
     crate::place::pin(crate::place::processors()?[0])?;
     let (mut making, mut dropping) = (Vec::new(), Vec::new());
     for _ in 0..count {

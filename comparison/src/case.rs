@@ -66,6 +66,8 @@ pub struct Case {
     /// For `Stream`: senders, and as many receivers. For `RoundTrip`: pairs at once, each with channels of its own.
     pub pairs: usize,
     pub patience: Patience,
+    /// Items of a batch at most.
+    pub batch_limit: usize,
     pub fault: Option<Fault>,
 }
 
@@ -79,13 +81,14 @@ impl Case {
             capacity: usual_capacity(bytes),
             pairs: 1,
             patience: Patience::Spin,
+            batch_limit: 256,
             fault: None,
         }
     }
 
     /// How many items a batch has.
     pub fn batch(&self) -> usize {
-        (self.capacity / 4).clamp(1, 256)
+        (self.capacity / 4).clamp(1, self.batch_limit)
     }
 }
 

@@ -50,7 +50,7 @@ pub trait Receiver<T: Item> {
         1
     }
 
-    /// Takes `count` items in the way the case asks for, and checks that they are the ones numbered from `first` on.
+    /// Takes `count` items in the way the case asks for, and checks that they are those numbered from `first` on.
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         receive_singly(self, first, count)
     }

@@ -22,6 +22,16 @@ pub enum Regime {
     Moved,
 }
 
+impl Regime {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Far => "far",
+            Self::Moved => "moved",
+        }
+    }
+}
+
 impl Sample {
     pub fn regime(&self) -> Regime {
         match self

@@ -6,7 +6,8 @@ use crate::figures::Sample;
 use crate::peers::{self, CONTENDERS, Contender, Waits};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 /// How long one measurement may take before the run fails: an item was lost, or somebody waits for ever.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,7 +55,7 @@ pub struct Effort {
 
 pub const FULL: Effort = Effort {
     passes: 15,
-    each: Duration::from_millis(25),
+    each: Duration::from_millis(40),
 };
 pub const QUICK: Effort = Effort {
     passes: 3,
@@ -120,12 +121,19 @@ pub fn pairs_case(name: &str, mode: Mode, act: Act, pairs: usize) -> Case {
         mode,
         pairs,
         patience,
+        batch_limit: 32,
         ..Case::new(name, act, 8)
     }
 }
 
-fn is_limit(contender: &Contender) -> bool {
-    contender.modes.is_empty()
+fn taking_part(act: Act) -> impl Iterator<Item = &'static Contender> {
+    CONTENDERS
+        .iter()
+        .filter(move |contender| contender.takes_part(act))
+}
+
+fn is_channel(case: &Case) -> bool {
+    peers::find(&case.contender).is_some_and(Contender::is_channel)
 }
 
 /// The cases of a group, contenders that are not compiled in left out.
@@ -134,7 +142,7 @@ pub fn cases(group: Group) -> Vec<Case> {
     match group {
         Group::Throughput => {
             for bytes in THROUGHPUT_SIZES {
-                for contender in CONTENDERS {
+                for contender in taking_part(Act::Stream) {
                     for &mode in contender.modes {
                         cases.push(Case {
                             mode,
@@ -151,27 +159,22 @@ pub fn cases(group: Group) -> Vec<Case> {
             }
         }
         Group::RoundTrip => {
-            for contender in CONTENDERS
-                .iter()
-                .filter(|contender| contender.name != peers::RAW_FUTEX)
-            {
+            for contender in taking_part(Act::RoundTrip) {
                 cases.push(Case::new(contender.name, Act::RoundTrip, 8));
             }
         }
         Group::WakeUp => {
-            for contender in CONTENDERS
-                .iter()
-                .filter(|contender| contender.waits == Waits::Sleeps)
+            for contender in
+                taking_part(Act::Wake).filter(|contender| contender.waits == Waits::Sleeps)
             {
                 cases.push(Case::new(contender.name, Act::Wake, 8));
                 cases.push(Case::new(contender.name, Act::Idle, 8));
             }
         }
         Group::Setup => {
-            let between = CONTENDERS
-                .iter()
+            let between = taking_part(Act::Create)
                 .filter(|contender| contender.performer.between_processes());
-            for contender in between.filter(|contender| !is_limit(contender)) {
+            for contender in between {
                 cases.push(Case::new(contender.name, Act::Create, 64));
                 if contender.attaches {
                     cases.push(Case::new(contender.name, Act::Attach, 64));
@@ -237,7 +240,7 @@ fn best_mode(name: &str) -> Mode {
 
 /// Measures all the cases of a group, pass by pass, each pass beginning with another case.
 pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> {
-    let (mut series, mut skipped) = (Vec::new(), Vec::new());
+    let (mut series, mut skipped, began) = (Vec::new(), Vec::new(), Instant::now());
     for case in cases(group) {
         let obstacle =
             peers::find(&case.contender).and_then(|contender| contender.performer.obstacle(&case));
@@ -252,12 +255,14 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
         }
     }
     for pass in 0..effort.passes {
-        eprint!(
-            "\r{group:?}: pass {} of {}, {} measurements each ",
-            pass + 1,
-            effort.passes,
-            series.len()
-        );
+        if std::io::stderr().is_terminal() {
+            eprint!(
+                "\r{}: pass {} of {} ",
+                group.name(),
+                pass + 1,
+                effort.passes
+            );
+        }
         let first = pass * series.len() / effort.passes;
         for index in (first..series.len()).chain(0..first) {
             let one = &mut series[index];
@@ -279,12 +284,16 @@ pub fn run(group: Group, effort: Effort) -> Result<(Vec<Series>, Vec<Skipped>)> 
             });
         }
     }
-    eprintln!();
+    let (passes, cases, took) = (effort.passes, series.len(), began.elapsed().as_secs());
+    eprintln!(
+        "\r{}: {passes} passes of {cases} measurements, {took} s",
+        group.name()
+    );
     Ok((series, skipped))
 }
 
-/// How many items, round trips and so on make a measurement of the wanted length. What this measures is thrown away:
-/// it also warms up.
+/// How many items, round trips and so on make a measurement of the wanted length. What this measures is thrown
+/// away: it also warms up.
 fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
     let pairs = case.pairs as u64;
     let wanted = effort.each.as_nanos() as f64;
@@ -309,21 +318,13 @@ fn calibrate(case: &Case, effort: Effort) -> Result<u64> {
             (wanted / mean.max(1.0)) as u64
         }
         .clamp(1000, 200_000),
-        Act::Wake => {
-            if few {
-                10
-            } else {
-                20
-            }
-        }
+        Act::Wake if few => 10,
+        Act::Wake => 20,
         Act::Idle => 1,
-        Act::Attach | Act::Create => {
-            if few {
-                10
-            } else {
-                40
-            }
-        }
+        // The limit is as cheap as it gets, and so is what stands beside it: their difference takes many.
+        Act::Attach | Act::Create if !is_channel(case) => 400,
+        Act::Attach | Act::Create if few => 10,
+        Act::Attach | Act::Create => 40,
         Act::Copy => ((wanted / 1e9) * 8e9 / (case.bytes * case.capacity) as f64).max(2.0) as u64,
     })
 }
@@ -349,7 +350,7 @@ pub fn every_way() -> Vec<Case> {
                 cases.push(case);
             }
         }
-        if contender.name != peers::RAW_FUTEX {
+        if contender.takes_part(Act::RoundTrip) {
             cases.push(Case::new(contender.name, Act::RoundTrip, 8));
         }
     }

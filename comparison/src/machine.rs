@@ -64,6 +64,23 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Names and values, to be shown.
+    pub fn rows(&self) -> [(&'static str, String); 6] {
+        [
+            (
+                "processor",
+                format!("{}, 2 used, {} there", self.processor, self.processors),
+            ),
+            ("memory", format!("{} GiB", self.memory_gib)),
+            ("system", self.system.clone()),
+            ("compilers", format!("{}; {}", self.rustc, self.cc)),
+            ("measured", self.source.clone()),
+            ("beside", self.peers.clone()),
+        ]
+    }
+}
+
 fn source() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")

@@ -1,7 +1,7 @@
 //! sysvshm's bounded buffers beside other ways to hand items to another process, measured in one run.
 //!
 //! ```text
-//! comparison/run                         everything, some eight minutes; writes RESULTS.md and pictures/
+//! comparison/run                         everything, some ten minutes; writes RESULTS.md and pictures/
 //! comparison/run --quick                 the same in about a minute, into the target folder: to see that it works
 //! comparison/run --only GROUP            one group (or several, separated by commas), printed and kept
 //! comparison/run --report                writes RESULTS.md and pictures/ from the kept groups, if they match
@@ -40,6 +40,7 @@ mod report;
 use anyhow::{Context, Result, bail, ensure};
 use groups::{Effort, GROUPS, Group};
 use machine::Machine;
+use report::words::nanoseconds_or_nothing;
 use report::{Part, Results};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,9 @@ fn run(arguments: &[String]) -> Result<()> {
         .filter(|group| only.is_empty() || only.contains(group))
         .collect();
     let machine = Machine::here()?;
+    for (name, value) in machine.rows() {
+        eprintln!("{name}: {value}");
+    }
     let mut parts = Vec::new();
     for group in wanted {
         let part = measure(group, effort, &machine, command)?;
@@ -120,6 +124,16 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         parts.push(part);
     }
+    let results = Results::new(parts);
+    for line in results.not_measured() {
+        eprintln!("NOT MEASURED: {line}");
+    }
+    let [(near, near_ns), (far, far_ns), (moved, _)] = results.probes();
+    eprintln!(
+        "cache line to and fro: near {near} times ({}), far {far} times ({}), moved meanwhile {moved} times",
+        nanoseconds_or_nothing(near, near_ns),
+        nanoseconds_or_nothing(far, far_ns)
+    );
     if !only.is_empty() {
         return Ok(());
     }
@@ -129,7 +143,7 @@ fn run(arguments: &[String]) -> Result<()> {
     } else {
         env!("CARGO_MANIFEST_DIR").into()
     };
-    write(&Results::new(parts), &folder)
+    write(&results, &folder)
 }
 
 fn names() -> String {

@@ -22,7 +22,7 @@ const PALE: RGBColor = RGBColor(0xD0, 0xD7, 0xDE);
 const DARK: [(RGBColor, &str); 3] = [(PAPER, "#0d1117"), (INK, "#e6edf3"), (PALE, "#30363d")];
 
 /// Readable on both, and told apart by colour-blind readers (after Okabe and Ito).
-const COLOURS: [RGBColor; 9] = [
+const COLOURS: [RGBColor; 10] = [
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0x00, 0x9E, 0x73),
@@ -32,6 +32,7 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(0x8A, 0x63, 0xD2),
     RGBColor(0x8C, 0x6D, 0x46),
     RGBColor(0x80, 0x80, 0x80),
+    RGBColor(0xC2, 0x18, 0x5B),
 ];
 
 const WIDTH: u32 = 960;
@@ -45,52 +46,85 @@ pub fn draw(results: &Results, folder: &Path) -> Result<()> {
     let gib = |bytes: usize| bytes as f64 / (1_u64 << 30) as f64;
     let million = |_| 1e-6;
     let micro = |_| 1e-3;
+    let thousand = |count: usize| thousands(count as u64);
     line_chart(
         &folder.join("size.svg"),
-        [
-            "Throughput over the size of an item, GiB/s",
-            "one sender, one receiver, each in its fastest way",
-        ],
+        &Chart {
+            title: "Throughput over the size of an item",
+            below: "one sender, one receiver, each in its fastest way",
+            x: "bytes of an item",
+            y: "GiB/s",
+        },
         &curves(results, &Growth::sizes(Act::Stream, 0), gib),
         size_name,
     )?;
     line_chart(
         &folder.join("size-latency.svg"),
-        [
-            "Round trip over the size of an item, p50 in µs",
-            "one call there, one back",
-        ],
+        &Chart {
+            title: "Round trip over the size of an item",
+            below: "one call there, one back; median",
+            x: "bytes of an item",
+            y: "µs",
+        },
         &curves(results, &Growth::sizes(Act::RoundTrip, 0), micro),
         size_name,
     )?;
     line_chart(
         &folder.join("capacity.svg"),
-        [
-            "Throughput over the capacity, million items of 8 bytes per second",
-            "one call each",
-        ],
+        &Chart {
+            title: "Throughput over the capacity",
+            below: "items of 8 bytes, one call each",
+            x: "slots",
+            y: "million items/s",
+        },
         &curves(results, &Growth::capacities(Act::Stream, 0), million),
-        |capacity| thousands(capacity as u64),
+        thousand,
+    )?;
+    line_chart(
+        &folder.join("capacity-latency.svg"),
+        &Chart {
+            title: "Round trip over the capacity",
+            below: "items of 8 bytes, one call there, one back; median",
+            x: "slots",
+            y: "µs",
+        },
+        &curves(results, &Growth::capacities(Act::RoundTrip, 0), micro),
+        thousand,
     )?;
     line_chart(
         &folder.join("processes.svg"),
-        [
-            "Throughput over senders + receivers, million items of 8 bytes per second",
-            "on two processors",
-        ],
+        &Chart {
+            title: "Throughput over the number of processes",
+            below: "items of 8 bytes on one channel; two processors",
+            x: "senders + receivers",
+            y: "million items/s",
+        },
         &curves(results, &Growth::processes(Act::Stream, 0), million),
         |pairs| format!("{pairs} + {pairs}"),
     )?;
     line_chart(
         &folder.join("processes-latency.svg"),
-        [
-            "Round trip over pairs at once, mean in µs",
-            "each pair has channels of its own; on two processors",
-        ],
+        &Chart {
+            title: "Round trip over the number of processes",
+            below: "each pair has channels of its own; two processors; mean",
+            x: "pairs at once",
+            y: "µs",
+        },
         &curves(results, &Growth::processes(Act::RoundTrip, 3), micro),
         |pairs| format!("{pairs}"),
     )
 }
+
+/// What a chart says besides its curves.
+struct Chart<'a> {
+    title: &'a str,
+    below: &'a str,
+    x: &'a str,
+    y: &'a str,
+}
+
+/// Of several processes only this crate's batches are measured.
+const BATCHES: &str = ", batches of 32";
 
 /// A name and what it has at each x.
 type Curve = (String, Vec<(usize, f64)>);
@@ -105,7 +139,7 @@ fn curves(results: &Results, growth: &Growth, scale: impl Fn(usize) -> f64) -> V
         // Who takes part in two ways is told apart.
         let ways = everybody.iter().filter(|(other, _)| other == name).count();
         let label = match mode {
-            Mode::Batch if ways > 1 => format!("{name}, batches"),
+            Mode::Batch if ways > 1 => format!("{name}{BATCHES}"),
             _ => name.clone(),
         };
         (label, points.collect())
@@ -155,7 +189,8 @@ fn save(path: &Path, height: u32, paint: impl FnOnce(&Area<'_>) -> Result<()>) -
 }
 
 fn title(area: &Area<'_>, lines: [&str; 2]) -> Result<()> {
-    for (index, line) in lines.into_iter().enumerate() {
+    let lines = lines.into_iter().filter(|line| !line.is_empty());
+    for (index, line) in lines.enumerate() {
         let size = if index == 0 { 18.0 } else { 13.0 };
         area.draw(&Text::new(
             line.to_string(),
@@ -177,30 +212,57 @@ fn decades(values: impl Iterator<Item = f64>) -> Option<Range<i32>> {
     })
 }
 
+/// Where lines go across: at powers of ten, where those are few at 2 and 5 times them, too.
+fn ticks(decades: &Range<i32>) -> Vec<(u64, i32)> {
+    let steps: &[u64] = if decades.len() > 2 { &[1] } else { &[1, 2, 5] };
+    let below = decades
+        .clone()
+        .flat_map(|exponent| steps.iter().map(move |&step| (step, exponent)));
+    below.chain([(1, decades.end)]).collect()
+}
+
+fn value_of((step, exponent): (u64, i32)) -> f64 {
+    step as f64 * 10_f64.powi(exponent)
+}
+
 /// 10, 100, 1,000 and so on, below 1 as decimals.
-fn decade_name(exponent: i32) -> String {
+fn tick_name((step, exponent): (u64, i32)) -> String {
     match u32::try_from(exponent) {
-        Ok(exponent) => thousands(10_u64.pow(exponent)),
-        Err(_) => format!(
-            "{:.*}",
-            exponent.unsigned_abs() as usize,
-            10_f64.powi(exponent)
-        ),
+        Ok(exponent) => thousands(step * 10_u64.pow(exponent)),
+        Err(_) => {
+            let digits = exponent.unsigned_abs() as usize;
+            format!("{:.digits$}", value_of((step, exponent)))
+        }
     }
 }
 
-/// The same colour for the same contender in all pictures, as far as there are colours.
+/// The same colour for the same contender in all pictures; of those that share one, no picture has two.
+const KEPT: [(&str, usize); 19] = [
+    (peers::SPSC, 0),
+    (peers::RTRB, 1),
+    ("System V message queue", 1),
+    ("Boost spsc_queue", 2),
+    ("Boost message_queue", 2),
+    (peers::SPSC_CONTIGUOUS, 3),
+    (peers::ARRAY_QUEUE, 3),
+    ("iceoryx2", 4),
+    ("shmem-ipc, spinning", 4),
+    ("POSIX message queue", 4),
+    ("pipe", 5),
+    (peers::MPMC, 6),
+    (peers::LECTURE, 7),
+    ("Unix stream socket", 7),
+    ("Unix seqpacket socket", 7),
+    ("ringbuf", 8),
+    ("crossbeam channel", 8),
+    (peers::SEMAPHORES, 9),
+    ("sysvshm mpmc, batches of 32", 0),
+];
+
 fn colours(curves: &[Curve]) -> Vec<RGBColor> {
-    const OURS: [(&str, usize); 5] = [
-        (peers::SPSC, 0),
-        (peers::SPSC_CONTIGUOUS, 3),
-        (peers::MPMC, 6),
-        (peers::LECTURE, 7),
-        (peers::RTRB, 1),
-    ];
     let kept = |name: &str| {
-        OURS.iter()
-            .find(|(ours, _)| *ours == name)
+        KEPT.iter()
+            .find(|(other, _)| *other == name)
             .map(|&(_, colour)| colour)
     };
     let taken: Vec<usize> = curves.iter().filter_map(|(name, _)| kept(name)).collect();
@@ -213,7 +275,7 @@ fn colours(curves: &[Curve]) -> Vec<RGBColor> {
 
 fn line_chart(
     path: &Path,
-    titles: [&str; 2],
+    chart: &Chart<'_>,
     curves: &[Curve],
     x_name: impl Fn(usize) -> String,
 ) -> Result<()> {
@@ -230,9 +292,9 @@ fn line_chart(
         .collect();
     xs.sort_unstable();
     xs.dedup();
-    const HEIGHT: u32 = 480;
-    const LEGEND: i32 = 260;
-    let (left, right, top, bottom) = (80, WIDTH as i32 - LEGEND, 70, HEIGHT as i32 - 50);
+    const HEIGHT: u32 = 520;
+    const LEGEND: i32 = 250;
+    let (left, right, top, bottom) = (80, WIDTH as i32 - LEGEND, 100, HEIGHT as i32 - 60);
     let x_at = |x: usize| {
         let index = xs.iter().position(|&other| other == x).unwrap_or(0);
         left + 20 + (right - left - 40) * index as i32 / (xs.len().max(2) - 1) as i32
@@ -242,16 +304,24 @@ fn line_chart(
         bottom - (share * f64::from(bottom - top)) as i32
     };
     save(path, HEIGHT, |area| {
-        title(area, titles)?;
-        for exponent in decades.start..=decades.end {
-            let y = y_at(10_f64.powi(exponent));
+        title(area, [chart.title, chart.below])?;
+        let y_name = anchored(13.0, HPos::Left, VPos::Center);
+        let y_text = format!("{} (logarithmic)", chart.y);
+        area.draw(&Text::new(y_text, (20, top - 26), y_name))
+            .map_err(said)?;
+        let x_name_style = anchored(13.0, HPos::Center, VPos::Top);
+        let below = ((left + right) / 2, bottom + 32);
+        area.draw(&Text::new(chart.x.to_string(), below, x_name_style))
+            .map_err(said)?;
+        for tick in ticks(&decades) {
+            let y = y_at(value_of(tick));
             area.draw(&PathElement::new(
                 vec![(left, y), (right, y)],
                 PALE.stroke_width(1),
             ))
             .map_err(said)?;
             let name = anchored(13.0, HPos::Right, VPos::Center);
-            area.draw(&Text::new(decade_name(exponent), (left - 8, y), name))
+            area.draw(&Text::new(tick_name(tick), (left - 8, y), name))
                 .map_err(said)?;
         }
         for &x in &xs {
@@ -286,18 +356,22 @@ fn line_chart(
             .map_err(said)?;
             area.draw(&Circle::new(dot, 4, colour.filled()))
                 .map_err(said)?;
-            let style = anchored(14.0, HPos::Left, VPos::Center);
-            area.draw(&Text::new(name.clone(), (right + 24, y), style))
+            let style = anchored(13.0, HPos::Left, VPos::Center);
+            area.draw(&Text::new(legend_name(name), (right + 24, y), style))
                 .map_err(said)?;
         }
         Ok(())
     })
 }
 
+fn legend_name(name: &str) -> String {
+    peers::find(name).map_or_else(|| name.to_string(), row_name)
+}
+
 /// Rows of names with something drawn beside them on a logarithmic scale.
 fn rows(
     path: &Path,
-    titles: [&str; 2],
+    [title_text, unit]: [&str; 2],
     legend: &[(&str, RGBColor)],
     names: &[String],
     values: &[f64],
@@ -307,33 +381,37 @@ fn rows(
         return Ok(());
     };
     const ROW: i32 = 34;
-    let (left, right, top) = (LEFT, WIDTH as i32 - 70, 96);
+    let (left, right, top) = (LEFT, WIDTH as i32 - 90, 76);
     let bottom = top + ROW * names.len() as i32;
     let x_at = |value: f64| {
         let share =
             (value.log10() - f64::from(decades.start)) / f64::from(decades.end - decades.start);
         left + (share * f64::from(right - left)) as i32
     };
-    save(path, bottom as u32 + 40, |area| {
-        title(area, titles)?;
+    save(path, bottom as u32 + 64, |area| {
+        title(area, [title_text, ""])?;
+        let caption = anchored(13.0, HPos::Center, VPos::Top);
+        let below = ((left + right) / 2, bottom + 30);
+        area.draw(&Text::new(format!("{unit} (logarithmic)"), below, caption))
+            .map_err(said)?;
         let mut x = left;
         for &(name, colour) in legend {
-            area.draw(&Rectangle::new([(x, 66), (x + 14, 78)], colour.filled()))
+            area.draw(&Rectangle::new([(x, 44), (x + 14, 56)], colour.filled()))
                 .map_err(said)?;
             let text = anchored(13.0, HPos::Left, VPos::Center);
-            area.draw(&Text::new(name.to_string(), (x + 20, 72), text))
+            area.draw(&Text::new(name.to_string(), (x + 20, 50), text))
                 .map_err(said)?;
             x += 40 + 8 * name.len() as i32;
         }
-        for exponent in decades.clone().chain([decades.end]) {
-            let x = x_at(10_f64.powi(exponent));
+        for tick in ticks(&decades) {
+            let x = x_at(value_of(tick));
             area.draw(&PathElement::new(
                 vec![(x, top - 6), (x, bottom)],
                 PALE.stroke_width(1),
             ))
             .map_err(said)?;
             let text = anchored(13.0, HPos::Center, VPos::Top);
-            area.draw(&Text::new(decade_name(exponent), (x, bottom + 8), text))
+            area.draw(&Text::new(tick_name(tick), (x, bottom + 8), text))
                 .map_err(said)?;
         }
         for (index, name) in names.iter().enumerate() {
@@ -381,7 +459,9 @@ fn throughput(results: &Results, path: &Path) -> Result<()> {
         .iter()
         .filter(|contender| best(contender) > 0.0)
         .collect();
-    let single = |contender: &Contender| figure(contender, Mode::Single).unwrap_or(0.0);
+    // Who has no single calls goes by what it has.
+    let single =
+        |contender: &Contender| figure(contender, Mode::Single).unwrap_or_else(|| best(contender));
     order.sort_by(|one, other| single(other).total_cmp(&single(one)));
     let names: Vec<_> = order.iter().map(|contender| row_name(contender)).collect();
     let values: Vec<_> = order
@@ -395,8 +475,8 @@ fn throughput(results: &Results, path: &Path) -> Result<()> {
     rows(
         path,
         [
-            "Items of 8 bytes from one process to another, million per second",
-            "logarithmic scale",
+            "Items of 8 bytes from one process to another",
+            "million items/s",
         ],
         &MODES.map(|(_, name, colour)| (name, colour)),
         &names,
@@ -447,26 +527,14 @@ fn round_trips(results: &Results, path: &Path) -> Result<()> {
         .filter(|contender| p50(contender) > 0.0)
         .collect();
     order.sort_by(|one, other| p50(one).total_cmp(&p50(other)));
-    let names: Vec<_> = order
-        .iter()
-        .map(|contender| {
-            if contender.name == peers::RAW_LINE {
-                contender.name.into()
-            } else {
-                row_name(contender)
-            }
-        })
-        .collect();
+    let names: Vec<_> = order.iter().map(|contender| row_name(contender)).collect();
     let values: Vec<_> = order
         .iter()
         .flat_map(|contender| (0..3).filter_map(|value| figure(contender, value)))
         .collect();
     rows(
         path,
-        [
-            "8 bytes to another process and back, nanoseconds",
-            "logarithmic scale",
-        ],
+        ["8 bytes to another process and back", "ns"],
         &QUANTILES.map(|(_, name, colour)| (name, colour)),
         &names,
         &values,
@@ -486,10 +554,91 @@ fn round_trips(results: &Results, path: &Path) -> Result<()> {
             }
             if let (Some(&(x, _)), Some(value)) = (found.last(), figure(order[index], 0)) {
                 let text = anchored(11.0, HPos::Left, VPos::Center);
-                area.draw(&Text::new(number(value), (x + 10, middle), text))
+                let text_of_it = format!("p50 {}", number(value));
+                area.draw(&Text::new(text_of_it, (x + 10, middle), text))
                     .map_err(said)?;
             }
             Ok(())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_decades_have_lines_between() {
+        let names = |decades| {
+            ticks(&decades)
+                .into_iter()
+                .map(tick_name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(-1..0), ["0.1", "0.2", "0.5", "1"]);
+        assert_eq!(names(-2..2), ["0.01", "0.1", "1", "10", "100"]);
+        assert_eq!(
+            names(2..4),
+            ["100", "200", "500", "1,000", "2,000", "5,000", "10,000"]
+        );
+    }
+
+    #[test]
+    fn no_two_curves_of_a_picture_share_a_colour() {
+        let pictures = [
+            &[
+                "sysvshm spsc, contiguous",
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "rtrb",
+                "Boost spsc_queue",
+                "iceoryx2",
+                "pipe",
+                "Unix stream socket",
+            ][..],
+            &[
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "sysvshm lecture",
+                "rtrb",
+                "ringbuf",
+                "crossbeam ArrayQueue",
+                "Boost spsc_queue",
+                "shmem-ipc, spinning",
+            ],
+            &[
+                "sysvshm mpmc, batches of 32",
+                "sysvshm mpmc",
+                "Boost message_queue",
+                "pipe",
+                "Unix seqpacket socket",
+                "POSIX message queue",
+                "System V message queue",
+                "System V semaphores",
+                "crossbeam ArrayQueue",
+                "crossbeam channel",
+            ],
+            &[
+                "sysvshm spsc",
+                "sysvshm mpmc",
+                "iceoryx2",
+                "rtrb",
+                "crossbeam ArrayQueue",
+                "crossbeam channel",
+                "Boost message_queue",
+                "pipe",
+                "Unix seqpacket socket",
+            ],
+        ];
+        for names in pictures {
+            let curves: Vec<Curve> = names
+                .iter()
+                .map(|name| (name.to_string(), Vec::new()))
+                .collect();
+            let mut colours: Vec<_> = colours(&curves).iter().map(RGBColor::rgb).collect();
+            colours.sort_unstable();
+            colours.dedup();
+            assert_eq!(colours.len(), names.len(), "{names:?}");
+        }
+    }
 }

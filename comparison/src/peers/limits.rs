@@ -1,14 +1,19 @@
-//! What nothing can beat: a bare cache line, a bare futex, a bare copy.
+//! What nothing can beat: a bare cache line, a bare futex, bare memory, a bare segment, a bare copy.
 
 use super::ours::{segment_channel, segment_id};
-use crate::case::{Case, Handle, Outcome, Task};
-use crate::ends::{Channel, Peer, Receiver, Sender};
-use crate::item::Item;
+use crate::act::{Performer, timed_pairs};
+use crate::case::{Act, Case, Handle, Outcome, Taken, Task};
+use crate::ends::{Channel, Peer, Receiver, Sender, Wrong, checked_runs, runs};
+use crate::item::{BY_VALUE_BYTES, Item};
 use crate::place::{now, pin, processors};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use std::ffi::c_void;
 use std::hint::{black_box, spin_loop};
+use std::io;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use sysvshm::Segment;
+use std::{ptr, slice};
+use sysvshm::{Key, Segment, SegmentOptions};
 
 /// One word on a cache line of its own says everything: the item's number, plus one. For round trips and wake-ups:
 /// a second item must not be sent before the first was seen.
@@ -99,6 +104,270 @@ impl<T: Item> Receiver<T> for MailboxEnd {
         };
         self.seen = number;
         item.set(number - 1);
+    }
+}
+
+/// For streams: items written and checked where they lie, block by block; a counter at each end and nothing else.
+pub struct Blocks;
+
+struct BlocksEnd<T> {
+    segment: Segment,
+    capacity: u64,
+    batch: usize,
+    /// This end's own counter.
+    done: u64,
+    /// The other end's, when it was last looked at.
+    seen: u64,
+    slots: *mut T,
+}
+
+/// The counters' places, apart from each other; the slots begin a page after the first.
+const SENT: usize = 0;
+const TAKEN: usize = 256;
+const SLOTS: usize = 4096;
+
+impl<T: Item> BlocksEnd<T> {
+    fn attach(case: &Case, handle: &Handle) -> Result<Self> {
+        let segment = segment_id(handle)?.attach()?;
+        ensure!(
+            segment.len_bytes() >= SLOTS + case.capacity * T::BYTES,
+            "the segment is too small"
+        );
+        // SAFETY: within the segment.
+        let slots = unsafe { segment.as_ptr().add(SLOTS) }.cast();
+        Ok(Self {
+            segment,
+            capacity: case.capacity as u64,
+            batch: case.batch(),
+            done: 0,
+            seen: 0,
+            slots,
+        })
+    }
+
+    #[inline(always)]
+    fn counter(&self, place: usize) -> &AtomicU64 {
+        // SAFETY: the segment has a page for both, and both processes access them as atomics.
+        unsafe { &*self.segment.as_ptr().add(place).cast() }
+    }
+
+    /// Lets `work` have as many slots as there are, at most `most` and in one piece, after waiting until `there`
+    /// finds some between this end's counter and the other's. Then says so in this end's counter.
+    #[inline(always)]
+    fn block<R>(
+        &mut self,
+        [own, other]: [usize; 2],
+        most: usize,
+        there: impl Fn(u64, u64) -> u64,
+        work: impl FnOnce(*mut T, usize) -> R,
+    ) -> (usize, R) {
+        while there(self.done, self.seen) == 0 {
+            self.seen = self.counter(other).load(Ordering::Acquire);
+            if there(self.done, self.seen) == 0 {
+                spin_loop();
+            }
+        }
+        let index = self.done % self.capacity;
+        let len = there(self.done, self.seen)
+            .min(most as u64)
+            .min(self.capacity - index);
+        // SAFETY: the index is below the capacity.
+        let found = work(unsafe { self.slots.add(index as usize) }, len as usize);
+        self.done += len;
+        self.counter(own).store(self.done, Ordering::Release);
+        (len as usize, found)
+    }
+
+    fn write(&mut self, first: u64, most: usize) -> usize {
+        let capacity = self.capacity;
+        let free = |sent, taken| capacity - (sent - taken);
+        let (len, ()) = self.block([SENT, TAKEN], most, free, |slots, len| {
+            // SAFETY: so many slots are free, and any bytes are an item.
+            let slots = unsafe { slice::from_raw_parts_mut(slots, len) };
+            for (slot, number) in slots.iter_mut().zip(first..) {
+                if T::BYTES <= BY_VALUE_BYTES {
+                    *slot = T::of(number);
+                } else {
+                    slot.set(number);
+                }
+            }
+        });
+        len
+    }
+
+    fn check(&mut self, first: u64, most: usize) -> (usize, bool) {
+        let full = |taken, sent| sent - taken;
+        self.block([TAKEN, SENT], most, full, |slots, len| {
+            // SAFETY: so many slots are full, and the sender leaves them alone.
+            let items = unsafe { slice::from_raw_parts(slots, len) };
+            let items = items.iter().zip(first..);
+            items.fold(true, |right, (item, number)| right & item.is(number))
+        })
+    }
+}
+
+impl Peer for Blocks {
+    fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
+        Ok(segment_channel(SLOTS + case.capacity * T::BYTES)?.1)
+    }
+
+    fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
+        BlocksEnd::<T>::attach(case, handle)
+    }
+
+    fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
+        BlocksEnd::<T>::attach(case, handle)
+    }
+}
+
+impl<T: Item> Sender<T> for BlocksEnd<T> {
+    fn send(&mut self, item: &T) {
+        let capacity = self.capacity;
+        let free = |sent, taken| capacity - (sent - taken);
+        // SAFETY: one slot is free.
+        self.block([SENT, TAKEN], 1, free, |slot, _| unsafe {
+            slot.write(*item);
+        });
+    }
+
+    fn stream(&mut self, first: u64, count: u64) {
+        let batch = self.batch;
+        runs(batch, first, count, |number, most| self.write(number, most));
+    }
+}
+
+impl<T: Item> Receiver<T> for BlocksEnd<T> {
+    fn receive(&mut self, item: &mut T) {
+        // SAFETY: one slot is full, and the sender leaves it alone.
+        self.block(
+            [TAKEN, SENT],
+            1,
+            |taken, sent| sent - taken,
+            |slot, _| unsafe {
+                *item = *slot;
+            },
+        );
+    }
+
+    fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
+        let batch = self.batch;
+        checked_runs(batch, first, count, |number, most| self.check(number, most))
+    }
+}
+
+/// Segments alone, to create and remove, attach and detach: by the raw calls, or by this crate.
+pub struct Segments {
+    pub raw: bool,
+}
+
+impl Performer for Segments {
+    fn between_processes(&self) -> bool {
+        true
+    }
+
+    fn obstacle(&self, _: &Case) -> Option<String> {
+        None
+    }
+
+    fn create(&self, case: &Case) -> Result<Channel> {
+        Ok(segment_channel(case.capacity * case.bytes)?.1)
+    }
+
+    fn perform(&self, task: &Task) -> Result<Outcome> {
+        let (count, size_bytes) = (task.count, task.case.capacity * task.case.bytes);
+        if task.case.act == Act::Attach {
+            let id = segment_id(task.handles.first().context("a segment")?)?;
+            return if self.raw {
+                timed_pairs(count, || RawAttach::new(id.as_raw(), size_bytes))
+            } else {
+                timed_pairs(count, || Ok(id.attach()?))
+            };
+        }
+        let outcome = if self.raw {
+            timed_pairs(count, || RawSegment::new(size_bytes))?
+        } else {
+            timed_pairs(count, || OwnSegment::new(size_bytes))?
+        };
+        let taken = Taken {
+            bytes: size_bytes as u64,
+            source: "what was asked for, found again by IPC_STAT".to_string(),
+        };
+        Ok(Outcome {
+            taken: Some(taken),
+            ..outcome
+        })
+    }
+}
+
+/// `shmat`, and `IPC_STAT` for the length; `shmdt`.
+struct RawAttach(*mut c_void);
+
+impl RawAttach {
+    fn new(id: i32, size_bytes: usize) -> Result<Self> {
+        // SAFETY: nothing is replaced, the kernel chooses the place.
+        let address = unsafe { libc::shmat(id, ptr::null(), 0) };
+        ensure!(
+            address.addr() != usize::MAX,
+            "shmat: {}",
+            io::Error::last_os_error()
+        );
+        let attach = Self(address);
+        let mut status = MaybeUninit::<libc::shmid_ds>::uninit();
+        // SAFETY: the kernel writes into `status`, which has the type it expects.
+        let got = unsafe { libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()) };
+        ensure!(got != -1, "IPC_STAT: {}", io::Error::last_os_error());
+        // SAFETY: the kernel wrote all of it.
+        let found = unsafe { status.assume_init() }.shm_segsz;
+        ensure!(found >= size_bytes, "the segment is too small");
+        Ok(attach)
+    }
+}
+
+impl Drop for RawAttach {
+    fn drop(&mut self) {
+        // SAFETY: attached by `new`, and nothing uses the memory.
+        unsafe { libc::shmdt(self.0) };
+    }
+}
+
+/// `shmget`, then as above; `IPC_RMID` first.
+struct RawSegment {
+    id: i32,
+    _attach: RawAttach,
+}
+
+impl RawSegment {
+    fn new(size_bytes: usize) -> Result<Self> {
+        // SAFETY: no pointer is passed.
+        let id = unsafe { libc::shmget(libc::IPC_PRIVATE, size_bytes, libc::IPC_CREAT | 0o600) };
+        ensure!(id != -1, "shmget: {}", io::Error::last_os_error());
+        let _attach = RawAttach::new(id, size_bytes)?;
+        Ok(Self { id, _attach })
+    }
+}
+
+impl Drop for RawSegment {
+    fn drop(&mut self) {
+        // SAFETY: no pointer is passed.
+        unsafe { libc::shmctl(self.id, libc::IPC_RMID, ptr::null_mut()) };
+    }
+}
+
+/// The same by this crate.
+struct OwnSegment(Segment);
+
+impl OwnSegment {
+    fn new(size_bytes: usize) -> Result<Self> {
+        let mut options = SegmentOptions::new();
+        Ok(Self(
+            options.size_bytes(size_bytes).create_new(Key::PRIVATE)?,
+        ))
+    }
+}
+
+impl Drop for OwnSegment {
+    fn drop(&mut self) {
+        let _ = self.0.mark_for_removal();
     }
 }
 

@@ -8,10 +8,12 @@ mod ipc_channel;
 mod kernel;
 pub mod limits;
 mod ours;
+mod semaphores;
 mod shmem_ipc;
 mod threads;
 
 use crate::act::{Between, Inside, Performer};
+use crate::case::Act;
 use crate::case::Mode::{self, Batch, InPlace, Single};
 use sysvshm::bounded_buffer::{Waiting, spsc::Layout};
 
@@ -34,13 +36,31 @@ pub struct Contender {
     pub many: bool,
     /// Whether another process attaches to it; else it inherits its end, or all is in one process.
     pub attaches: bool,
+    /// What it is measured in; everything if this is empty.
+    pub only: &'static [Act],
     pub what: &'static str,
+}
+
+impl Contender {
+    /// Whether it is measured in this, apart from what its machine allows.
+    pub fn takes_part(&self, act: Act) -> bool {
+        self.only.is_empty() || self.only.contains(&act)
+    }
+
+    /// Whether it hands over items of any kind, and is no limit or part of that.
+    pub fn is_channel(&self) -> bool {
+        self.only.is_empty()
+    }
 }
 
 use Waits::{Polls, Sleeps};
 
 pub const RAW_LINE: &str = "a bare cache line";
 pub const RAW_FUTEX: &str = "a bare futex";
+pub const RAW_MEMORY: &str = "bare memory";
+pub const RAW_SEGMENT: &str = "a bare segment";
+pub const SEGMENT: &str = "sysvshm segment";
+pub const SEMAPHORES: &str = "System V semaphores";
 pub const SPSC: &str = "sysvshm spsc";
 pub const SPSC_CONTIGUOUS: &str = "sysvshm spsc, contiguous";
 pub const SPSC_SPIN: &str = "sysvshm spsc, spinning";
@@ -61,6 +81,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: true,
+        only: &[],
         what: "this crate's ring for one producer and one consumer, its usual layout and way of waiting",
     },
     Contender {
@@ -73,6 +94,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: true,
+        only: &[],
         what: "the same in the layout for batches and work in place",
     },
     Contender {
@@ -85,6 +107,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the same in its usual layout, told never to sleep",
     },
     Contender {
@@ -96,6 +119,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: true,
+        only: &[],
         what: "this crate's ring for many producers and many consumers",
     },
     Contender {
@@ -105,6 +129,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the lecture's buffer in Rust, with as many slots as the others",
     },
     Contender {
@@ -114,6 +139,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the same with the slides' 10",
     },
     Contender {
@@ -126,6 +152,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the lecture's buffer in C at -O2, in and out `volatile int`",
     },
     Contender {
@@ -138,6 +165,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the same with `_Atomic int`, sequentially consistent",
     },
     Contender {
@@ -150,6 +178,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the slides' own size",
     },
     #[cfg(boost)]
@@ -160,6 +189,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "boost::lockfree::spsc_queue of fixed capacity, constructed in a System V segment",
     },
     #[cfg(boost)]
@@ -170,6 +200,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: true,
+        only: &[],
         what: "boost::interprocess::message_queue",
     },
     Contender {
@@ -179,6 +210,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: true,
+        only: &[],
         what: "publish and subscribe, one of each, a full buffer blocks; in place: one loaned sample at a time. To \
                sleep, the receiver waits on an event service that the sender notifies",
     },
@@ -189,6 +221,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: true,
+        only: &[],
         what: "sharedring over memfd, sleeping on its eventfds",
     },
     Contender {
@@ -198,6 +231,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: true,
+        only: &[],
         what: "the same, looking again and again",
     },
     Contender {
@@ -207,6 +241,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: false,
+        only: &[],
         what: "its channel of bytes",
     },
     Contender {
@@ -216,6 +251,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: false,
+        only: &[],
         what: "write and read",
     },
     Contender {
@@ -225,6 +261,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: false,
+        only: &[],
         what: "socketpair, SOCK_STREAM",
     },
     Contender {
@@ -234,6 +271,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: false,
+        only: &[],
         what: "socketpair, SOCK_SEQPACKET",
     },
     Contender {
@@ -243,6 +281,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: false,
+        only: &[],
         what: "mq_send and mq_receive",
     },
     Contender {
@@ -252,7 +291,18 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: false,
+        only: &[],
         what: "msgsnd and msgrcv",
+    },
+    Contender {
+        name: SEMAPHORES,
+        performer: &Between(semaphores::Textbook),
+        modes: &[Single],
+        waits: Sleeps,
+        many: true,
+        attaches: true,
+        only: &[],
+        what: "the textbook's bounded buffer in a segment, with semaphores for empty, full and mutual exclusion",
     },
     Contender {
         name: RTRB,
@@ -261,6 +311,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: false,
+        only: &[],
         what: "in one process: one producer, one consumer",
     },
     Contender {
@@ -270,6 +321,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: false,
+        only: &[],
         what: "in one process: one producer, one consumer",
     },
     Contender {
@@ -279,6 +331,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: true,
         attaches: false,
+        only: &[],
         what: "in one process: many producers, many consumers",
     },
     Contender {
@@ -288,6 +341,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: true,
         attaches: false,
+        only: &[],
         what: "in one process: many producers, many consumers, bounded",
     },
     Contender {
@@ -297,6 +351,7 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Polls,
         many: false,
         attaches: false,
+        only: &[Act::RoundTrip],
         what: "the limit for round trips: one 8-byte word there, one back, and nothing else",
     },
     Contender {
@@ -306,7 +361,38 @@ pub const CONTENDERS: &[Contender] = &[
         waits: Sleeps,
         many: false,
         attaches: false,
+        only: &[Act::Wake, Act::Idle],
         what: "the limit for waking: a word and FUTEX_WAKE",
+    },
+    Contender {
+        name: RAW_MEMORY,
+        performer: &Between(limits::Blocks),
+        modes: &[InPlace],
+        waits: Polls,
+        many: false,
+        attaches: false,
+        only: &[Act::Stream],
+        what: "the limit for streams in place: two counters in a segment, plain loops that write and check",
+    },
+    Contender {
+        name: RAW_SEGMENT,
+        performer: &limits::Segments { raw: true },
+        modes: &[],
+        waits: Polls,
+        many: false,
+        attaches: true,
+        only: &[Act::Create, Act::Attach],
+        what: "the limit for setting up: shmget, shmat and IPC_STAT for the length; shmdt; IPC_RMID",
+    },
+    Contender {
+        name: SEGMENT,
+        performer: &limits::Segments { raw: false },
+        modes: &[],
+        waits: Polls,
+        many: false,
+        attaches: true,
+        only: &[Act::Create, Act::Attach],
+        what: "the same by this crate's `Segment`",
     },
 ];
 
@@ -324,7 +410,8 @@ pub fn left_out() -> Vec<String> {
     if cfg!(boost) {
         Vec::new()
     } else {
-        vec!["Boost spsc_queue, Boost message_queue: built without Boost's headers (Debian: libboost-dev)".to_string()]
+        let why = "built without Boost's headers (Debian: libboost-dev)";
+        vec![format!("Boost spsc_queue, Boost message_queue: {why}")]
     }
 }
 

@@ -1,171 +1,268 @@
-//! The comparisons that readers ask for.
+//! The comparisons that readers ask for, and what this crate aims at in them.
 
 use crate::case::{Act, Case, Mode};
+use crate::figures::Regime;
 use crate::groups::{Group, pairs_case};
 use crate::peers;
 
 /// A ratio that readers ask for: the median over the passes, each pass's own two figures divided.
 pub struct Ratio {
-    pub label: &'static str,
+    pub label: String,
     pub group: Group,
     pub ours: Case,
     pub theirs: Case,
-    /// Which of a sample's values.
-    pub value: usize,
+    pub value: Value,
     /// For times: how many times as fast is theirs divided by ours.
     pub inverted: bool,
+    /// At least so many times as fast, processors near, and far where that is another aim.
+    aim: Option<f64>,
+    far_aim: Option<f64>,
 }
 
-pub fn ratios() -> Vec<Ratio> {
-    let stream = |name: &str, mode, bytes| Case {
+/// What of a sample is compared.
+#[derive(Clone, Copy)]
+pub enum Value {
+    /// One of its values.
+    At(usize),
+    /// The median of them all.
+    Median,
+}
+
+/// Processor time of an idle receiver at most, microseconds per second.
+pub const IDLE_AIM: f64 = 300.0;
+
+impl Ratio {
+    fn new(label: &str, group: Group, ours: Case, theirs: Case) -> Self {
+        Self {
+            label: label.to_string(),
+            group,
+            ours,
+            theirs,
+            value: Value::At(0),
+            inverted: false,
+            aim: None,
+            far_aim: None,
+        }
+    }
+
+    fn at_least(self, aim: f64) -> Self {
+        Self {
+            aim: Some(aim),
+            ..self
+        }
+    }
+
+    fn far_at_least(self, aim: f64) -> Self {
+        Self {
+            far_aim: Some(aim),
+            ..self
+        }
+    }
+
+    fn of_times(self, value: Value) -> Self {
+        Self {
+            value,
+            inverted: true,
+            ..self
+        }
+    }
+
+    /// The aim for this regime; of near processors where far ones have none of their own.
+    pub fn aim(&self, regime: Regime) -> Option<f64> {
+        self.far_aim.filter(|_| regime == Regime::Far).or(self.aim)
+    }
+}
+
+type End<'a> = (&'a str, Mode);
+
+fn stream(label: &str, bytes: usize, ours: End<'_>, theirs: End<'_>) -> Ratio {
+    let case = |(name, mode): End<'_>| Case {
         mode,
         ..Case::new(name, Act::Stream, bytes)
     };
-    let streams = |label, ours: (&str, Mode), theirs: (&str, Mode), bytes| Ratio {
-        label,
-        group: Group::Throughput,
-        ours: stream(ours.0, ours.1, bytes),
-        theirs: stream(theirs.0, theirs.1, bytes),
-        value: 0,
-        inverted: false,
-    };
-    let trips = |label, theirs: &str| Ratio {
-        label,
-        group: Group::RoundTrip,
-        ours: Case::new(peers::SPSC, Act::RoundTrip, 8),
-        theirs: Case::new(theirs, Act::RoundTrip, 8),
-        value: 0,
-        inverted: true,
-    };
-    let many = |label, mode, pairs| Ratio {
-        label,
-        group: Group::Processes,
-        ours: pairs_case(peers::MPMC, mode, Act::Stream, pairs),
-        theirs: pairs_case(peers::ARRAY_QUEUE, Mode::Single, Act::Stream, pairs),
-        value: 0,
-        inverted: false,
-    };
+    Ratio::new(label, Group::Throughput, case(ours), case(theirs))
+}
+
+fn trip(label: &str, theirs: &str) -> Ratio {
+    let case = |name| Case::new(name, Act::RoundTrip, 8);
+    let (ours, theirs) = (case(peers::SPSC), case(theirs));
+    Ratio::new(label, Group::RoundTrip, ours, theirs).of_times(Value::At(0))
+}
+
+fn wake(label: &str, ours: &str) -> Ratio {
+    let case = |name| Case::new(name, Act::Wake, 8);
+    let (ours, theirs) = (case(ours), case(peers::RAW_FUTEX));
+    Ratio::new(label, Group::WakeUp, ours, theirs).of_times(Value::Median)
+}
+
+fn segment(label: &str, act: Act, value: usize) -> Ratio {
+    let case = |name| Case::new(name, act, 64);
+    let (ours, theirs) = (case(peers::SEGMENT), case(peers::RAW_SEGMENT));
+    Ratio::new(label, Group::Setup, ours, theirs).of_times(Value::At(value))
+}
+
+fn many(label: &str, mode: Mode, pairs: usize) -> Ratio {
+    let case = |name, mode| pairs_case(name, mode, Act::Stream, pairs);
+    let (ours, theirs) = (
+        case(peers::MPMC, mode),
+        case(peers::ARRAY_QUEUE, Mode::Single),
+    );
+    Ratio::new(label, Group::Processes, ours, theirs)
+}
+
+pub fn ratios() -> Vec<Ratio> {
     use Mode::{Batch, InPlace, Single};
-    let single = (peers::SPSC, Single);
-    let in_place = (peers::SPSC_CONTIGUOUS, InPlace);
+    let spsc = (peers::SPSC, Single);
+    let contiguous = |mode| (peers::SPSC_CONTIGUOUS, mode);
+    let rtrb = |mode| (peers::RTRB, mode);
+    let (c_1024, c_10) = ("lecture in C, volatile", "lecture in C, volatile, 10 slots");
     vec![
-        streams(
-            "8 B, one call each: spsc, rtrb",
-            single,
-            (peers::RTRB, Single),
-            8,
-        ),
-        streams(
+        stream("8 B, one call each: spsc, rtrb", 8, spsc, rtrb(Single))
+            .at_least(2.5)
+            .far_at_least(3.0),
+        stream(
             "8 B, one call each: spsc, ringbuf",
-            single,
+            8,
+            spsc,
             ("ringbuf", Single),
-            8,
         ),
-        streams(
+        stream(
             "8 B, one call each: spsc, Boost spsc_queue",
-            single,
+            8,
+            spsc,
             ("Boost spsc_queue", Single),
-            8,
         ),
-        streams(
+        stream(
             "8 B, one call each: spsc, lecture's ring in C, 1024 slots",
-            single,
-            ("lecture in C, volatile", Single),
             8,
-        ),
-        streams(
+            spsc,
+            (c_1024, Single),
+        )
+        .at_least(12.0),
+        stream(
             "8 B, one call each: spsc, lecture's ring in C, 10 slots",
-            single,
-            ("lecture in C, volatile, 10 slots", Single),
             8,
+            spsc,
+            (c_10, Single),
         ),
-        streams(
+        stream(
             "8 B, one call each: spsc, shmem-ipc",
-            single,
+            8,
+            spsc,
             ("shmem-ipc", Single),
-            8,
         ),
-        streams(
+        stream(
             "8 B, one call each: spsc, iceoryx2",
-            single,
+            8,
+            spsc,
             ("iceoryx2", Single),
+        )
+        .at_least(250.0),
+        stream("8 B, one call each: spsc, pipe", 8, spsc, ("pipe", Single)),
+        stream(
+            "8 B, one call each: spsc as it waits by default, told to spin",
             8,
-        ),
-        streams(
-            "8 B, one call each: spsc, pipe",
-            single,
-            ("pipe", Single),
-            8,
-        ),
-        streams(
+            spsc,
+            (peers::SPSC_SPIN, Single),
+        )
+        .at_least(0.95),
+        stream(
             "8 B, batches: spsc contiguous, rtrb",
-            (peers::SPSC_CONTIGUOUS, Batch),
-            (peers::RTRB, Batch),
             8,
-        ),
-        streams(
+            contiguous(Batch),
+            rtrb(Batch),
+        )
+        .at_least(1.0),
+        stream(
             "8 B, in place: spsc contiguous, rtrb",
-            in_place,
-            (peers::RTRB, InPlace),
             8,
+            contiguous(InPlace),
+            rtrb(InPlace),
+        )
+        .at_least(1.0),
+        stream(
+            "8 B, in place: spsc contiguous, bare memory",
+            8,
+            contiguous(InPlace),
+            (peers::RAW_MEMORY, InPlace),
         ),
-        streams(
-            "64 B, one call each: spsc, rtrb",
-            single,
-            (peers::RTRB, Single),
+        stream("64 B, one call each: spsc, rtrb", 64, spsc, rtrb(Single)),
+        stream(
+            "64 B: spsc contiguous in place, rtrb one call each",
             64,
-        ),
-        streams(
+            contiguous(InPlace),
+            rtrb(Single),
+        )
+        .at_least(2.7),
+        stream(
             "64 B, in place: spsc contiguous, rtrb",
-            in_place,
-            (peers::RTRB, InPlace),
             64,
-        ),
-        streams(
-            "1 KiB, one call each: spsc, rtrb",
-            single,
-            (peers::RTRB, Single),
-            1024,
-        ),
-        streams(
+            contiguous(InPlace),
+            rtrb(InPlace),
+        )
+        .at_least(1.0),
+        stream("1 KiB, one call each: spsc, rtrb", 1024, spsc, rtrb(Single)).at_least(1.2),
+        stream(
             "1 KiB, one call each: spsc, iceoryx2",
-            single,
-            ("iceoryx2", Single),
             1024,
+            spsc,
+            ("iceoryx2", Single),
         ),
-        streams(
+        stream(
             "64 KiB, in place: spsc contiguous, rtrb",
-            in_place,
-            (peers::RTRB, InPlace),
             65536,
+            contiguous(InPlace),
+            rtrb(InPlace),
         ),
-        streams(
+        stream(
             "64 KiB, in place: spsc contiguous, iceoryx2",
-            in_place,
+            65536,
+            contiguous(InPlace),
             ("iceoryx2", InPlace),
+        )
+        .at_least(1.3),
+        stream(
+            "64 KiB, in place: spsc contiguous, bare memory",
             65536,
-        ),
-        streams(
+            contiguous(InPlace),
+            (peers::RAW_MEMORY, InPlace),
+        )
+        .at_least(0.85),
+        stream(
             "64 KiB: spsc contiguous in place, Unix stream socket",
-            in_place,
-            ("Unix stream socket", Batch),
             65536,
+            contiguous(InPlace),
+            ("Unix stream socket", Batch),
         ),
-        trips("round trip p50: spsc, a bare cache line", peers::RAW_LINE),
-        trips("round trip p50: spsc, rtrb", peers::RTRB),
-        trips(
-            "round trip p50: spsc, lecture's ring in C",
-            "lecture in C, volatile",
-        ),
-        trips("round trip p50: spsc, iceoryx2", "iceoryx2"),
-        trips("round trip p50: spsc, pipe", "pipe"),
-        many("8 B, 1 + 1: mpmc, crossbeam ArrayQueue", Single, 1),
-        many("8 B, 2 + 2: mpmc, crossbeam ArrayQueue", Single, 2),
-        many("8 B, 4 + 4: mpmc, crossbeam ArrayQueue", Single, 4),
+        trip("round trip p50: spsc, a bare cache line", peers::RAW_LINE)
+            .at_least(1.0 / 1.5)
+            .far_at_least(1.0 / 1.1),
+        trip("round trip p50: spsc, rtrb", peers::RTRB).at_least(1.4),
+        trip("round trip p50: spsc, lecture's ring in C", c_1024),
+        trip("round trip p50: spsc, iceoryx2", "iceoryx2"),
+        trip("round trip p50: spsc, pipe", "pipe"),
+        wake("wake-up p50: spsc, a bare futex", peers::SPSC).at_least(1.0 / 1.1),
+        wake("wake-up p50: mpmc, a bare futex", peers::MPMC).at_least(1.0 / 1.1),
+        segment("create: segment, the raw calls", Act::Create, 0).at_least(1.0 / 1.05),
+        segment("remove: segment, the raw calls", Act::Create, 1).at_least(1.0 / 1.05),
+        segment("attach: segment, the raw calls", Act::Attach, 0).at_least(1.0 / 1.05),
+        segment("detach: segment, the raw calls", Act::Attach, 1).at_least(1.0 / 1.05),
+        many("8 B, 1 + 1: mpmc, crossbeam ArrayQueue", Single, 1)
+            .at_least(0.75)
+            .far_at_least(2.0),
+        many("8 B, 2 + 2: mpmc, crossbeam ArrayQueue", Single, 2).at_least(1.0),
+        many("8 B, 4 + 4: mpmc, crossbeam ArrayQueue", Single, 4).at_least(1.0),
         many(
-            "8 B, 2 + 2: mpmc in batches, crossbeam ArrayQueue",
+            "8 B, 1 + 1: mpmc in batches of 32, crossbeam ArrayQueue",
+            Batch,
+            1,
+        )
+        .at_least(2.5),
+        many(
+            "8 B, 2 + 2: mpmc in batches of 32, crossbeam ArrayQueue",
             Batch,
             2,
-        ),
+        )
+        .at_least(3.5),
     ]
 }

@@ -3,7 +3,7 @@
 use super::words::*;
 use super::{Growth, Results};
 use crate::case::{Act, Case, Mode};
-use crate::figures::{Regime, median, quantile, spread};
+use crate::figures::{Regime, Spread, median, quantile, spread};
 use crate::groups::{CAPACITIES, Group, PAIRS, SIZES, THROUGHPUT_SIZES};
 use crate::peers::{CONTENDERS, Contender, Waits};
 use std::fmt::Write as _;
@@ -25,13 +25,16 @@ impl Results {
             };
             writeln!(
                 text,
-                "## Throughput, items of {}\n\nOne sender, one receiver, {capacity} slots, batches of {batch}; {unit}.\n\n\
+                "## Throughput, items of {}\n\n\
+                 One sender, one receiver, {capacity} slots, batches of {batch}; {unit}.\n\n\
                  | | ends in | one call each | batches | in place |\n|---|---|---|---|---|",
                 size_name(bytes)
             )
             .expect("a string");
+            // Who has no single calls goes by what it has.
             let single = |contender: &Contender| {
-                self.figure(Group::Throughput, &case(contender.name, Mode::Single), 0)
+                let mode = *contender.modes.first()?;
+                self.figure(Group::Throughput, &case(contender.name, mode), 0)
                     .map(|figure| figure.median)
             };
             let mut order: Vec<_> = CONTENDERS
@@ -66,8 +69,8 @@ impl Results {
 
     pub fn round_trips(&self, text: &mut String) {
         text.push_str(
-            "## Round trips\n\n8 bytes there, 8 bytes back, through two channels; nanoseconds. Quantiles within a pass, \
-             medians and quartiles over the passes. Each includes one reading of the clock.\n\n\
+            "## Round trips\n\n8 bytes there, 8 bytes back, through two channels; nanoseconds. Quantiles within \
+             a pass, medians and quartiles over the passes. Each includes one reading of the clock.\n\n\
              | | ends in | p50 | p99 | p99.9 | mean |\n|---|---|---|---|---|---|\n",
         );
         let case = |contender: &Contender| Case::new(contender.name, Act::RoundTrip, 8);
@@ -117,11 +120,19 @@ impl Results {
         )
     }
 
+    /// Microseconds of processor time per second of waiting, near or far: nothing is exchanged.
+    pub fn idle(&self, case: &Case) -> Option<Spread> {
+        let samples = &self.series(Group::WakeUp, case)?.samples;
+        let values = samples.iter().filter_map(|one| one.values.first().copied());
+        spread(&values.collect::<Vec<_>>())
+    }
+
     pub fn wake_ups(&self, text: &mut String) {
         text.push_str(
-            "## Waking a sleeper, and sleeping\n\nFrom just before sending to just after receiving, the receiver asleep \
-             for 1.5 ms before; all wake-ups of all passes. Idle: processor time of the receiver's process, waiting a \
-             second for an item and taking it. The others poll: a whole processor.\n\n\
+            "## Waking a sleeper, and sleeping\n\n\
+             From just before sending to just after receiving, the receiver asleep for 1.5 ms before; all \
+             wake-ups of all passes. Idle: processor time of the receiver's process, waiting a second for an \
+             item and taking it. The others poll: a whole processor.\n\n\
              | | ends in | wake-up p50, µs | p99, µs | idle, µs per second |\n|---|---|---|---|---|\n",
         );
         let wakes = |contender: &Contender| self.wakes(&Case::new(contender.name, Act::Wake, 8));
@@ -137,12 +148,7 @@ impl Results {
         });
         for contender in order {
             let wakes = wakes(contender).unwrap_or_default();
-            let idle = self.series(Group::WakeUp, &Case::new(contender.name, Act::Idle, 8));
-            let idle: Vec<f64> = idle
-                .iter()
-                .flat_map(|series| &series.samples)
-                .filter_map(|one| one.values.first().copied())
-                .collect();
+            let idle = self.idle(&Case::new(contender.name, Act::Idle, 8));
             writeln!(
                 text,
                 "| {} | {} | {} | {} | {} |",
@@ -150,13 +156,13 @@ impl Results {
                 place(contender),
                 cell_or_nothing(spread(&wakes), 1e-3),
                 quantile(&wakes, 0.99).map_or("–".to_string(), |p99| number(p99 * 1e-3)),
-                cell_or_nothing(spread(&idle), 1.0)
+                cell_or_nothing(idle, 1.0)
             )
             .expect("a string");
         }
         let polling = CONTENDERS
             .iter()
-            .filter(|contender| contender.waits == Waits::Polls && !contender.modes.is_empty());
+            .filter(|contender| contender.waits == Waits::Polls && contender.is_channel());
         let polling: Vec<_> = polling.map(|contender| contender.name).collect();
         writeln!(
             text,
@@ -168,10 +174,10 @@ impl Results {
 
     pub fn setup(&self, text: &mut String) {
         text.push_str(
-            "## Creating, attaching, detaching, removing; memory\n\nMicroseconds. Attach: until a process that knows the \
-             channel has a sending end, the role claimed where there are roles; detach: dropping it. Create and remove: \
-             the channel without its ends. Memory: what a channel for 1024 items of 64 bytes takes; the items alone are \
-             65,536 bytes.\n\n\
+            "## Creating, attaching, detaching, removing; memory\n\n\
+             Microseconds. Attach: until a process that knows the channel has a sending end, the role claimed \
+             where there are roles; detach: dropping it. Create and remove: the channel without its ends. \
+             Memory: what a channel for 1024 items of 64 bytes takes; the items alone are 65,536 bytes.\n\n\
              | | create | attach | detach | remove | bytes | beyond the items | known from |\n\
              |---|---|---|---|---|---|---|---|\n",
         );
@@ -227,6 +233,7 @@ impl Results {
         for (name, mode) in self.grown(&growth) {
             let label = match mode {
                 Mode::Single => name.clone(),
+                Mode::Batch if growth.is_processes() => format!("{name}, batches of 32"),
                 _ => format!("{name}, {}", mode_name(mode)),
             };
             write!(text, "| {label} |").expect("a string");
@@ -243,8 +250,9 @@ impl Results {
     pub fn sizes(&self, text: &mut String) {
         let names = SIZES.map(size_name);
         text.push_str(
-            "## Growth with the size of an item\n\nMedians; ± is half the distance of the \
-             quartiles, here and below. Million items per second, each peer in its fastest way:\n\n",
+            "## Growth with the size of an item\n\n\
+             Medians; ± is half the distance of the quartiles, here and below. Million items per second, each \
+             peer in its fastest way:\n\n",
         );
         self.growth(Growth::sizes(Act::Stream, 0), 1e-6, &names, text);
         text.push_str("Round trips, one call each, p50 in nanoseconds:\n\n");
@@ -260,26 +268,30 @@ impl Results {
     pub fn capacities(&self, text: &mut String) {
         let names = CAPACITIES.map(|capacity| thousands(capacity as u64));
         text.push_str(
-            "## Growth with the capacity\n\nItems of 8 bytes, one call each, slots above; \
-             million items per second:\n\n",
+            "## Growth with the capacity\n\n\
+             Items of 8 bytes, one call each, slots above; million items per second:\n\n",
         );
         self.growth(Growth::capacities(Act::Stream, 0), 1e-6, &names, text);
         text.push_str("Round trips, p50 in nanoseconds:\n\n");
         self.growth(Growth::capacities(Act::RoundTrip, 0), 1.0, &names, text);
         self.picture("capacity.svg", "Throughput over the capacity", text);
+        self.picture(
+            "capacity-latency.svg",
+            "Round trips over the capacity",
+            text,
+        );
     }
 
     pub fn processes(&self, text: &mut String) {
         let names = PAIRS.map(|pairs| format!("{pairs} + {pairs}"));
         text.push_str(
-            "## Growth with the number of processes\n\nAs many senders and as many receivers \
-             (threads for those in one process) on one channel and two processors: from 2 + 2 on \
-             they share. Items of 8 bytes, 1024 slots; million items per second:\n\n",
+            "## Growth with the number of processes\n\n\
+             As many senders and as many receivers (threads for those in one process) on one channel and two \
+             processors: from 2 + 2 on they share. Items of 8 bytes, 1024 slots; million items per second:\n\n",
         );
         self.growth(Growth::processes(Act::Stream, 0), 1e-6, &names, text);
         text.push_str(
-            "Round trips of so many pairs at once, each with channels of its own, mean in \
-             nanoseconds:\n\n",
+            "Round trips of so many pairs at once, each with channels of its own, mean in nanoseconds:\n\n",
         );
         self.growth(Growth::processes(Act::RoundTrip, 3), 1.0, &names, text);
         text.push_str("The same, p99.9:\n\n");
@@ -306,11 +318,12 @@ impl Results {
         unit: &str,
         text: &mut String,
     ) {
-        let (other, name) = if self.regime == Regime::Near {
-            (Regime::Far, "far")
+        let other = if self.regime == Regime::Near {
+            Regime::Far
         } else {
-            (Regime::Near, "near")
+            Regime::Near
         };
+        let name = other.name();
         let series = self
             .part(group)
             .iter()
@@ -340,7 +353,8 @@ impl Results {
         if !rows.is_empty() {
             writeln!(
                 text,
-                "### {title}, processors {name}\n\n{unit}.\n\n| | items | | | measurements |\n|---|---|---|---|---|\n{}",
+                "### {title}, processors {name}\n\n{unit}.\n\n\
+                 | | items | | | measurements |\n|---|---|---|---|---|\n{}",
                 rows.concat()
             )
             .expect("a string");

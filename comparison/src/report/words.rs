@@ -20,6 +20,10 @@ pub fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
+pub fn verdict(reached: bool) -> &'static str {
+    if reached { "reached" } else { "missed" }
+}
+
 pub fn size_name(bytes: usize) -> String {
     if bytes < 1024 {
         format!("{bytes} B")
@@ -42,7 +46,7 @@ pub fn number(value: f64) -> String {
         1e6.. => format!("{:.3} million", value / 1e6),
         100.0.. => thousands(value.round() as u64),
         10.0.. => format!("{value:.1}"),
-        0.1.. => format!("{value:.2}"),
+        1.0.. => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -79,34 +83,42 @@ pub fn cell_or_nothing(figure: Option<Spread>, scale: f64) -> String {
 pub const METHOD: &str = "
 ## How it was measured
 
-* One run, one program: contenders take turns, pass by pass, each pass beginning with another one, so that a slow moment
-  of the machine hits all of them. A figure is the median of the passes, with quartiles in brackets.
-* *Processes* are started anew for every measurement, pinned to one processor each, and share nothing but the channel.
-  *Threads* stand in for peers that cannot leave their process, pinned to the same two processors: for reference.
-* Every word of every item is written by the sender and checked by the receiver: numbers, order, and that no item is put
-  together from two. Where several receive, the sum of all numbers is checked besides. A mistake, or 20 seconds without
-  an end, fails the run; `comparison/run --check` makes such mistakes on purpose and fails unless each is found.
-* A stream is timed by the receiver, from the moment when twice the capacity has gone through: every page has then been
-  touched, and the channel is as full as it gets. How many items make a measurement is found out beforehand.
-* Items up to 64 bytes go by value, larger ones by reference where a peer has both. `in place` means written and read
-  where they lie; mpmc and this crate's views copy through a cache-hot item or page, as they give no references.
-* Waiting is each peer's own. Those that leave it to their users look again with one pause instruction in between (where
-  processes share a processor: crossbeam's `Backoff`), except the C rings, which have the lecture's empty loops.
+* One run, one program: contenders take turns, pass by pass, each pass beginning with another one, so that a slow
+  moment of the machine hits all of them. A figure is the median of the passes, with quartiles in brackets.
+* *Processes* are started anew for every measurement, pinned to one processor each, and share nothing but the
+  channel. *Threads* stand in for peers that cannot leave their process, pinned to the same two processors: for
+  reference.
+* Every word of every item is written by the sender and checked by the receiver: numbers, order, and that no item
+  is put together from two. Where several receive, the sum of all numbers is checked besides. A mistake, or 20
+  seconds without an end, fails the run; `comparison/run --check` makes such mistakes on purpose and fails unless
+  each is found.
+* A stream is timed by the receiver, from the moment when twice the capacity has gone through: every page has then
+  been touched, and the channel is as full as it gets. How many items make a measurement is found out beforehand.
+* Items up to 64 bytes go by value, larger ones by reference where a peer has both. `in place` means written and
+  read where they lie; mpmc and this crate's views copy through a cache-hot item or page, as they give no
+  references.
+* Waiting is each peer's own. Those that leave it to their users look again with one pause instruction in between
+  (where processes share a processor: crossbeam's `Backoff`), except the C rings, which have the lecture's empty
+  loops.
 
 ## What the figures do not say
 
-* Nothing about other machines: with other caches the order changes, and two processors near to each other are another
-  machine than the same two far apart. Nothing about more than two processors.
-* Throughput is between a sender and a receiver that do nothing else. Whoever computes for a microsecond per item will
-  not see which ring it was.
-* The peers do other things, too. iceoryx2 finds services by name, counts references and serves many subscribers; pipes,
-  sockets and message queues work between strangers, with permissions checked at every call, and block in the kernel
-  without looking first; queues in one process need no defence against the other side. sysvshm's rings survive the death
-  of a process at any instruction; a lecture's ring, Boost's or rtrb's does not, and pays nothing for that.
-* Peers were used as their documentation shows, with equal capacity where they have one: no peer was tuned beyond that.
-  A kernel buffer counts bytes with the kernel's own overhead, so it holds fewer small items than its size says.
+* Nothing about other machines: with other caches the order changes, and two processors near to each other are
+  another machine than the same two far apart. Nothing about more than two processors.
+* Throughput is between a sender and a receiver that do nothing else. Whoever computes for a microsecond per item
+  will not see which ring it was.
+* The peers do other things, too. iceoryx2 finds services by name, counts references and serves many subscribers;
+  pipes, sockets and message queues work between strangers, with permissions checked at every call, and block in
+  the kernel without looking first; queues in one process need no defence against the other side. sysvshm's rings
+  survive the death of a process at any instruction; a lecture's ring, Boost's or rtrb's does not, and pays
+  nothing for that.
+* Peers were used as their documentation shows, with equal capacity where they have one: no peer was tuned beyond
+  that. A kernel buffer counts bytes with the kernel's own overhead, so it holds fewer small items than its size
+  says.
 * Round trips of peers that block in the kernel are two wake-ups, in a virtual machine two interrupts.
 * Wake-ups include what a sleeper does before it notices, and depend on how deep the processor slept.
+* Copies, fills, huge pages, and what a slow consumer costs its producer are not among these: the crate's own
+  benchmarks measure them (`cargo bench --bench copy`, `segment`, `cross_process`).
 * Memory of kernel objects is a limit, not what is in use; memory of queues in one process was not measured.
 ";
 
@@ -118,6 +130,8 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!(number(1234.4), "1,234");
         assert_eq!(number(99.96), "100.0");
+        assert_eq!(number(9.876), "9.88");
+        assert_eq!(number(0.9477), "0.948");
         assert_eq!(number(0.0123), "0.012");
         assert_eq!(number(12_345_678.0), "12.346 million");
         assert_eq!(thousands(1_048_576), "1,048,576");
