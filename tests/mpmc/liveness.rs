@@ -506,7 +506,7 @@ fn who_cannot_have_a_token_creates_nothing() {
         for create in [Options::create_new::<u64>, Options::open_or_create::<u64>] {
             match create(&options, key) {
                 Err(OpenError::System(error)) => {
-                    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC))
+                    assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
                 }
                 other => panic!("{other:?}"),
             }
