@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::mem::size_of;
 use std::os::unix::fs::symlink;
 use std::ptr;
+use sysvshm::bounded_buffer::spsc::BoundedBuffer;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{
     AttachFlags, Error, ErrorKind, Key, Mode, Removal, Segment, SegmentId, SegmentOptions,
@@ -450,5 +451,22 @@ fn a_capacity_whose_bytes_overflow_is_refused_in_c() {
     match String::from_utf8(output.stdout).unwrap().trim() {
         "no room" => skipped("no address space for a segment of 2^46 bytes"),
         said => assert_eq!(said, "refused"),
+    }
+}
+
+#[test]
+fn c_takes_over_from_nobody_in_another_namespace() {
+    let Some(program) = CProgram::compile(include_str!("c/elsewhere.c")) else {
+        return;
+    };
+    let ring = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4).unwrap();
+    ring.segment().mark_for_removal().unwrap();
+    let _consumer = ring.consumer().unwrap();
+    let id = ring.segment().id().as_raw();
+    let output = program.command().arg(id.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    match String::from_utf8(output.stdout).unwrap().trim() {
+        "no namespace" => skipped("needs root, to have a private IPC namespace"),
+        said => assert_eq!(said, "busy"),
     }
 }

@@ -71,6 +71,9 @@ enum { SPSC_PRODUCER = 0, SPSC_CONSUMER = 1 };
 
 struct spsc {
     struct spsc_header *h;
+    int id;
+    size_t bytes;                                  /* of the segment, and */
+    pid_t creator;                                 /* its creator: what its identifier names */
     size_t item_size;
     uint64_t capacity;
     size_t words, word_stride, items, item_stride; /* offsets and strides */
@@ -120,6 +123,9 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
     if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
         goto fail;
     r->h = h;
+    r->id = id;
+    r->bytes = ds.shm_segsz;
+    r->creator = ds.shm_cpid;
     r->item_size = item_size;
     r->capacity = capacity;
     return 0;
@@ -140,6 +146,15 @@ static inline void *spsc_item(struct spsc *r, uint64_t position)
     return (char *)r->h + r->items + position % r->capacity * r->item_stride;
 }
 
+/* Whether the holder of a claim is dead. Not said from another IPC namespace, where no token is to be seen. */
+static inline int spsc_is_dead(struct spsc *r, uint64_t claim)
+{
+    struct shmid_ds ds;
+    if (token_lives(claim))
+        return 0;
+    return shmctl(r->id, IPC_STAT, &ds) == 0 && ds.shm_segsz == r->bytes && ds.shm_cpid == r->creator && !token_lives(claim);
+}
+
 /* Takes a role that is free or whose holder is dead, and goes on at its position. */
 static inline int spsc_claim(struct spsc *r, int role)
 {
@@ -148,7 +163,7 @@ static inline int spsc_claim(struct spsc *r, int role)
     if (r->token == 0 && (r->token = token_make()) == 0)
         return -1;
     uint64_t holder = atomic_load_explicit(word, memory_order_acquire);
-    if (holder != 0 && token_lives(holder)) {
+    if (holder != 0 && !spsc_is_dead(r, holder)) {
         errno = EBUSY;
         return -1;
     }
