@@ -63,11 +63,11 @@
 //!
 //! # Waiting
 //!
-//! A call that cannot go on looks for some 20 to 50 microseconds and then sleeps ([`Waiting`](super::Waiting)
+//! A call that cannot go on looks for some 15 to 50 microseconds and then sleeps ([`Waiting`](super::Waiting)
 //! chooses otherwise). Sleeping costs the other side nothing while it is awake: the sleeper makes it fence, by
 //! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
 //! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
-//! for itself every 80 ms, also whether its peer lives.
+//! for itself every 90 ms, also whether its peer lives.
 //!
 //! # What this does not protect you from
 //!
