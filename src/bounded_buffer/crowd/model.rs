@@ -75,6 +75,7 @@ impl Model {
             word: 0,
             waiting: Waiting::Sleep,
             registered: false,
+            yields: 0,
         };
         let look = |_| {
             for item in 0..2 {
@@ -87,7 +88,7 @@ impl Model {
             }
             Look::NotYet
         };
-        let done = sleeper.wait(self, None, look, || Peer::WaitForIt);
+        let done = sleeper.wait(self, 0, None, look, || Peer::WaitForIt);
         assert!(done.is_ok());
     }
 }

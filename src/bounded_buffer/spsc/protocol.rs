@@ -27,7 +27,6 @@ use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
 use crate::bounded_buffer::wait::{Effort, Look, Watch, wake_if_asleep};
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -583,7 +582,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Takes one item, which is known to be there: for large ones.
     #[inline(always)]
-    pub(crate) fn take_into<T>(&mut self, into: &mut MaybeUninit<T>)
+    pub(crate) fn take_into<T>(&mut self, into: &mut T)
     where
         M: SharedItems<T>,
     {
