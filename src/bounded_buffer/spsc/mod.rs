@@ -42,8 +42,8 @@
 //!
 //! # Large items
 //!
-//! An item that is returned by value is moved, and every move of a large one is a copy: `pop` of 1 KiB reaches three
-//! quarters of the throughput of calls that copy to where the item is to be ([`Consumer::pop_slice`] and
+//! An item that is returned by value is moved, and every move of a large one is a copy: `pop` of 1 KiB reaches four
+//! fifths of the throughput of calls that copy to where the item is to be ([`Consumer::pop_slice`] and
 //! [`Producer::push_slice`], also of one item). From some 256 bytes on take those; from some KiB on work in place
 //! ([`Producer::reserve`], [`Consumer::peek`]).
 //!
@@ -74,8 +74,7 @@
 //! chooses otherwise). Sleeping costs the other side nothing while it is awake: the sleeper makes it fence, by
 //! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
 //! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
-//! for itself every 90 ms, also whether its peer lives. (Nothing else tells a sleeper of a death for sure; an idle
-//! one uses what waking eleven times a second takes.)
+//! for itself every 90 ms, also whether its peer lives: an idle one uses what waking up eleven times a second takes.
 //!
 //! # What this does not protect you from
 //!
