@@ -73,6 +73,72 @@ pub(crate) fn pop_bare(contender: &Contender, control: &Control, worker: &mut Wo
     millions(contender.count, started.elapsed())
 }
 
+/// The bare sequence ring's slot of a position, in the ring for one way or the other.
+fn slot(ring: usize, position: u64) -> usize {
+    SLOTS + 2 * (ring * CAPACITY + (position & MASK) as usize)
+}
+
+/// Waits for a position to be published, takes the item and gives the slot back.
+fn take(words: &[AtomicU64], ring: usize, position: u64) -> u64 {
+    while words[slot(ring, position)].load(Ordering::Acquire) != position + 1 {
+        for _ in 0..PAUSES {
+            spin_loop();
+        }
+    }
+    let item = words[slot(ring, position) + 1].load(Ordering::Relaxed);
+    words[OUT + OUT_LAZY * ring].store(position + 1, Ordering::Release);
+    item
+}
+
+fn put(words: &[AtomicU64], ring: usize, position: u64, item: u64) {
+    words[slot(ring, position) + 1].store(item, Ordering::Relaxed);
+    words[slot(ring, position)].store(position + 1, Ordering::Release);
+}
+
+/// Between two looks: few enough to be seen soon, enough to leave the line to the other side.
+const PAUSES: u32 = 4;
+
+fn two_rings(segment: &Segment) -> &[AtomicU64] {
+    // SAFETY: as in `words`.
+    #[allow(unsafe_code)]
+    unsafe {
+        segment
+            .slice::<u64>(0, SLOTS + 4 * CAPACITY)
+            .unwrap()
+            .as_atomics()
+            .unwrap()
+    }
+}
+
+pub(crate) fn answer_bare(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
+    let segment = SegmentId::from_raw(ids[0]).attach().unwrap();
+    let words = two_rings(&segment);
+    go();
+    for position in 0..count {
+        let item = take(words, 0, position);
+        put(words, 1, position, item + 1);
+    }
+}
+
+/// Round trips over two bare sequence rings, which are never full.
+pub(crate) fn ask_bare(contender: &Contender, control: &Control, worker: &mut Worker) -> f64 {
+    let segment = SegmentOptions::new()
+        .size_bytes(8 * (SLOTS + 4 * CAPACITY))
+        .create_new(Key::PRIVATE)
+        .unwrap();
+    segment.mark_for_removal().unwrap();
+    segment.prefault().unwrap();
+    let words = two_rings(&segment);
+    let id = segment.id().as_raw();
+    worker.begin(control, contender.name, [id, 0], contender.count);
+    let started = Instant::now();
+    for position in 0..contender.count {
+        put(words, 0, position, position);
+        assert_eq!(take(words, 1, position), position + 1);
+    }
+    started.elapsed().as_nanos() as f64 / contender.count as f64
+}
+
 /// How many are pushed before as many are popped.
 const TURN: u64 = 256;
 

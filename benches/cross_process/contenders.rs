@@ -199,12 +199,19 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         count: 100_000,
         worker: |control, _, n, go| {
             go();
-            machine::answer(control, n);
+            machine::answer(control, false, n);
         },
         ours: |c, k, w| {
             w.begin(k, c.name, [0, 0], c.count);
-            machine::ping(k, c.count)
+            machine::ping(k, false, c.count)
         },
+    },
+    Contender {
+        name: "round trip, bare sequence ring (ceiling)",
+        unit: Unit::Nanoseconds,
+        count: 100_000,
+        worker: ceiling::answer_bare,
+        ours: ceiling::ask_bare,
     },
     Contender {
         name: "round trip, spsc spinning",
@@ -249,7 +256,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         ours: idle,
     },
     Contender {
-        name: "idle, raw futex in slices of 80 ms",
+        name: "idle, raw futex in slices of 90 ms",
         unit: Unit::MicrosecondsPerSecond,
         count: 0,
         worker: nothing,
@@ -337,6 +344,11 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
         "round trip, raw cache line",
     ),
     (
+        "round trip: spsc spinning / bare sequence ring",
+        "round trip, spsc spinning",
+        "round trip, bare sequence ring (ceiling)",
+    ),
+    (
         "round trip: spsc default / raw line",
         "round trip, spsc default",
         "round trip, raw cache line",
@@ -354,7 +366,7 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
     (
         "idle: spsc / raw futex in as many slices",
         "idle consumer",
-        "idle, raw futex in slices of 80 ms",
+        "idle, raw futex in slices of 90 ms",
     ),
 ];
 
@@ -839,7 +851,7 @@ fn idle_futex(contender: &Contender, control: &Control, worker: &mut Worker) -> 
     worker.begin(control, contender.name, [0, 0], 0);
     let slice = libc::timespec {
         tv_sec: 0,
-        tv_nsec: 80_000_000,
+        tv_nsec: 90_000_000,
     };
     let (started, before) = (Instant::now(), processor_time());
     while started.elapsed() < Duration::from_secs(1) {

@@ -22,18 +22,23 @@ const START: usize = 0;
 pub(crate) const PING: usize = 16;
 pub(crate) const PONG: usize = 32;
 pub(crate) const RESULT: usize = 48;
+/// From here on pairs of lines for a longer ping-pong.
+const LINES: usize = 64;
+/// How many pairs. What one line costs depends on where between the processors it is at home, by half of it.
+const PAIRS: usize = 128;
+const WORDS: usize = LINES + PAIRS * 32;
 
 impl Control {
     pub(crate) fn create() -> Self {
         let mut options = SegmentOptions::new();
-        options.size_bytes(4096).removal(Removal::OnceAttached);
+        options.size_bytes(8 * WORDS).removal(Removal::OnceAttached);
         Self {
             segment: options.create_new(Key::PRIVATE).unwrap(),
         }
     }
 
     pub(crate) fn words(&self) -> SharedSlice<'_, u64> {
-        self.segment.slice(0, 512).unwrap()
+        self.segment.slice(0, WORDS).unwrap()
     }
 
     /// Both sides meet here before a measurement: whoever comes first waits.
@@ -110,7 +115,7 @@ pub(crate) fn work(id: &str, contenders: &[Contender]) {
         let (count, round) = (words[3].parse().unwrap(), words[4].parse().unwrap());
         if words[0] == "probe" {
             control.meet(round);
-            answer(&control, count);
+            answer(&control, true, count);
         } else {
             let contender = contenders
                 .iter()
@@ -121,30 +126,45 @@ pub(crate) fn work(id: &str, contenders: &[Contender]) {
     }
 }
 
-/// Answers `count` pings on the raw cache lines.
-pub(crate) fn answer(control: &Control, count: u64) {
+/// The lines of a round: of the probe, or those of the longer ping-pong in turn.
+fn pair(probe: bool, round: u64) -> (usize, usize) {
+    if probe {
+        (PING, PONG)
+    } else {
+        let at = LINES + 32 * (round as usize % PAIRS);
+        (at, at + 16)
+    }
+}
+
+/// Answers `count` pings on raw cache lines.
+pub(crate) fn answer(control: &Control, probe: bool, count: u64) {
     let words = control.words();
     for round in 1..=count {
-        while words.load(PING, Ordering::Acquire) != round {
+        let (ping, pong) = pair(probe, round);
+        while words.load(ping, Ordering::Acquire) != round {
             std::hint::spin_loop();
         }
-        words.store(PONG, round, Ordering::Release);
+        words.store(pong, round, Ordering::Release);
     }
 }
 
 /// Sends `count` pings; nanoseconds per round trip.
-pub(crate) fn ping(control: &Control, count: u64) -> f64 {
+pub(crate) fn ping(control: &Control, probe: bool, count: u64) -> f64 {
     let words = control.words();
     let started = Instant::now();
     for round in 1..=count {
-        words.store(PING, round, Ordering::Release);
-        while words.load(PONG, Ordering::Acquire) != round {
+        let (ping, pong) = pair(probe, round);
+        words.store(ping, round, Ordering::Release);
+        while words.load(pong, Ordering::Acquire) != round {
             std::hint::spin_loop();
         }
     }
     let took = started.elapsed();
-    words.store(PING, 0, Ordering::Relaxed);
-    words.store(PONG, 0, Ordering::Relaxed);
+    for round in 0..PAIRS as u64 {
+        let (ping, pong) = pair(probe, round);
+        words.store(ping, 0, Ordering::Relaxed);
+        words.store(pong, 0, Ordering::Relaxed);
+    }
     took.as_nanos() as f64 / count as f64
 }
 
@@ -152,5 +172,5 @@ pub(crate) fn ping(control: &Control, count: u64) -> f64 {
 pub(crate) fn probe(control: &Control, worker: &mut Worker) -> f64 {
     let count = 2000;
     worker.begin(control, "probe", [0, 0], count);
-    ping(control, count)
+    ping(control, true, count)
 }

@@ -13,6 +13,8 @@ pub(crate) struct Report<'a> {
     contenders: &'a [&'a Contender],
     figures: Vec<Figures>,
     moved: usize,
+    /// Nanoseconds there and back on a raw cache line, before and after each measurement.
+    probes: Vec<f64>,
 }
 
 impl<'a> Report<'a> {
@@ -22,19 +24,23 @@ impl<'a> Report<'a> {
             contenders,
             figures,
             moved: 0,
+            probes: Vec::new(),
         }
     }
 
     /// A measurement counts if the probes before and after it agree on the regime.
-    pub(crate) fn add(&mut self, index: usize, figure: f64, before: f64, after: f64, near: f64) {
-        match (before < near, after < near) {
+    pub(crate) fn add(&mut self, index: usize, figure: f64, probes: [f64; 2], near: f64) {
+        self.probes.extend(probes);
+        match probes.map(|probe| probe < near).into() {
             (true, true) => self.figures[index].near.push(figure),
             (false, false) => self.figures[index].far.push(figure),
             _ => self.moved += 1,
         }
     }
 
-    pub(crate) fn print(&mut self, passes: usize) {
+    pub(crate) fn print(&mut self, passes: usize, near: f64) {
+        let line = cell(&mut self.probes, Unit::Nanoseconds);
+        println!("a raw cache line there and back: {line}; near: below {near} ns");
         println!(
             "{passes} passes, contenders in turn; median [quartiles] (number of measurements)"
         );

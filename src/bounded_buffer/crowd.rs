@@ -6,6 +6,10 @@
 //! | 1 `NO_BARRIER` | some participant cannot make the others fence: publishers must do it themselves | participants, when they come; never cleared |
 //! | 2 to 31 | a count of the clearings: a sleeper that announced before one is not mistaken for one that did after | whoever clears |
 //!
+//! Who was woken alone and took only a part of what was published wakes the next. Who found something without
+//! having slept does not: it took nobody's wake-up, and sleepers that have nothing to do would be woken one after the
+//! other.
+//!
 //! No sleeper clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has something for, and only when there were
 //! fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A sleeper that looked before the item was published and goes to
 //! sleep after the clearing finds the word changed, and does not sleep.
@@ -19,7 +23,7 @@ use super::wait::{finished, is_over, poll, remaining};
 use std::hint::spin_loop;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const COUNT: u32 = 4;
 
@@ -31,6 +35,8 @@ pub(crate) struct Sleeper {
     pub(crate) waiting: Waiting,
     /// Whether this process takes part in barriers.
     pub(crate) registered: bool,
+    /// How often to give the processor to others before sleeping.
+    pub(crate) yields: u32,
 }
 
 /// Says that a participant came that cannot take part in barriers.
@@ -51,6 +57,9 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 
 impl Sleeper {
     /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`.
+    ///
+    /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than one:
+    /// then it is for the caller to wake the next.
     #[cold]
     #[inline(never)]
     pub(crate) fn wait<M: Shared, R>(
@@ -60,7 +69,7 @@ impl Sleeper {
         deadline: Option<Instant>,
         mut look: impl FnMut(Effort) -> Look<R>,
         mut peer: impl FnMut() -> Peer,
-    ) -> Result<R, Stop> {
+    ) -> Result<(R, bool), Stop> {
         for _ in 0..pauses {
             spin_loop();
         }
@@ -69,7 +78,7 @@ impl Sleeper {
                 break;
             }
             match look(Effort::Glance) {
-                Look::Ready(found) => return Ok(found),
+                Look::Ready(found) => return Ok((found, false)),
                 Look::Corrupted => return Err(Stop::Corrupted),
                 Look::NotYet => {}
             }
@@ -77,11 +86,40 @@ impl Sleeper {
                 spin_loop();
             }
         }
+        let not_asleep = |found| (found, false);
         match self.waiting {
-            Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
-            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
-            Waiting::Yield => poll(deadline, &mut look, &mut peer, thread::yield_now),
+            Waiting::Sleep => match self.give_way(deadline, &mut look) {
+                Some(end) => end.map(not_asleep),
+                None => self.sleep(memory, deadline, &mut look, &mut peer),
+            },
+            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop).map(not_asleep),
+            Waiting::Yield => {
+                poll(deadline, &mut look, &mut peer, thread::yield_now).map(not_asleep)
+            }
         }
+    }
+
+    /// Gives the processor to others and looks, a few times. `None`: go on waiting.
+    fn give_way<R>(
+        self,
+        deadline: Option<Instant>,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+    ) -> Option<Result<R, Stop>> {
+        if self.yields == 0 {
+            return None;
+        }
+        let until = Instant::now() + GIVE_WAY;
+        let until = deadline.map_or(until, |end| end.min(until));
+        for _ in 0..self.yields {
+            thread::yield_now();
+            match look(Effort::Glance) {
+                Look::Ready(found) => return Some(Ok(found)),
+                Look::Corrupted => return Some(Err(Stop::Corrupted)),
+                Look::NotYet if Instant::now() >= until => break,
+                Look::NotYet => {}
+            }
+        }
+        None
     }
 
     #[allow(unsafe_code)]
@@ -91,8 +129,9 @@ impl Sleeper {
         deadline: Option<Instant>,
         look: &mut impl FnMut(Effort) -> Look<R>,
         peer: &mut impl FnMut() -> Peer,
-    ) -> Result<R, Stop> {
+    ) -> Result<(R, bool), Stop> {
         let mut announced = None;
+        let mut slept = false;
         loop {
             // SAFETY: the word's offset is one of the layout's constants.
             let seen = unsafe { memory.load_wait(self.word) };
@@ -112,15 +151,19 @@ impl Sleeper {
                 }
             }
             if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
-                return end;
+                return end.map(|found| (found, slept));
             }
             if let Some(expected) = announced {
+                slept = true;
                 // SAFETY: as above.
                 unsafe { memory.sleep(self.word, expected, remaining(deadline, SLICE)) };
             }
         }
     }
 }
+
+/// How long to give way at most: others may keep the processor for milliseconds each time.
+const GIVE_WAY: Duration = Duration::from_millis(5);
 
 #[cfg(not(loom))]
 const SPINS: u32 = 320;

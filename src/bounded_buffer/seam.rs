@@ -87,9 +87,9 @@ pub(crate) trait SharedItems<T>: Shared {
     unsafe fn read_item(self, at: usize) -> T;
     /// # Safety
     /// As [`read_item`](Self::read_item).
-    unsafe fn read_item_into(self, at: usize, into: &mut MaybeUninit<T>) {
+    unsafe fn read_item_into(self, at: usize, into: &mut T) {
         // SAFETY: the caller's own promise.
-        into.write(unsafe { self.read_item(at) });
+        *into = unsafe { self.read_item(at) };
     }
     /// # Safety
     /// `at` is where an item's bytes start, inside the memory.
@@ -247,9 +247,11 @@ impl<T: Pod> SharedItems<T> for Mapped {
     }
 
     #[inline(always)]
-    unsafe fn read_item_into(self, at: usize, into: &mut MaybeUninit<T>) {
+    unsafe fn read_item_into(self, at: usize, into: &mut T) {
         // SAFETY: the caller vouches for the offset.
         let item = unsafe { self.address::<T>(at) };
+        // SAFETY: the borrowed item itself; what is written to it are the bytes of another, and any bytes are one.
+        let into = unsafe { &mut *(&raw mut *into).cast::<MaybeUninit<T>>() };
         // SAFETY: as above; the item's bytes are mapped.
         unsafe { access::get_into(item, into) };
     }

@@ -32,8 +32,11 @@
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
 //! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
 
+mod habit;
 #[cfg(all(test, target_os = "linux", not(loom)))]
 mod litmus;
+
+pub(crate) use habit::{Gap, Habit};
 
 use super::seam::Shared;
 use crate::sys::futex;
@@ -45,7 +48,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Waiting {
-    /// Looks for some 20 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while idle.
+    /// Looks for some 15 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while idle.
     /// The default.
     #[default]
     Sleep,
@@ -59,8 +62,9 @@ pub enum Waiting {
 pub(crate) const ASLEEP: u32 = 1;
 /// The sleeper cannot execute a barrier in other processes.
 pub(crate) const NO_BARRIER: u32 = 2;
-/// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms.
-pub(crate) const SLICE: Duration = Duration::from_millis(80);
+/// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms: the rest is for waking up.
+/// An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
+pub(crate) const SLICE: Duration = Duration::from_millis(90);
 
 /// Whether this process takes part in barriers and can ask for them. Registers it if need be.
 ///
@@ -114,64 +118,6 @@ pub(crate) struct Waiter {
     pub(crate) flags: u32,
 }
 
-/// What waiting learned: whether items come in streams.
-///
-/// In a stream, whoever polls at once takes the cache line from the other side for every item, and both crawl.
-/// Letting it get ahead for a moment gives many items per wait. In a round trip it only costs time. The two are
-/// told apart by how many items came between waits: a round trip brings one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Habit {
-    /// 0 to `SURE`.
-    evidence: u8,
-    /// How long to let the other side get ahead: `16 << level` pauses.
-    level: u8,
-    /// Waits in a row that brought one item. When it comes round to 0, this side lets the other get ahead once, to
-    /// see what that brings: when both crawl together, a stream looks like a round trip.
-    singles: u8,
-}
-
-impl Habit {
-    const LIKELY: u8 = 4;
-    const SURE: u8 = 12;
-    const LAST_LEVEL: u8 = 3;
-
-    pub(crate) fn is_stream(self) -> bool {
-        self.evidence >= Self::LIKELY
-    }
-
-    fn pauses_first(self) -> u32 {
-        if self.is_stream() {
-            16 << self.level
-        } else {
-            0
-        }
-    }
-
-    /// Learns at the beginning of a wait from how many items were taken since the one before.
-    pub(super) fn learn(self, items_since: u64) -> Self {
-        let evidence = match items_since {
-            2.. if self.singles == u8::MAX => Self::SURE,
-            2.. => (self.evidence + 2).min(Self::SURE),
-            _ => self.evidence.saturating_sub(1),
-        };
-        let singles = if items_since >= 2 {
-            0
-        } else {
-            self.singles.wrapping_add(1)
-        };
-        let level = match items_since {
-            0..32 if self.is_stream() => (self.level + 1).min(Self::LAST_LEVEL),
-            0..256 => self.level,
-            _ => self.level.saturating_sub(1),
-        };
-        Self {
-            evidence,
-            level,
-            singles,
-        }
-    }
-}
-
 impl Waiter {
     /// The side whose own word is at this offset. `registered`: whether it takes part in barriers.
     pub(crate) fn new(word: usize, waiting: Waiting, registered: bool) -> Self {
@@ -183,39 +129,57 @@ impl Waiter {
         }
     }
 
-    /// Looks until there is something, the deadline passes or the other side is gone.
-    ///
-    /// `items_since` is how much was taken since the last wait of this side.
-    #[allow(unsafe_code)]
+    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`;
+    /// between the first looks, as many as `gap` says.
+    #[inline(always)]
     pub(crate) fn wait<M: Shared, R>(
         self,
         memory: M,
+        pauses: u32,
+        gap: &Gap,
         deadline: Option<Instant>,
-        habit: Habit,
-        items_since: u64,
+        look: impl Fn(Effort) -> Look<R>,
+        peer: impl FnMut() -> Peer,
+    ) -> Result<R, Stop> {
+        pause(pauses);
+        let between = gap.pauses();
+        let (mut looks, mut left) = (0, spins::CLOSELY);
+        while left > 0 {
+            looks += 1;
+            match look(Effort::Glance) {
+                Look::Ready(found) => {
+                    gap.learn(between, looks);
+                    return Ok(found);
+                }
+                Look::Corrupted => return Err(Stop::Corrupted),
+                Look::NotYet => pause(between),
+            }
+            left = left.saturating_sub(between);
+        }
+        for _ in 0..spins::LOOSELY {
+            match look(Effort::Glance) {
+                Look::Ready(found) => return Ok(found),
+                Look::Corrupted => return Err(Stop::Corrupted),
+                Look::NotYet => pause(16),
+            }
+        }
+        self.wait_long(memory, deadline, look, peer)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_long<M: Shared, R>(
+        self,
+        memory: M,
+        deadline: Option<Instant>,
         mut look: impl FnMut(Effort) -> Look<R>,
         mut peer: impl FnMut() -> Peer,
-    ) -> (Result<R, Stop>, Habit) {
-        let habit = habit.learn(items_since);
-        for _ in 0..habit.pauses_first() {
-            spin_loop();
-        }
-        for looks in 0..spins::TOTAL {
-            match look(Effort::Glance) {
-                Look::Ready(found) => return (Ok(found), habit),
-                Look::Corrupted => return (Err(Stop::Corrupted), habit),
-                Look::NotYet => {}
-            }
-            for _ in 0..spins::pauses(looks) {
-                spin_loop();
-            }
-        }
-        let done = match self.waiting {
+    ) -> Result<R, Stop> {
+        match self.waiting {
             Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
             Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
             Waiting::Yield => poll(deadline, &mut look, &mut peer, thread::yield_now),
-        };
-        (done, habit)
+        }
     }
 
     #[cold]
@@ -337,28 +301,25 @@ pub(super) fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration 
     })
 }
 
-/// The spinning before everything else: some 20 to 50 microseconds.
+/// The spinning before everything else, in pauses: some 15 to 50 microseconds.
 #[cfg(not(loom))]
 mod spins {
-    pub(super) const TOTAL: u32 = 320;
-
-    /// None between the first looks, which answers soonest; then more, which leaves the cache line to the other
-    /// side.
-    pub(super) fn pauses(looks: u32) -> u32 {
-        match looks {
-            0..64 => 0,
-            64..256 => 1,
-            _ => 16,
-        }
-    }
+    /// Pauses with looks in between as [`Gap`](super::Gap) says.
+    pub(super) const CLOSELY: u32 = 256;
+    /// Looks with 16 pauses behind each.
+    pub(super) const LOOSELY: u32 = 64;
 }
 
 /// A model has no use for looks that change nothing.
 #[cfg(loom)]
 mod spins {
-    pub(super) const TOTAL: u32 = 0;
-    pub(super) fn pauses(_: u32) -> u32 {
-        0
+    pub(super) const CLOSELY: u32 = 0;
+    pub(super) const LOOSELY: u32 = 0;
+}
+
+fn pause(times: u32) {
+    for _ in 0..times {
+        spin_loop();
     }
 }
 

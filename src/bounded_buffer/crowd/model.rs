@@ -75,6 +75,7 @@ impl Model {
             word: 0,
             waiting: Waiting::Sleep,
             registered: false,
+            yields: 0,
         };
         let look = |_| {
             for item in 0..2 {

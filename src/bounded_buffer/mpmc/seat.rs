@@ -22,6 +22,9 @@ const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How long the other side may get ahead at most: 1 to 3 microseconds.
 const MOST_PAUSES: u32 = 64;
 
+/// How often the processor is given to others before sleeping, in a stream.
+const YIELDS: u32 = 16;
+
 /// What a handle needs for every operation, side by side; the rest is behind the box.
 pub(super) struct Seat {
     pub(super) memory: Mapped,
@@ -221,11 +224,6 @@ impl Seat {
         if self.side == Side::Consumer {
             wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
         }
-        let sleeper = Sleeper {
-            word: self.side.sleep_at(),
-            waiting: self.waiting,
-            registered: self.registered,
-        };
         // The items of all handles of this side together: close enough.
         let cursor = self.at.cursor();
         self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
@@ -238,10 +236,19 @@ impl Seat {
         } else {
             0
         };
+        // In a stream things go on soon: where there are more handles than processors, whoever keeps this one waiting
+        // may itself be waiting for a processor. Single items are not delayed by that.
+        let yields = if self.eager { YIELDS } else { 0 };
+        let sleeper = Sleeper {
+            word: self.side.sleep_at(),
+            waiting: self.waiting,
+            registered: self.registered,
+            yields,
+        };
         let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
         let (side, notice) = (self.side, self.notice_departure);
         let this = std::cell::RefCell::new(&mut *self);
-        let run = sleeper.wait(
+        let (run, slept) = sleeper.wait(
             memory,
             pauses,
             deadline,
@@ -259,8 +266,10 @@ impl Seat {
                 }
             },
         )?;
-        // Whoever published may have woken this handle alone, for more than it takes.
-        wake_crowd(memory, side.sleep_at(), self.registered, 1);
+        if slept {
+            // Whoever published may have woken this handle alone, for more than it takes.
+            wake_crowd(memory, side.sleep_at(), self.registered, 1);
+        }
         Ok(run)
     }
 

@@ -6,7 +6,7 @@ use super::{Consumer, Layout, Options, Producer};
 use crate::bounded_buffer::attached::Attached;
 use crate::bounded_buffer::participant::{Claim, Life, Token};
 use crate::bounded_buffer::seam::Shared;
-use crate::bounded_buffer::wait::{self, NO_BARRIER, Peer, wake_if_asleep};
+use crate::bounded_buffer::wait::{self, Gap, NO_BARRIER, Peer, wake_if_asleep};
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
 use crate::key::Key;
@@ -332,6 +332,7 @@ pub(super) struct RoleInner {
     pub(super) side: Side,
     /// Whether this process takes part in membarrier(2) and may ask for it.
     pub(super) registered: bool,
+    pub(super) gap: Gap,
     claim: Claim,
     /// Keeps the claim alive.
     _token: Arc<Token>,
@@ -372,6 +373,7 @@ impl Role {
             core: Arc::clone(core),
             side,
             registered,
+            gap: Gap::new(),
             claim,
             _token: token,
         });

@@ -2,7 +2,7 @@
 
 use super::buffer::{Role, RoleInner, Side};
 use super::in_place::{self, Peek};
-use super::protocol::{Consuming, Refusal, find_in, look_for_items};
+use super::protocol::{Consuming, Refusal, find_in, look_at_word};
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::seam::Mapped;
@@ -13,7 +13,6 @@ use crate::segment::Segment;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 /// The consuming side of a [`BoundedBuffer`](super::BoundedBuffer). Dropping it gives the role back.
@@ -79,7 +78,7 @@ impl<T: Pod> Consumer<T> {
         }
         if Self::IS_LARGE {
             return match self.side.find_items(1) {
-                Ok(_) => Ok(self.take_large()),
+                Ok(_) => self.take_large(),
                 Err(refusal) => Err(self.nothing(refusal)),
             };
         }
@@ -122,10 +121,7 @@ impl<T: Pod> Consumer<T> {
         }
         match self.side.pop_known() {
             Ok(item) => Ok(item),
-            Err(Refusal::NotNow) => {
-                self.wait_for_items(None)?;
-                self.side.pop_known().map_err(|_| PopError::Empty)
-            }
+            Err(Refusal::NotNow) => self.pop_waiting(None),
             Err(Refusal::Corrupted) => Err(PopError::Corrupted),
         }
     }
@@ -153,12 +149,15 @@ impl<T: Pod> Consumer<T> {
             return self.pop_large(Instant::now().checked_add(timeout));
         }
         match self.try_pop() {
-            Err(PopError::Empty) => {
-                self.wait_for_items(Instant::now().checked_add(timeout))?;
-                self.side.pop_known().map_err(|_| PopError::Empty)
-            }
+            Err(PopError::Empty) => self.pop_waiting(Instant::now().checked_add(timeout)),
             done => done,
         }
+    }
+
+    #[inline(always)]
+    fn pop_waiting(&mut self, deadline: Option<Instant>) -> Result<T, PopError> {
+        let end = self.wait(deadline)?;
+        Ok(self.side.pop_found(end, self.habit.is_stream()))
     }
 
     /// Items that are not moved in registers: each way of handing one over is a copy, so there is one way.
@@ -174,17 +173,20 @@ impl<T: Pod> Consumer<T> {
             Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
             Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
         }
-        Ok(self.take_large())
+        self.take_large()
     }
 
     /// There is an item.
+    ///
+    /// It is copied to where the result is to be: the compiler does not see through the copy, and would make one more
+    /// for each place that the item passes on its way there. Filling that place with zeros first costs less than one.
     #[inline(always)]
-    #[allow(unsafe_code, reason = "one copy less")]
-    fn take_large(&mut self) -> T {
-        let mut item = MaybeUninit::uninit();
-        self.side.take_into(&mut item);
-        // SAFETY: was just written, and `T` is valid for any bytes.
-        unsafe { item.assume_init() }
+    fn take_large(&mut self) -> Result<T, PopError> {
+        let mut result = Ok(T::zeroed());
+        if let Ok(item) = &mut result {
+            self.side.take_into(item);
+        }
+        result
     }
 
     /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
@@ -572,28 +574,31 @@ impl<T: Pod> Consumer<T> {
     /// Afterwards there is one item at least.
     #[inline(always)]
     fn wait_for_items(&mut self, deadline: Option<Instant>) -> Result<(), PopError> {
+        let end = self.wait(deadline)?;
+        self.side.set_end(end, self.habit.is_stream());
+        Ok(())
+    }
+
+    /// Waits for an item at the cursor; returns the position up to which there are some.
+    ///
+    /// Whatever can be done before waiting is done there: it costs nothing while there is nothing else to do, and
+    /// the way from seeing an item to having it is what a round trip takes.
+    #[inline(always)]
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<u64, PopError> {
         self.side.tell_if_due();
         let position = self.side.position();
-        let since = position.wrapping_sub(self.waited_at);
-        let (result, habit) = wait_for_items(
-            self.role.get(),
-            position,
-            deadline,
-            (self.waiting, self.notice_departure),
-            self.habit,
-            since,
-        );
+        self.habit = self.habit.learn(position.wrapping_sub(self.waited_at));
         self.waited_at = position;
-        self.habit = habit;
-        match result {
-            Ok(end) => self.side.set_end(end, habit.is_stream()),
-            Err(stop) => return Err(PopError::of_wait(stop)),
+        let how = (self.waiting, self.notice_departure);
+        match wait_for_items(self.role.get(), position, deadline, how, self.habit) {
+            (end, None) => Ok(end),
+            (_, Some(stop)) => Err(PopError::of_wait(stop)),
         }
-        Ok(())
     }
 }
 
-/// Takes and returns values: a reference to the consumer would force its fields into memory all the time.
+/// Takes and returns values: a reference to the consumer would force its fields into memory all the time. What it
+/// returns fits registers: the position up to which there are items, or why there are none.
 #[cold]
 #[inline(never)]
 fn wait_for_items(
@@ -602,18 +607,23 @@ fn wait_for_items(
     deadline: Option<Instant>,
     (waiting, notice_departure): (Waiting, bool),
     habit: Habit,
-    items_since: u64,
-) -> (Result<u64, Stop>, Habit) {
+) -> (u64, Option<Stop>) {
     let core = &*role.core;
+    let (memory, g) = (core.memory, core.geometry);
+    let word = g.word_at(g.slot(position));
     let waiter = Waiter::new(Side::Consumer.sleeper_at(), waiting, role.registered);
-    waiter.wait(
-        core.memory,
+    let result = waiter.wait(
+        memory,
+        habit.pauses_first(),
+        &role.gap,
         deadline,
-        habit,
-        items_since,
-        |_| look_for_items(core.memory, &core.geometry, position),
+        move |_| look_at_word(memory, word, position, g.capacity),
         || core.peer(Side::Producer, notice_departure),
-    )
+    );
+    match result {
+        Ok(end) => (end, None),
+        Err(stop) => (position, Some(stop)),
+    }
 }
 
 impl<T> fmt::Debug for Consumer<T> {

@@ -18,7 +18,7 @@ use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use super::protocol::{Consuming, Producing, Refusal, initialise, look_for_items, look_for_room};
 use crate::bounded_buffer::header;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
-use crate::bounded_buffer::wait::{Habit, Peer, Waiter, Waiting};
+use crate::bounded_buffer::wait::{Gap, Peer, Waiter, Waiting};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex};
@@ -204,7 +204,7 @@ fn push_asleep(side: &mut Producing<Model>, item: u64) {
         let capacity = side.geometry().capacity;
         let waiter = Waiter::new(PRODUCER_SLEEPS, Waiting::Sleep, false);
         let look = |effort| look_for_room(model, capacity, position, effort);
-        let (room, _) = waiter.wait(model, None, Habit::default(), 0, look, || Peer::WaitForIt);
+        let room = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
         side.set_limit(room.unwrap());
     }
 }
@@ -220,7 +220,7 @@ fn pop_asleep(side: &mut Consuming<Model>) -> u64 {
         let (model, position) = (side.memory(), side.position());
         let waiter = Waiter::new(CONSUMER_SLEEPS, Waiting::Sleep, false);
         let look = |_| look_for_items(model, &model.0.g, position);
-        let (end, _) = waiter.wait(model, None, Habit::default(), 0, look, || Peer::WaitForIt);
+        let end = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
         side.set_end(end.unwrap(), true);
     }
 }

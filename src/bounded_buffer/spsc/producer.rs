@@ -6,7 +6,7 @@ use super::protocol::{Producing, Refusal, load_out, look_for_room};
 use super::{Layout, PushError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::seam::Mapped;
-use crate::bounded_buffer::wait::{Habit, Stop, Waiter, Waiting};
+use crate::bounded_buffer::wait::{Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
 use crate::fork::Here;
 use crate::segment::Segment;
@@ -82,7 +82,7 @@ impl<T: Pod> Producer<T> {
     /// Pushes an item, waiting for room.
     ///
     /// A producer that sleeps is woken when a quarter of the buffer is free or the consumer has nothing to do, and
-    /// looks by itself every 80 ms.
+    /// looks by itself every 90 ms.
     ///
     /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the consumer
     /// (`futex`).
@@ -534,16 +534,15 @@ fn wait_for_room(
 ) -> Result<u64, Stop> {
     let core = &*role.core;
     let waiter = Waiter::new(Side::Producer.sleeper_at(), waiting, role.registered);
-    let capacity = core.geometry.capacity;
-    let (result, _) = waiter.wait(
-        core.memory,
-        deadline,
-        Habit::default(),
+    let (memory, capacity) = (core.memory, core.geometry.capacity);
+    waiter.wait(
+        memory,
         0,
-        |effort| look_for_room(core.memory, capacity, position, effort),
+        &role.gap,
+        deadline,
+        move |effort| look_for_room(memory, capacity, position, effort),
         || core.peer(Side::Consumer, notice_departure),
-    );
-    result
+    )
 }
 
 #[cold]

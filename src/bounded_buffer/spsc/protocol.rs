@@ -27,7 +27,6 @@ use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
 use crate::bounded_buffer::wait::{Effort, Look, Watch, wake_if_asleep};
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -561,9 +560,29 @@ impl<M: SharedMoved> Consuming<M> {
         Ok(item)
     }
 
+    /// Takes one item after a wait that found items up to `end`.
+    #[inline(always)]
+    pub(crate) fn pop_found<T>(&mut self, end: u64, in_stream: bool) -> T
+    where
+        M: SharedItems<T>,
+    {
+        let item = self.read();
+        if end == self.cursor.position.wrapping_add(1) {
+            // One item, and nothing known behind it: a round trip, perhaps, whose answer waits for this.
+            self.advance(1);
+            self.in_stream = in_stream;
+            self.run_end = self.cursor.position;
+            self.pass();
+        } else {
+            self.set_end(end, in_stream);
+            self.release(1);
+        }
+        item
+    }
+
     /// Takes one item, which is known to be there: for large ones.
     #[inline(always)]
-    pub(crate) fn take_into<T>(&mut self, into: &mut MaybeUninit<T>)
+    pub(crate) fn take_into<T>(&mut self, into: &mut T)
     where
         M: SharedItems<T>,
     {
@@ -725,10 +744,21 @@ fn find_items<M: Shared>(
 /// The position up to which items have been pushed, if that is beyond `position`, where nothing was known yet.
 #[inline(always)]
 pub(crate) fn look_for_items<M: Shared>(memory: M, g: &Geometry, position: u64) -> Look<u64> {
+    look_at_word(memory, g.word_at(g.slot(position)), position, g.capacity)
+}
+
+/// The same at the word of `position`, which lies at `word`.
+#[inline(always)]
+pub(crate) fn look_at_word<M: Shared>(
+    memory: M,
+    word: usize,
+    position: u64,
+    capacity: u64,
+) -> Look<u64> {
     // Acquire pairs with the release of the push.
-    // SAFETY: a slot of the geometry.
-    let word = unsafe { memory.load(g.word_at(g.slot(position)), Ordering::Acquire) };
-    match judge(word, position, g.capacity) {
+    // SAFETY: the word of a slot of the geometry.
+    let word = unsafe { memory.load(word, Ordering::Acquire) };
+    match judge(word, position, capacity) {
         Ok(end) => Look::Ready(end),
         Err(Refusal::NotNow) => Look::NotYet,
         Err(Refusal::Corrupted) => Look::Corrupted,

@@ -320,8 +320,10 @@ fn fall_asleep(memory: Litmus<'_>, form: Form, round: u64) {
             word: WORD,
             waiting: Waiting::Sleep,
             registered: !form.is_fenced(),
+            yields: 0,
         };
-        sleeper.sleep(memory, None, &mut look, &mut peer)
+        let done = sleeper.sleep(memory, None, &mut look, &mut peer);
+        done.map(|((), _slept)| ())
     } else {
         let waiter = Waiter::new(WORD, Waiting::Sleep, !form.is_fenced());
         waiter.sleep(memory, None, &mut look, &mut peer)
