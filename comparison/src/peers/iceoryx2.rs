@@ -76,6 +76,14 @@ struct IceoryxReceiver<T: Item> {
 }
 
 impl Peer for Iceoryx2 {
+    /// Its files belong to the first user who runs it.
+    fn obstacle(&self, _: &Case) -> Option<String> {
+        let error = node().err()?;
+        Some(format!(
+            "{error:#} (has another user files in /tmp/iceoryx2, /dev/shm/iox2_*?)"
+        ))
+    }
+
     fn create<T: Item>(&self, case: &Case) -> Result<Channel> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
