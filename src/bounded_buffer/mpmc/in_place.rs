@@ -61,6 +61,9 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
 /// assert!(consumer.try_iter().eq([10, 20, 30]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Forgotten ([`std::mem::forget`]), it keeps its slots until the handle goes: a later wait of the same handle may be
+/// one for itself.
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -197,6 +200,9 @@ impl<T> fmt::Debug for Reservation<'_, T> {
 /// assert!(consumer.try_iter().eq([30, 40]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Forgotten ([`std::mem::forget`]), it keeps its items until the handle goes: a later wait of the same handle may be
+/// one for itself.
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T> {
     consumer: &'a mut Consumer<T>,
