@@ -82,6 +82,7 @@ mod layout;
 pub mod lecture;
 pub mod mpmc;
 mod opening;
+mod options;
 mod participant;
 mod refusal;
 mod runs;
