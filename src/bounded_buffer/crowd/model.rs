@@ -87,7 +87,7 @@ impl Model {
             }
             Look::NotYet
         };
-        let done = sleeper.wait(self, None, look, || Peer::WaitForIt);
+        let done = sleeper.wait(self, 0, None, look, || Peer::WaitForIt);
         assert!(done.is_ok());
     }
 }

@@ -152,7 +152,7 @@ impl Shared for Model {
     }
     unsafe fn store(self, at: usize, value: u64, order: Ordering) {
         self.live_on();
-        let is_word = at >= self.parts.g.slots;
+        let is_word = at >= self.parts.g.words;
         let order = match self.parts.bug {
             Bug::NotDrained if is_word && Word(value).phase() == Some(Phase::Drained) => return,
             Bug::Relaxed => Ordering::Relaxed,
