@@ -99,7 +99,7 @@ pub(crate) trait SharedItems<T>: Shared {
 /// Memory that is mapped: a segment as seen by this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mapped {
-    /// May point anywhere if it was [moved](Shared::moved).
+    /// May point anywhere if it was [moved](SharedMoved::moved).
     base: *mut u8,
 }
 
