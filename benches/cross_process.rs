@@ -10,12 +10,13 @@
 //! each measurement is bracketed by a ping-pong over one cache line, which tells whether the two processors are
 //! "near" or "far" at that moment. Both ends check every item.
 //!
-//! Targets are for processors that are near, a raw cache line there and back in about 60 ns, and in brackets for such
-//! that are far, about 420 ns. The report says what it was here: anything between is far, and neither target was meant
-//! for it.
+//! Targets are for processors that are near, a raw cache line there and back in about 60 ns, and in brackets for
+//! such that are far, about 420 ns. The report says what it was here: anything between is far, and neither target
+//! was meant for it.
 //!
 //! Do not run all of it under a real-time policy: the contenders with more participants than processors then starve
-//! some of them, and stop because a producer did nothing. `chrt -r 10` is for the rest: `-- spsc rtrb "round trip"`.
+//! some of them, and stop because a producer did nothing. `chrt -r 10` is for the rest:
+//! `-- spsc rtrb "round trip"`.
 //!
 //! Processes share a segment; contenders that cannot (rtrb, `ArrayQueue`) run in threads pinned to the same two
 //! processors.

@@ -7,8 +7,8 @@
 //! | 2 to 31 | a count of the clearings: a sleeper that announced before one is not mistaken for one that did after | whoever clears |
 //!
 //! Who was woken alone and took only a part of what was published wakes the next. Who found something without
-//! having slept does not: it took nobody's wake-up, and sleepers that have nothing to do would be woken one after the
-//! other.
+//! having slept does not: it took nobody's wake-up, and sleepers that have nothing to do would be woken one after
+//! the other.
 //!
 //! No sleeper clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has something for, and only when there were
 //! fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A sleeper that looked before the item was published and goes to
@@ -58,8 +58,8 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 impl Sleeper {
     /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`.
     ///
-    /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than one:
-    /// then it is for the caller to wake the next.
+    /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than
+    /// one: then it is for the caller to wake the next.
     #[cold]
     #[inline(never)]
     pub(crate) fn wait<M: Shared, R>(

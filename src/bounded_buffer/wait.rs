@@ -48,8 +48,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Waiting {
-    /// Looks for some 15 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while idle.
-    /// The default.
+    /// Looks for some 15 to 50 microseconds, then sleeps until it is woken. Uses next to no processor time while
+    /// idle. The default.
     #[default]
     Sleep,
     /// Looks all the time: lowest latency, one processor fully used. For processes that own their processors.
@@ -129,8 +129,8 @@ impl Waiter {
         }
     }
 
-    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`;
-    /// between the first looks, as many as `gap` says.
+    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look,
+    /// `pauses`; between the first looks, as many as `gap` says.
     #[inline(always)]
     pub(crate) fn wait<M: Shared, R>(
         self,

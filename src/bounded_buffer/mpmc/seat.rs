@@ -236,8 +236,8 @@ impl Seat {
         } else {
             0
         };
-        // In a stream things go on soon: where there are more handles than processors, whoever keeps this one waiting
-        // may itself be waiting for a processor. Single items are not delayed by that.
+        // In a stream things go on soon: where there are more handles than processors, whoever keeps this one
+        // waiting may itself be waiting for a processor. Single items are not delayed by that.
         let yields = if self.eager { YIELDS } else { 0 };
         let sleeper = Sleeper {
             word: self.side.sleep_at(),

@@ -178,8 +178,9 @@ impl<T: Pod> Consumer<T> {
 
     /// There is an item.
     ///
-    /// It is copied to where the result is to be: the compiler does not see through the copy, and would make one more
-    /// for each place that the item passes on its way there. Filling that place with zeros first costs less than one.
+    /// It is copied to where the result is to be: the compiler does not see through the copy, and would make one
+    /// more for each place that the item passes on its way there. Filling that place with zeros first costs less
+    /// than one.
     #[inline(always)]
     fn take_large(&mut self) -> Result<T, PopError> {
         let mut result = Ok(T::zeroed());

@@ -14,8 +14,8 @@ pub(crate) struct Habit {
     evidence: u8,
     /// How long to let the other side get ahead: `16 << level` pauses.
     level: u8,
-    /// Waits in a row that brought one item. At the last that can be counted this side lets the other get ahead once,
-    /// to see what that brings: when both crawl together, a stream looks like a round trip.
+    /// Waits in a row that brought one item. At the last that can be counted this side lets the other get ahead
+    /// once, to see what that brings: when both crawl together, a stream looks like a round trip.
     singles: u8,
 }
 
@@ -66,9 +66,9 @@ impl Habit {
 /// What waiting learned: how many pauses belong between two looks.
 ///
 /// Each look takes the cache line from the other side, which then has to take it back before it can write: whoever
-/// looks all the time delays what he waits for, and whoever looks seldom sees it late. A few looks per wait are best,
-/// wherever the processors are and however long they pause: a round trip takes a fifth less than with a look at each
-/// pause, where a cache line moves in 120 ns and a pause takes 12 ns.
+/// looks all the time delays what he waits for, and whoever looks seldom sees it late. A few looks per wait are
+/// best, wherever the processors are and however long they pause: a round trip takes a fifth less than with a look
+/// at each pause, where a cache line moves in 120 ns and a pause takes 12 ns.
 #[derive(Debug)]
 pub(crate) struct Gap(AtomicU32);
 
