@@ -256,7 +256,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         ours: idle,
     },
     Contender {
-        name: "idle, raw futex in slices of 90 ms",
+        name: "idle, raw futex in slices of 80 ms",
         unit: Unit::MicrosecondsPerSecond,
         count: 0,
         worker: nothing,
@@ -366,7 +366,7 @@ pub(crate) const RATIOS: &[(&str, &str, &str)] = &[
     (
         "idle: spsc / raw futex in as many slices",
         "idle consumer",
-        "idle, raw futex in slices of 90 ms",
+        "idle, raw futex in slices of 80 ms",
     ),
 ];
 
@@ -851,7 +851,7 @@ fn idle_futex(contender: &Contender, control: &Control, worker: &mut Worker) -> 
     worker.begin(control, contender.name, [0, 0], 0);
     let slice = libc::timespec {
         tv_sec: 0,
-        tv_nsec: 90_000_000,
+        tv_nsec: 80_000_000,
     };
     let (started, before) = (Instant::now(), processor_time());
     while started.elapsed() < Duration::from_secs(1) {

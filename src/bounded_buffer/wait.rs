@@ -64,7 +64,7 @@ pub(crate) const ASLEEP: u32 = 1;
 pub(crate) const NO_BARRIER: u32 = 2;
 /// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms: the rest is for waking up.
 /// An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
-pub(crate) const SLICE: Duration = Duration::from_millis(90);
+pub(crate) const SLICE: Duration = Duration::from_millis(80);
 
 /// Whether this process takes part in barriers and can ask for them. Registers it if need be.
 ///

@@ -75,7 +75,7 @@ impl<T: Pod> Consumer<T> {
 
     /// Pops an item, waiting for one.
     ///
-    /// A consumer that sleeps is woken for each item that is pushed, and looks by itself every 90 ms. Each time it
+    /// A consumer that sleeps is woken for each item that is pushed, and looks by itself every 80 ms. Each time it
     /// also recovers what the dead left.
     ///
     /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a producer (`futex`).

@@ -75,7 +75,7 @@ impl<T: Pod> Producer<T> {
     /// Pushes an item, waiting for room.
     ///
     /// A producer that sleeps is woken when a quarter of the buffer is free or a consumer has nothing to do, and
-    /// looks by itself every 90 ms. Each time it also recovers what the dead left.
+    /// looks by itself every 80 ms. Each time it also recovers what the dead left.
     ///
     /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a consumer (`futex`).
     ///

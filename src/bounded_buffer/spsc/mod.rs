@@ -75,7 +75,7 @@
 //! chooses otherwise). Sleeping costs the other side nothing while it is awake: the sleeper makes it fence, by
 //! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
 //! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
-//! for itself every 90 ms, also whether its peer lives: an idle one uses what waking up eleven times a second
+//! for itself every 80 ms, also whether its peer lives: an idle one uses what waking up a dozen times a second
 //! takes.
 //!
 //! # What this does not protect you from

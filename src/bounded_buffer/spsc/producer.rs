@@ -82,7 +82,7 @@ impl<T: Pod> Producer<T> {
     /// Pushes an item, waiting for room.
     ///
     /// A producer that sleeps is woken when a quarter of the buffer is free or the consumer has nothing to do, and
-    /// looks by itself every 90 ms.
+    /// looks by itself every 80 ms.
     ///
     /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the consumer
     /// (`futex`).
