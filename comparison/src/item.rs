@@ -86,13 +86,13 @@ pub fn set_shared<T: Item>(item: SharedRef<'_, T>, number: u64) {
     }
 }
 
-/// Checks an item where it lies, by way of copies of a page.
+/// Checks an item where it lies, by way of copies of a page at most.
 #[inline(always)]
 pub fn shared_is<T: Item>(item: SharedRef<'_, T, ReadOnly>, number: u64) -> bool {
-    if T::BYTES <= BY_VALUE_BYTES {
+    const PAGE: usize = 512;
+    if T::BYTES <= 8 * PAGE {
         return item.get().is(number);
     }
-    const PAGE: usize = 512;
     let mut page = [0; PAGE];
     let words = T::shared_words_read_only(item);
     let mut wrong = 0;

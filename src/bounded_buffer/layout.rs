@@ -81,7 +81,8 @@ impl Layout {
 /// Two cache lines: what is written by two processes never shares one, nor a pair of them, because processors fetch
 /// pairs.
 pub(crate) const LINES: usize = 2 * LINE;
-const LINE: usize = 64;
+/// A cache line.
+pub(crate) const LINE: usize = 64;
 /// From this size on an item begins a cache line of its own: a line more, and the copies are aligned.
 const LARGE: usize = 256;
 /// Alignments beyond a page cannot be promised for a mapping.

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// Offsets come from a geometry that was checked against the length of the memory: multiples of the size accessed,
 /// and inside. What is *in* the memory never becomes an offset unchecked.
 pub(crate) trait Shared: Copy {
+    /// Says that the cache line at this offset will be written soon.
+    fn prefetch_to_write(self, _at: usize) {}
+
     /// # Safety
     /// `at` is a multiple of 8 inside the memory.
     unsafe fn load(self, at: usize, order: Ordering) -> u64;
@@ -131,6 +134,11 @@ impl Mapped {
 }
 
 impl Shared for Mapped {
+    #[inline(always)]
+    fn prefetch_to_write(self, at: usize) {
+        access::prefetch_to_write(self.base.wrapping_add(at));
+    }
+
     #[inline(always)]
     unsafe fn load(self, at: usize, order: Ordering) -> u64 {
         // SAFETY: the caller vouches for the offset.

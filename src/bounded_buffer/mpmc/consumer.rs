@@ -9,7 +9,8 @@ use super::word::Word;
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::seam::SharedItems;
+use crate::bounded_buffer::layout::LINE;
+use crate::bounded_buffer::seam::{Shared, SharedItems};
 use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
 use crate::segment::Segment;
@@ -487,6 +488,10 @@ impl<T: Pod> Consumer<T> {
         // SAFETY: the word of a slot.
         if !seat.eager && unsafe { load_at(memory, at.word) } != full {
             return None;
+        }
+        if size_of::<T>() > LINE - 8 {
+            // More than the word's line: the swap lets nothing pass, so this has to be asked for before it.
+            memory.prefetch_to_write(at.item.wrapping_add(LINE - 8));
         }
         // SAFETY: as above.
         if !unsafe { swap_at(memory, at.word, full, reading) } {

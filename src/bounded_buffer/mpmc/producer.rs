@@ -7,7 +7,8 @@ use super::word::Word;
 use super::{Layout, PushError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::seam::SharedItems;
+use crate::bounded_buffer::layout::LINE;
+use crate::bounded_buffer::seam::{Shared, SharedItems};
 use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
 use crate::segment::Segment;
@@ -466,6 +467,10 @@ impl<T: Pod> Producer<T> {
         let (memory, at) = (seat.memory, seat.at);
         let (empty, full) = (Word::empty(at.lap), Word::full(at.lap));
         let writing = Word::writing(at.lap, seat.owner, 1);
+        if size_of::<T>() > LINE - 8 {
+            // More than the word's line: the swap lets nothing pass, so this has to be asked for before it.
+            memory.prefetch_to_write(at.item.wrapping_add(LINE - 8));
+        }
         // SAFETY: the word of a slot.
         if !unsafe { swap_at(memory, at.word, empty, writing) } {
             return false;

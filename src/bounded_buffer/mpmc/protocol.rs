@@ -47,6 +47,7 @@
 
 use super::layout::{CONSUMERS_HINT, EPOCH, Geometry, PARTICIPANTS, PRODUCERS_HINT};
 use super::word::{LAP_BITS, Lap, MAX_RUN, Owner, Phase, Word};
+use crate::bounded_buffer::layout::LINE;
 pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::Shared;
 use std::hint::spin_loop;
@@ -239,11 +240,36 @@ fn measure<M: Shared>(memory: M, g: &Geometry, at: Cursor, word: Word, wanted: u
         return 1;
     }
     let most = wanted.min(g.capacity - at.slot).min(MAX_RUN as u32);
+    let is_spread = g.word_stride >= LINE;
+    if is_spread {
+        let first = g.word_at(at.slot);
+        // The first is wanted at once.
+        for line in (2 * LINE..g.word_stride.min(8 * LINE)).step_by(LINE) {
+            memory.prefetch_to_write(first + line);
+        }
+        (0..most.min(AHEAD)).for_each(|ahead| fetch(memory, g, at.slot + ahead));
+    }
     let mut len = 1;
     while len < most && load(memory, g, at.slot + len) == word {
+        if is_spread && len + AHEAD < most {
+            fetch(memory, g, at.slot + len + AHEAD);
+        }
         len += 1;
     }
     len
+}
+
+/// How many slots are fetched before the first of them is looked at.
+const AHEAD: u32 = 8;
+
+/// Has a slot fetched that is larger than a cache line: its word, and the beginning of its item.
+///
+/// A line that another processor wrote last takes as long to come as many lines that are asked for at once. And what
+/// is claimed is also written, be it but the word, so it comes to be written.
+#[inline(always)]
+fn fetch<M: Shared>(memory: M, g: &Geometry, slot: u32) {
+    memory.prefetch_to_write(g.word_at(slot));
+    memory.prefetch_to_write(g.word_at(slot) + LINE);
 }
 
 /// Claims up to `wanted` slots, at least one, from where the cursor is or further.

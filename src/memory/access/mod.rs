@@ -162,6 +162,12 @@ pub(crate) fn prefetch_far(p: *const u8) {
     target::prefetch_far(p);
 }
 
+/// As [`prefetch`], of a line that will be written soon.
+#[inline(always)]
+pub(crate) fn prefetch_to_write(p: *const u8) {
+    target::prefetch_to_write(p);
+}
+
 /// As [`get`], into a place of the caller's: for elements of which every move is a copy.
 ///
 /// # Safety

@@ -130,6 +130,10 @@ pub(super) fn prefetch(_: *const u8) {}
 #[inline(always)]
 pub(super) fn prefetch_far(_: *const u8) {}
 
+/// As above.
+#[inline(always)]
+pub(super) fn prefetch_to_write(_: *const u8) {}
+
 /// How many bytes from `shared` on are moved singly before the first whole word, if a word follows at all.
 fn head(shared: *const u8, len: usize) -> usize {
     let head = shared.addr().wrapping_neg() % WORD;
