@@ -4,8 +4,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --lib crowd::model
 //! ```
 //!
-//! Each publisher wakes one sleeper, of one item or of two; each sleeper takes one item, and is never
-//! woken by time. So a lost wake-up is a deadlock. Four tests plant a bug and expect to be told.
+//! Each publisher publishes one item, or two at once, and wakes one sleeper; each sleeper takes one item, and is
+//! never woken by time. So a lost wake-up is a deadlock. Four tests plant a bug and expect to be told.
 #![allow(
     unsafe_code,
     reason = "implements the seam; there is one word, and one flag for each item"
