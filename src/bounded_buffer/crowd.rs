@@ -100,6 +100,8 @@ impl Sleeper {
     }
 
     /// Gives the processor to others and looks, a few times. `None`: go on waiting.
+    ///
+    /// Not before a deadline that is near: nobody says when the processor comes back, and a timer asks for it in time.
     fn give_way<R>(
         self,
         deadline: Option<Instant>,
@@ -108,14 +110,16 @@ impl Sleeper {
         if self.yields == 0 {
             return None;
         }
-        let until = Instant::now() + GIVE_WAY;
-        let until = deadline.map_or(until, |end| end.min(until));
+        let now = Instant::now();
+        if deadline.is_some_and(|end| end.saturating_duration_since(now) < NEAR) {
+            return None;
+        }
         for _ in 0..self.yields {
             thread::yield_now();
             match look(Effort::Glance) {
                 Look::Ready(found) => return Some(Ok(found)),
                 Look::Corrupted => return Some(Err(Stop::Corrupted)),
-                Look::NotYet if Instant::now() >= until => break,
+                Look::NotYet if now.elapsed() >= GIVE_WAY => break,
                 Look::NotYet => {}
             }
         }
@@ -164,6 +168,9 @@ impl Sleeper {
 
 /// How long to give way at most: others may keep the processor for milliseconds each time.
 const GIVE_WAY: Duration = Duration::from_millis(5);
+/// How long before a deadline not to begin with that: the last time it is given away, each of the others may have a
+/// turn before it comes back.
+const NEAR: Duration = Duration::from_millis(20);
 
 #[cfg(not(loom))]
 const SPINS: u32 = 320;
@@ -208,5 +215,38 @@ fn wake<M: SharedCrowd>(memory: M, word: usize, registered: bool, count: u32) {
     if unsafe { memory.compare_exchange_wait(word, seen, cleared) } {
         // SAFETY: as above.
         unsafe { memory.wake_some(word, i32::MAX as u32) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn looks_while_giving_way(yields: u32, deadline: Option<Instant>) -> u32 {
+        let sleeper = Sleeper {
+            word: 0,
+            waiting: Waiting::Sleep,
+            registered: false,
+            yields,
+        };
+        let mut looks = 0;
+        let end = sleeper.give_way(deadline, &mut |_| {
+            looks += 1;
+            Look::<()>::NotYet
+        });
+        assert!(end.is_none());
+        looks
+    }
+
+    #[test]
+    fn nobody_gives_way_when_time_is_short() {
+        let now = Instant::now();
+        for left in [Duration::ZERO, GIVE_WAY] {
+            assert_eq!(looks_while_giving_way(16, Some(now + left)), 0);
+        }
+        for deadline in [None, Some(now + Duration::from_secs(60))] {
+            assert!((1..=16).contains(&looks_while_giving_way(16, deadline)));
+            assert_eq!(looks_while_giving_way(0, deadline), 0);
+        }
     }
 }

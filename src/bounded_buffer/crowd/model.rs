@@ -4,8 +4,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --lib crowd::model
 //! ```
 //!
-//! Each publisher publishes one item and wakes one sleeper; each sleeper takes one item, and is never woken by
-//! time. So a lost wake-up is a deadlock. Three tests plant a bug and expect to be told.
+//! Each publisher publishes one item, or two at once, and wakes one sleeper; each sleeper takes one item, and is
+//! never woken by time. So a lost wake-up is a deadlock. Four tests plant a bug and expect to be told.
 #![allow(
     unsafe_code,
     reason = "implements the seam; there is one word, and one flag for each item"
@@ -31,6 +31,8 @@ enum Bug {
     Overstated,
     /// The clearings are not counted: an announcement behind one looks like one before it.
     NotCounted,
+    /// Who was woken alone keeps it to itself.
+    NextNotWoken,
 }
 
 /// The kernel's queue for the word.
@@ -70,7 +72,17 @@ impl Model {
         wake_crowd(self, 0, false, 1);
     }
 
-    fn take_one(self) {
+    /// As when a push is finished behind which another was waiting: both items can be taken, and one taker is woken.
+    fn publish_both(self) {
+        for item in 0..2 {
+            // SAFETY: one of the items.
+            unsafe { self.store(item, 1, Ordering::Release) };
+        }
+        wake_crowd(self, 0, false, 1);
+    }
+
+    /// Says whether it slept.
+    fn take_one(self) -> bool {
         let sleeper = Sleeper {
             word: 0,
             waiting: Waiting::Sleep,
@@ -89,7 +101,15 @@ impl Model {
             Look::NotYet
         };
         let done = sleeper.wait(self, 0, None, look, || Peer::WaitForIt);
-        assert!(done.is_ok());
+        let ((), slept) = done.unwrap();
+        slept
+    }
+
+    /// As a handle does, which knows nothing of how many were woken.
+    fn take_one_and_wake_the_next(self) {
+        if self.take_one() && self.0.bug != Bug::NextNotWoken {
+            wake_crowd(self, 0, false, 1);
+        }
     }
 }
 
@@ -210,6 +230,29 @@ fn model_three_at_a_time() {
             sleeper.join().unwrap();
         }
     });
+}
+
+fn two_at_once(bug: Bug) {
+    explore(move || {
+        let model = Model::new(bug);
+        let sleepers = [0, 1].map(|_| thread::spawn(move || model.take_one_and_wake_the_next()));
+        model.publish_both();
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+/// One wake-up for two: who slept wakes the next, and who found an item without that need not.
+#[test]
+fn model_two_items_and_one_wake_up() {
+    two_at_once(Bug::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn model_notices_who_does_not_wake_the_next() {
+    two_at_once(Bug::NextNotWoken);
 }
 
 #[test]

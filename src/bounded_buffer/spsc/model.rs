@@ -210,19 +210,17 @@ fn push_asleep(side: &mut Producing<Model>, item: u64) {
 }
 
 fn pop_asleep(side: &mut Consuming<Model>) -> u64 {
-    loop {
-        match side.pop_known() {
-            Ok(item) => return item,
-            Err(Refusal::Corrupted) => panic!("corrupted"),
-            Err(Refusal::NotNow) => {}
-        }
-        side.tell_if_due();
-        let (model, position) = (side.memory(), side.position());
-        let waiter = Waiter::new(CONSUMER_SLEEPS, Waiting::Sleep, false);
-        let look = |_| look_for_items(model, &model.0.g, position);
-        let end = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
-        side.set_end(end.unwrap(), true);
+    match side.pop_known() {
+        Ok(item) => return item,
+        Err(Refusal::Corrupted) => panic!("corrupted"),
+        Err(Refusal::NotNow) => {}
     }
+    side.tell_if_due();
+    let (model, position) = (side.memory(), side.position());
+    let waiter = Waiter::new(CONSUMER_SLEEPS, Waiting::Sleep, false);
+    let look = |_| look_for_items(model, &model.0.g, position);
+    let end = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
+    side.pop_found(end.unwrap(), true)
 }
 
 fn items_go_round(capacity: u64, count: u64, bug: Bug) {

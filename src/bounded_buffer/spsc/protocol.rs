@@ -23,6 +23,9 @@
     reason = "every offset is a constant of the layout or comes from a private slot number and the geometry, which was checked against the segment"
 )]
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 pub(crate) use crate::bounded_buffer::refusal::Refusal;
 use crate::bounded_buffer::seam::{Shared, SharedItems, SharedMoved};
