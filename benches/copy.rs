@@ -2,10 +2,11 @@
 //!
 //! `taskset -c 1 cargo bench --bench copy [-- copies | fills | elements | touch] [--passes N] [--quick]`
 //!
-//! Two contenders, the raw call and the safe one, run alternately within each pass; a ratio is formed within the pass, and the median of
-//! all passes is printed. Small copies move by a third when the loop around them starts at another address, so up to 4 KiB each is
-//! measured at eight placements (0 to 28 bytes of `nop` before the loop) and the median, the lowest and the highest of the eight
-//! medians are printed. Above 1.00 the safe call is faster. After each pass the bytes are compared.
+//! Two contenders, the raw call and the safe one, run alternately within each pass; a ratio is formed within the
+//! pass, and the median of all passes is printed. Small copies move by a third when the loop around them starts at
+//! another address, so up to 4 KiB each is measured at eight placements (0 to 28 bytes of `nop` before the loop)
+//! and the median, the lowest and the highest of the eight medians are printed. Above 1.00 the safe call is faster.
+//! After each pass the bytes are compared.
 #![allow(unsafe_code)] // The raw calls to compare with.
 
 use std::arch::asm;
@@ -136,7 +137,8 @@ fn main() {
 
 /// What is measured: the raw call or the safe one, on operands that the compiler cannot know.
 ///
-/// A trait and not a closure: only a method can be `#[inline(always)]`, and out of line either side loses up to a half below 256 bytes.
+/// A trait and not a closure: only a method can be `#[inline(always)]`, and out of line either side loses up to a
+/// half below 256 bytes.
 trait Work: Copy {
     fn once<const SAFE: bool>(self);
     /// Panics unless the bytes are what they should be by now.
@@ -210,8 +212,9 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// A private buffer half a page away from where the shared one starts in its page: closer, loads of the one can wait for stores to the
-/// other that merely look the same in their low twelve bits, and the figures say more about that than about the copy.
+/// A private buffer half a page away from where the shared one starts in its page: closer, loads of the one can
+/// wait for stores to the other that merely look the same in their low twelve bits, and the figures say more about
+/// that than about the copy.
 struct Private {
     words: Vec<u64>,
     start: usize,
@@ -499,9 +502,11 @@ fn elements<T: Element>(settings: &Settings, segment: &Segment) {
     );
 }
 
-/// The first write to every page of 1 GiB: ordinary pages, prefaulted, transparent huge pages, explicit huge pages; then a second attach.
+/// The first write to every page of 1 GiB: ordinary pages, prefaulted, transparent huge pages, explicit huge pages;
+/// then a second attach.
 ///
-/// In a virtual machine, huge pages that the guest never used before are memory that the host has yet to find: run it twice.
+/// In a virtual machine, huge pages that the guest never used before are memory that the host has yet to find: run
+/// it twice.
 fn touch() {
     const SIZE: usize = 1 << 30;
     println!(

@@ -2,10 +2,11 @@
 //!
 //! `cargo bench --bench segment [-- --passes N]`
 //!
-//! Each pass runs every contender for a few milliseconds, in an order that rotates, so that a slow moment of the machine hits all of them;
-//! ratios are formed within a pass, and the median and the quartiles of those are printed. The raw side makes exactly the
-//! calls that the documentation of the wrapper lists, `IPC_STAT` included where the length comes from it. Every iteration checks its
-//! result: the length and that the first byte can be written and read.
+//! Each pass runs every contender for a few milliseconds, in an order that rotates, so that a slow moment of the
+//! machine hits all of them; ratios are formed within a pass, and the median and the quartiles of those are
+//! printed. The raw side makes exactly the calls that the documentation of the wrapper lists, `IPC_STAT` included
+//! where the length comes from it. Every iteration checks its result: the length and that the first byte can be
+//! written and read.
 #![allow(unsafe_code)] // The raw calls to compare with.
 
 mod interleaved;

@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench semaphore [-- --passes N]`
 //!
-//! Each pass runs both contenders for a fraction of a millisecond, in alternating order, so that a slow moment of the machine hits both; ratios are formed
-//! within a pass, and the median and the quartiles of those are printed. Every call's result is checked, and after each pass the values are.
+//! Each pass runs both contenders for a fraction of a millisecond, in alternating order, so that a slow moment of
+//! the machine hits both; ratios are formed within a pass, and the median and the quartiles of those are printed.
+//! Every call's result is checked, and after each pass the values are.
 #![allow(unsafe_code)] // The raw calls to compare with.
 
 mod interleaved;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use sysvshm::semaphore::Operation;
 use sysvshm::{Key, Semaphore, SemaphoreSet};
 
-/// Iterations of one contender in one pass: some 0.2 ms, less than the time between two disturbances of a busy machine.
+/// Iterations of one contender in one pass: some 0.2 ms, less than the time between two disturbances of a busy
+/// machine.
 const BATCH: u32 = 200;
 const UNDO: i16 = libc::SEM_UNDO as i16;
 

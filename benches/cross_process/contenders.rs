@@ -506,9 +506,9 @@ fn pop_batches<T: Pod>(
     millions(contender.count, started.elapsed())
 }
 
-/// The items of 1 KiB pass through `black_box` on both sides, for every contender: they are in the producer's memory
-/// before and in the consumer's afterwards. Otherwise the compiler sees through plain copies, and moves the two words
-/// that are looked at.
+/// The items of 1 KiB pass through `black_box` on both sides, for every contender: they are in the producer's
+/// memory before and in the consumer's afterwards. Otherwise the compiler sees through plain copies, and moves the
+/// two words that are looked at.
 fn push_kib(_: &Control, ids: [i32; 2], count: u64, go: &dyn Fn()) {
     let mut producer = attach::<[u64; 128]>(ids[0]).producer().unwrap();
     go();

@@ -10,9 +10,10 @@
 //! having slept does not: it took nobody's wake-up, and sleepers that have nothing to do would be woken one after
 //! the other.
 //!
-//! No sleeper clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has something for, and only when there were
-//! fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A sleeper that looked before the item was published and goes to
-//! sleep after the clearing finds the word changed, and does not sleep.
+//! No sleeper clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has something
+//! for, and only when there were fewer, it clears the bit and then wakes whoever fell asleep before the clearing. A
+//! sleeper that looked before the item was published and goes to sleep after the clearing finds the word changed,
+//! and does not sleep.
 
 #[cfg(all(test, loom))]
 mod model;
@@ -56,7 +57,8 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 }
 
 impl Sleeper {
-    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look, `pauses`.
+    /// Looks until there is something, the deadline passes or the other side is gone. Before the first look,
+    /// `pauses`.
     ///
     /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than
     /// one: then it is for the caller to wake the next.
@@ -101,7 +103,8 @@ impl Sleeper {
 
     /// Gives the processor to others and looks, a few times. `None`: go on waiting.
     ///
-    /// Not before a deadline that is near: nobody says when the processor comes back, and a timer asks for it in time.
+    /// Not before a deadline that is near: nobody says when the processor comes back, and a timer asks for it in
+    /// time.
     fn give_way<R>(
         self,
         deadline: Option<Instant>,
@@ -142,7 +145,8 @@ impl Sleeper {
             if announced != Some(seen) {
                 let wanted = seen | ASLEEP;
                 if seen != wanted {
-                    // Lost against another sleeper or a publisher: the futex will not sleep on a word that differs, and this looks again.
+                    // Lost against another sleeper or a publisher: the futex will not sleep on a word that differs,
+                    // and this looks again.
                     // SAFETY: as above.
                     let _ = unsafe { memory.compare_exchange_wait(self.word, seen, wanted) };
                 }
@@ -182,7 +186,8 @@ const SPINS: u32 = 0;
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn wake_crowd<M: SharedCrowd>(memory: M, word: usize, registered: bool, count: u32) {
-    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the compiler may not.
+    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
+    // compiler may not.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: the word's offset is one of the layout's constants.
     if unsafe { memory.load_wait(word) } & (ASLEEP | NO_BARRIER) != 0 || !registered {
@@ -210,7 +215,8 @@ fn wake<M: SharedCrowd>(memory: M, word: usize, registered: bool, count: u32) {
         return;
     }
     let cleared = (seen & !ASLEEP).wrapping_add(COUNT);
-    // Whoever fails here lost against another publisher, which does the same.
+    // Whoever fails here lost against another publisher, which does the same; or, once for each participant that
+    // cannot take part in barriers, against its announcement: who fell asleep in that moment waits out its slice.
     // SAFETY: as above.
     if unsafe { memory.compare_exchange_wait(word, seen, cleared) } {
         // SAFETY: as above.

@@ -93,7 +93,8 @@ pub(crate) trait Ring {
 
     fn create_new<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
         let geometry = self.wanted::<T>()?;
-        // First: without one there is no ring, and a segment that nobody finishes would stand in the way of the next.
+        // First: without one there is no ring, and a segment that nobody finishes would stand in the way of the
+        // next.
         let token = Token::current()?;
         let mut options = self.wishes().segment.clone();
         let segment = options
@@ -145,7 +146,8 @@ pub(crate) trait Ring {
         .ok_or(OpenError::CapacityOutOfRange { capacity })
     }
 
-    /// Brings an attached segment to a ring. With a geometry this process may initialise it, in the name of the token.
+    /// Brings an attached segment to a ring. With a geometry this process may initialise it, in the name of the
+    /// token.
     fn settle<T: Pod>(
         &self,
         segment: Segment,

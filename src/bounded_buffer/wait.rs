@@ -254,7 +254,8 @@ pub(super) fn finished<R>(
     }
 }
 
-/// Whether the time is up. Asked every few looks, because one look goes through a whole buffer if somebody sees to that.
+/// Whether the time is up. Asked every few looks, because one look goes through a whole buffer if somebody sees to
+/// that.
 pub(super) fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|end| Instant::now() >= end)
 }

@@ -1,5 +1,5 @@
-//! Processes that stop at a breakpoint, are led on by single machine instructions (ptrace), and are killed after the
-//! k-th.
+//! Processes that stop at a breakpoint, are led on by single machine instructions (ptrace), and are killed after
+//! the k-th.
 //!
 //! ```text
 //! peer                                    tester
@@ -9,10 +9,10 @@
 //!   breakpoint()                            see_the_end(thread); wait
 //! ```
 //!
-//! A step costs two switches between processes and, in a virtual machine, a visit to its host: tens of microseconds.
-//! So an operation is stepped once, its path is kept, and with it after which instructions the memory had changed.
-//! Who is to die after the k-th instruction runs at full speed to one shortly before, where a breakpoint register
-//! of the processor stops it, and is stepped from there.
+//! A step costs two switches between processes and, in a virtual machine, a visit to its host: tens of
+//! microseconds. So an operation is stepped once, its path is kept, and with it after which instructions the memory
+//! had changed. Who is to die after the k-th instruction runs at full speed to one shortly before, where a
+//! breakpoint register of the processor stops it, and is stepped from there.
 //!
 //! Included by its path where it is used.
 #![allow(dead_code, reason = "each user needs a part of it")]
@@ -91,9 +91,9 @@ impl Trace {
         )
     }
 
-    /// Where to kill: after every instruction, if that is asked for. Else right before and right behind every system
-    /// call and every change, so that each stretch over which nothing changes is met at both of its ends, and after
-    /// `some` numbers of instructions below a given one.
+    /// Where to kill: after every instruction, if that is asked for. Else right before and right behind every
+    /// system call and every change, so that each stretch over which nothing changes is met at both of its ends,
+    /// and after `some` numbers of instructions below a given one.
     pub(crate) fn places(&self, some: u64, mut below: impl FnMut(u64) -> u64) -> Vec<u64> {
         if all_steps() {
             return (0..=self.total()).collect();
@@ -231,8 +231,8 @@ pub(crate) fn run_to(thread: i32, trace: &Trace, k: u64) -> Led {
     }
 }
 
-/// After how many instructions an operation had happened that had not one instruction before; `None`: after none. Not
-/// good if that is not told to the instruction, or if there is more than one such place.
+/// After how many instructions an operation had happened that had not one instruction before; `None`: after none.
+/// Not good if that is not told to the instruction, or if there is more than one such place.
 pub(crate) fn switch(happened: &BTreeMap<u64, bool>) -> Result<Option<u64>, String> {
     let never = happened.iter().take_while(|(_, happened)| !**happened);
     let never = never.last().map(|(&k, _)| k);
@@ -259,8 +259,9 @@ pub(crate) fn kills_in_words(kills: usize, elsewhere: usize) -> String {
     }
 }
 
-/// Does something with each, several at a time, and keeps their order. Most of the time of a process that is started
-/// to be killed is spent waiting for the kernel. Whoever starts a process is the one thread that may trace it.
+/// Does something with each, several at a time, and keeps their order. Most of the time of a process that is
+/// started to be killed is spent waiting for the kernel. Whoever starts a process is the one thread that may trace
+/// it.
 pub(crate) fn with_each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);

@@ -19,8 +19,8 @@ enum Leave {
     SkipAndGiveBack,
 }
 
-/// Against a queue of the standard library: every call, every capacity from 1 up, both layouts, across the wrap of the
-/// laps.
+/// Against a queue of the standard library: every call, every capacity from 1 up, both layouts, across the wrap of
+/// the laps.
 #[test]
 fn behaves_like_a_bounded_queue() {
     let mut random = Random::new(seed());
@@ -481,7 +481,8 @@ fn forgotten_guards_are_settled_with_their_handles() {
     assert_eq!(found, [1, 2]);
 }
 
-/// A producer that is idle while others go round far more laps than it remembers finds its way again, and so does a consumer.
+/// A producer that is idle while others go round far more laps than it remembers finds its way again, and so does a
+/// consumer.
 #[test]
 fn the_idle_find_their_way() {
     let ring = ring::<u64>(3);
@@ -586,8 +587,8 @@ fn sleepers_are_woken() {
     assert_eq!(sum, 299 * 300 / 2);
 }
 
-/// A push is finished behind which others were waiting: it wakes one consumer, who wakes the next, and so on. Nobody
-/// sleeps until the end of a slice.
+/// A push is finished behind which others were waiting: it wakes one consumer, who wakes the next, and so on.
+/// Nobody sleeps until the end of a slice.
 #[test]
 fn who_was_woken_alone_wakes_the_next() {
     const PAUSE: Duration = Duration::from_millis(30);
@@ -802,7 +803,8 @@ fn a_side_is_as_alive_as_the_liveliest_of_its_handles() {
     assert_eq!(states(&ring), (PeerState::Left, PeerState::Left));
 }
 
-/// A wait that was asked to notice ends when nobody is left on the other side, and not before the buffer is drained.
+/// A wait that was asked to notice ends when nobody is left on the other side, and not before the buffer is
+/// drained.
 #[test]
 fn departure_is_noticed_if_asked() {
     let ring = ring::<u8>(2);

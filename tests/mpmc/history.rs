@@ -1,9 +1,11 @@
 //! Recorded histories of many threads against a plain queue.
 //!
-//! Each operation is recorded with the time before and after it. Every item is different, so a history of pushes and pops of a queue is
-//! linearizable exactly if (Herlihy and Wing, 1990, for queues; Henzinger, Sezgin and Vafeiadis, CONCUR 2013) no item is popped twice or from
-//! nowhere, none is popped before its push began, and no two items come out against their order: if the push of `a` ended before that of `b` began,
-//! the pop of `b` does not end before that of `a` begins. Refusals are left out: "empty" may be said behind a push that is not finished.
+//! Each operation is recorded with the time before and after it. Every item is different, so a history of pushes
+//! and pops of a queue is linearizable exactly if (Herlihy and Wing, 1990, for queues; Henzinger, Sezgin and
+//! Vafeiadis, CONCUR 2013) no item is popped twice or from nowhere, none is popped before its push began, and no
+//! two items come out against their order: if the push of `a` ended before that of `b` began, the pop of `b` does
+//! not end before that of `a` begins. Refusals are left out: "empty" may be said behind a push that is not
+//! finished.
 
 use crate::support::{Random, alone, ring_with, seed};
 use std::collections::HashMap;

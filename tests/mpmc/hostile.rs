@@ -1,8 +1,8 @@
 //! Peers that write what they like into the segment, at any time. The other side may read nonsense; it must neither
 //! crash nor hang.
 //!
-//! One scribbles as fast as it can, and nearly every call finds nonsense at its first look. One changes a single word
-//! now and then to something that could be there, so calls get deep into the protocol before they meet it.
+//! One scribbles as fast as it can, and nearly every call finds nonsense at its first look. One changes a single
+//! word now and then to something that could be there, so calls get deep into the protocol before they meet it.
 //!
 //! The segment ends exactly at a page's end, and the pages on both sides of it cannot be touched.
 #![allow(unsafe_code, reason = "reserves address space for guard pages")]
@@ -389,8 +389,8 @@ fn duration_of(mut call: impl FnMut()) -> Duration {
     once().min(once()).min(once())
 }
 
-/// Each lap in the words is ahead of the one before, and the first of the last: whoever follows them never arrives. One
-/// look ends after four times round; a call with a timeout must not take hundreds of such looks.
+/// Each lap in the words is ahead of the one before, and the first of the last: whoever follows them never arrives.
+/// One look ends after four times round; a call with a timeout must not take hundreds of such looks.
 #[test]
 fn words_that_lead_in_circles_do_not_outlast_a_timeout() {
     let third = (1 << 30) / 3;

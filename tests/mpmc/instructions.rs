@@ -1,13 +1,13 @@
-//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each time the operation either never
-//! happened or has happened.
+//! The promise at its finest: a process is killed after every single machine instruction of an operation, and each
+//! time the operation either never happened or has happened.
 //!
-//! A peer stops at a breakpoint right before the operation; this process steps it through, one instruction at a time
-//! (ptrace), and notes after which of them the segment holds something else. Then others are killed after the k-th,
-//! and this process looks. For growing k the answer must switch once from "never happened" to "happened".
+//! A peer stops at a breakpoint right before the operation; this process steps it through, one instruction at a
+//! time (ptrace), and notes after which of them the segment holds something else. Then others are killed after the
+//! k-th, and this process looks. For growing k the answer must switch once from "never happened" to "happened".
 //!
 //! All that the living can see of the dead is the segment, and that they are dead. So two deaths between which the
-//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each system
-//! call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
+//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each
+//! system call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
 //!
 //! Recovery is stepped too: one process dies in the middle of its operation, a second in the middle of recovering
 //! that, and a third must find everything in order.
@@ -79,8 +79,8 @@ struct State {
     held: usize,
     /// Whether the other side has announced that it sleeps, so that it must be woken.
     asleep: bool,
-    /// Whether the handle that operates pushed or popped the last of the items that have passed, and so knows where it is. A new one
-    /// has to find out, which takes other instructions.
+    /// Whether the handle that operates pushed or popped the last of the items that have passed, and so knows where
+    /// it is. A new one has to find out, which takes other instructions.
     under_way: bool,
 }
 
@@ -126,7 +126,8 @@ fn set_out(producer: &mut Producer<u64>, consumer: &mut Consumer<u64>, held: u64
     (0..held).for_each(|item| producer.try_push(item).unwrap());
 }
 
-/// The process that is stepped: makes its handle, stops, operates, stops. If it is to be under way, it also fills the ring.
+/// The process that is stepped: makes its handle, stops, operates, stops. If it is to be under way, it also fills
+/// the ring.
 fn operate(talk: &Talk, ring: &BoundedBuffer<u64>, operation: Operation, state: State) {
     let held = state.held as u64;
     if operation.pushes() {

@@ -36,8 +36,8 @@ fn item(name: u64, number: u64) -> u64 {
     name << 32 | number
 }
 
-/// C and Rust push into one ring, C and Rust take out of it, and what C takes it pushes into another, where Rust gets
-/// it: nothing is lost, nothing comes twice, and each that takes sees each producer's items in order.
+/// C and Rust push into one ring, C and Rust take out of it, and what C takes it pushes into another, where Rust
+/// gets it: nothing is lost, nothing comes twice, and each that takes sees each producer's items in order.
 #[test]
 fn c_and_rust_push_and_pop_together() {
     let Some(program) = compile() else { return };

@@ -1,5 +1,5 @@
-//! Who is alive: killed, zombie, stopped, exec'd, forked, in another pid namespace, in another IPC namespace; and who
-//! began to initialise.
+//! Who is alive: killed, zombie, stopped, exec'd, forked, in another pid namespace, in another IPC namespace; and
+//! who began to initialise.
 
 use crate::common::{Peer, Talk, peer, root_or_skip, set_sysctl, skipped};
 use crate::support::{attach, id, ring, ring_with};
@@ -219,8 +219,8 @@ impl Inherited<'_> {
     }
 }
 
-/// A child has a copy of everything and may use none of it: it is refused, its drops change nothing, new handles that
-/// it makes work, and it does not keep its parent alive.
+/// A child has a copy of everything and may use none of it: it is refused, its drops change nothing, new handles
+/// that it makes work, and it does not keep its parent alive.
 #[test]
 fn a_forked_child_is_nobody_before_it_comes_by_itself() {
     let holder = peer!(|talk| {
@@ -494,8 +494,8 @@ fn waits_end_when_who_blocks_them_is_killed() {
     }
 }
 
-/// Where there is room for one segment, but not for a token as well, nothing is made: a ring that its creator could not
-/// finish would stand in the way of the next one.
+/// Where there is room for one segment, but not for a token as well, nothing is made: a ring that its creator could
+/// not finish would stand in the way of the next one.
 #[test]
 fn who_cannot_have_a_token_creates_nothing() {
     let crowded = peer!(|talk| {

@@ -1,13 +1,18 @@
-//! SIGKILL at random moments to producers, consumers and whoever is recovering, at full speed, with 2 to 8 processes.
+//! SIGKILL at random moments to producers, consumers and whoever is recovering, at full speed, with 2 to 8
+//! processes.
 //!
-//! What a process did after a pop took effect dies with it, so the account is kept in shared memory, by what the test can check afterwards:
+//! What a process did after a pop took effect dies with it, so the account is kept in shared memory, by what the
+//! test can check afterwards:
 //!
-//! * Each producer pushes numbers of its own, in order, each with a checksum. Before a push it notes which number that is; a successor of the
-//!   same name begins behind the last number noted. So at most one batch per kill is in doubt: pushed or never pushed.
-//! * Consumers work in place: they count each item in a table (one byte for each number of each producer) and release it afterwards. So an item is
-//!   counted at least once, and more than once only if its reader was killed between the two.
+//! * Each producer pushes numbers of its own, in order, each with a checksum. Before a push it notes which number
+//!   that is; a successor of the same name begins behind the last number noted. So at most one batch per kill is in
+//!   doubt: pushed or never pushed.
+//! * Consumers work in place: they count each item in a table (one byte for each number of each producer) and
+//!   release it afterwards. So an item is counted at least once, and more than once only if its reader was killed
+//!   between the two.
 //!
-//! In the end every number that was noted must have been counted, except at most those in doubt; every number counted twice is paid for by a kill.
+//! In the end every number that was noted must have been counted, except at most those in doubt; every number
+//! counted twice is paid for by a kill.
 
 use crate::common::{Running, peer};
 use crate::support::{LAYOUTS, Random, alone, attach, budget, id, ring_with, seed};
@@ -31,7 +36,8 @@ fn item(name: u64, number: u64) -> Item {
     [name, number, random.next(), random.next()]
 }
 
-/// The account: one word for each producer (numbers noted), one that says "stop", then a byte for each number of each producer.
+/// The account: one word for each producer (numbers noted), one that says "stop", then a byte for each number of
+/// each producer.
 fn account() -> Segment {
     let segment = SegmentOptions::new()
         .size_bytes(64 + NAMES * NUMBERS)
@@ -52,7 +58,8 @@ fn produce(ring: &BoundedBuffer<Item>, account: &Segment, name: u64, random: &mu
         let mut done = 0;
         while done < count {
             let run: Vec<Item> = (next + done..next + count).map(|n| item(name, n)).collect();
-            // One operation at a time is in doubt, so each is noted before it begins; one that did not happen is tried again.
+            // One operation at a time is in doubt, so each is noted before it begins; one that did not happen is
+            // tried again.
             notes.set(name as usize, next + count);
             let patience = Duration::from_millis(20);
             let pushed = match random.below(4) {

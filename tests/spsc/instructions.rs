@@ -3,12 +3,12 @@
 //!
 //! A peer claims its role and stops at a breakpoint right before the operation; this process steps it through, one
 //! instruction at a time (ptrace), and notes after which of them the segment holds something else. Then others are
-//! killed after the k-th, and this process takes over both roles and looks. For growing k the answer must switch once
-//! from "never happened" to "happened".
+//! killed after the k-th, and this process takes over both roles and looks. For growing k the answer must switch
+//! once from "never happened" to "happened".
 //!
 //! All that a successor can see of the dead is the segment, and that they are dead. So two deaths between which the
-//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each system
-//! call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
+//! segment does not change are one, and the ordinary run kills at both ends of each such stretch, around each
+//! system call, and at some instructions with a seed; `SYSVSHM_STEPS=all` kills after every one.
 
 use crate::single_step::{self, Led, Trace, breakpoint, changes_of};
 use crate::support::{LAYOUTS, Peer, Random, alone, attach, budget, id, ring_with, say, seed};

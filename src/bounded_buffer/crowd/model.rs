@@ -72,7 +72,8 @@ impl Model {
         wake_crowd(self, 0, false, 1);
     }
 
-    /// As when a push is finished behind which another was waiting: both items can be taken, and one taker is woken.
+    /// As when a push is finished behind which another was waiting: both items can be taken, and one taker is
+    /// woken.
     fn publish_both(self) {
         for item in 0..2 {
             // SAFETY: one of the items.

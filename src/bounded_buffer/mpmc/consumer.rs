@@ -19,13 +19,15 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-/// A handle that pops from a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in the participant table.
+/// A handle that pops from a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in
+/// the participant table.
 ///
 /// All calls take `&mut self`: a thread has a handle of its own. It may move to another thread.
 ///
-/// Popping is one operation that takes effect at one instruction. A process that is killed has popped all of a batch or none of it; what it had claimed
-/// is delivered again. What it did with an item *after* the pop took effect died with it: who needs every item to be dealt with at least once
-/// works on it [in place](Self::peek) and releases it afterwards.
+/// Popping is one operation that takes effect at one instruction. A process that is killed has popped all of a
+/// batch or none of it; what it had claimed is delivered again. What it did with an item *after* the pop took
+/// effect died with it: who needs every item to be dealt with at least once works on it [in place](Self::peek) and
+/// releases it afterwards.
 pub struct Consumer<T> {
     pub(super) seat: Seat,
     items: PhantomData<fn() -> T>,
@@ -41,11 +43,11 @@ impl<T: Pod> Consumer<T> {
 
     /// Pops an item if there is one.
     ///
-    /// "Empty" may also mean that the push whose turn it is has not finished, although one behind it has: its items come in the order in which the
-    /// pushes began.
+    /// "Empty" may also mean that the push whose turn it is has not finished, although one behind it has: its items
+    /// come in the order in which the pushes began.
     ///
-    /// **C call:** none, unless a sleeping producer must be woken (`futex`). When it is empty, at most every 10 ms `shmctl(IPC_STAT)` for each
-    /// participant, to find the dead.
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`). When it is empty, at most every 10 ms
+    /// `shmctl(IPC_STAT)` for each participant, to find the dead.
     ///
     /// # Errors
     ///
@@ -79,7 +81,8 @@ impl<T: Pod> Consumer<T> {
     /// A consumer that sleeps is woken for each item that is pushed, and looks by itself every 80 ms. Each time it
     /// also recovers what the dead left.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a producer (`futex`).
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a producer
+    /// (`futex`).
     ///
     /// # Errors
     ///
@@ -135,8 +138,8 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// Pops as many items as there are side by side and fit, in order, as one operation, and says how many: at least one, unless there is no
-    /// room for any; at most 1023, and never round the end of the buffer.
+    /// Pops as many items as there are side by side and fit, in order, as one operation, and says how many: at
+    /// least one, unless there is no room for any; at most 1023, and never round the end of the buffer.
     ///
     /// # Errors
     ///
@@ -246,12 +249,13 @@ impl<T: Pod> Consumer<T> {
         Ok(self.take_slice(run, into))
     }
 
-    /// Looks at up to `wanted` of the oldest items in place: at least one, at most 1023, never round the end of the buffer. Nothing is popped
-    /// before [`release`](Peek::release), and nobody else gets them meanwhile.
+    /// Looks at up to `wanted` of the oldest items in place: at least one, at most 1023, never round the end of the
+    /// buffer. Nothing is popped before [`release`](Peek::release), and nobody else gets them meanwhile.
     ///
-    /// This is how no item gets lost with the process that works on it: **an item that is being looked at when its process dies is delivered
-    /// again**, to another consumer, behind items that came later. So it may be dealt with twice, by one that died after the work and before
-    /// the release. Producers that come round to the slot wait for the release.
+    /// This is how no item gets lost with the process that works on it: **an item that is being looked at when its
+    /// process dies is delivered again**, to another consumer, behind items that came later. So it may be dealt
+    /// with twice, by one that died after the work and before the release. Producers that come round to the slot
+    /// wait for the release.
     ///
     /// # Errors
     ///
@@ -393,8 +397,9 @@ impl<T: Pod> Consumer<T> {
         self
     }
 
-    /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained, there have been producers and none lives. An item that another
-    /// consumer is looking at counts as there, because it may come back. Otherwise the wait goes on, for another producer may come.
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained, there have been producers and
+    /// none lives. An item that another consumer is looking at counts as there, because it may come back. Otherwise
+    /// the wait goes on, for another producer may come.
     ///
     /// # Examples
     ///
@@ -626,8 +631,8 @@ impl<T: Pod> Iterator for Iter<'_, T> {
 /// Bytes out: a read takes as many as there are side by side, waiting for one. The end of the stream (0 bytes) is a
 /// drained buffer whose producers are all gone, dead or not; before the first producer came, reading waits.
 ///
-/// **Of several readers:** each byte goes to one of them. One `read` is one pop, so its bytes were neighbours in the
-/// buffer, at most 1023 of them.
+/// **Of several readers:** each byte goes to one of them. One `read` is one pop, so its bytes were neighbours in
+/// the buffer, at most 1023 of them.
 ///
 /// See [`Producer`](super::Producer#impl-Write-for-Producer<u8>) for an example.
 impl io::Read for Consumer<u8> {

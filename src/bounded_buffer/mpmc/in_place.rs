@@ -62,8 +62,8 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Forgotten ([`std::mem::forget`]), it keeps its slots until the handle goes: a later wait of the same handle may be
-/// one for itself.
+/// Forgotten ([`std::mem::forget`]), it keeps its slots until the handle goes: a later wait of the same handle may
+/// be one for itself.
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T> {
     producer: &'a mut Producer<T>,
@@ -201,8 +201,8 @@ impl<T> fmt::Debug for Reservation<'_, T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Forgotten ([`std::mem::forget`]), it keeps its items until the handle goes: a later wait of the same handle may be
-/// one for itself.
+/// Forgotten ([`std::mem::forget`]), it keeps its items until the handle goes: a later wait of the same handle may
+/// be one for itself.
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T> {
     consumer: &'a mut Consumer<T>,

@@ -10,8 +10,8 @@ use super::word::Lap;
 /// newcomers are told the position, and where sleeping producers are woken. So single items need one comparison for
 /// all three.
 ///
-/// The offsets are those of a slot of the geometry it was made with, except between an [`advance`](Self::advance) that
-/// says "the end" and the [`go`](Self::go) that must follow.
+/// The offsets are those of a slot of the geometry it was made with, except between an [`advance`](Self::advance)
+/// that says "the end" and the [`go`](Self::go) that must follow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub(super) lap: Lap,

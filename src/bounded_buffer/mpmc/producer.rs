@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use super::layout::CONSUMERS_SLEEP;
 
-/// A handle that pushes into a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in the participant table.
+/// A handle that pushes into a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in
+/// the participant table.
 ///
 /// All calls take `&mut self`: a thread has a handle of its own. It may move to another thread.
 ///
-/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a batch or none of it; what it had
-/// claimed is skipped, by whoever comes across it.
+/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a
+/// batch or none of it; what it had claimed is skipped, by whoever comes across it.
 pub struct Producer<T> {
     pub(super) seat: Seat,
     items: PhantomData<fn(T)>,
@@ -40,10 +41,11 @@ impl<T: Pod> Producer<T> {
 
     /// Pushes an item if there is room.
     ///
-    /// "Full" means that the slot whose turn it is still holds its item of the lap before, or that its reader has not finished.
+    /// "Full" means that the slot whose turn it is still holds its item of the lap before, or that its reader has
+    /// not finished.
     ///
-    /// **C call:** none, unless a sleeping consumer must be woken (`futex`). When it is full, at most every 10 ms `shmctl(IPC_STAT)` for each
-    /// participant, to find the dead.
+    /// **C call:** none, unless a sleeping consumer must be woken (`futex`). When it is full, at most every 10 ms
+    /// `shmctl(IPC_STAT)` for each participant, to find the dead.
     ///
     /// # Errors
     ///
@@ -78,7 +80,8 @@ impl<T: Pod> Producer<T> {
     /// A producer that sleeps is woken when a quarter of the buffer is free or a consumer has nothing to do, and
     /// looks by itself every 80 ms. Each time it also recovers what the dead left.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a consumer (`futex`).
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a consumer
+    /// (`futex`).
     ///
     /// # Errors
     ///
@@ -142,8 +145,8 @@ impl<T: Pod> Producer<T> {
             .map_err(|error| error.map(|()| item))
     }
 
-    /// Pushes as many of the items as there is room for side by side, in order, as one operation, and says how many: at least one, unless there
-    /// are none; at most 1023, and never round the end of the buffer.
+    /// Pushes as many of the items as there is room for side by side, in order, as one operation, and says how
+    /// many: at least one, unless there are none; at most 1023, and never round the end of the buffer.
     ///
     /// # Errors
     ///
@@ -178,8 +181,8 @@ impl<T: Pod> Producer<T> {
 
     /// Pushes all of the items in order, waiting for room as often as need be.
     ///
-    /// Each time there is room, one operation pushes as many as [fit](Self::try_push_slice): a process killed meanwhile has pushed the first few
-    /// batches, and items of other producers may come between two batches.
+    /// Each time there is room, one operation pushes as many as [fit](Self::try_push_slice): a process killed
+    /// meanwhile has pushed the first few batches, and items of other producers may come between two batches.
     ///
     /// # Errors
     ///
@@ -254,8 +257,8 @@ impl<T: Pod> Producer<T> {
         Ok(())
     }
 
-    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most 1023, never round the end of the
-    /// buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most 1023,
+    /// never round the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
     ///
     /// Consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
     ///
@@ -548,9 +551,9 @@ impl<T> fmt::Debug for Producer<T> {
 
 /// Bytes in: a write takes as many as there is room for side by side, waiting for room for one.
 ///
-/// **Of several writers:** one `write` is one push, so its bytes stay together, at most 1023 of them and never round
-/// the end of the buffer. Between two of them come bytes of other writers, and `write_all`, `write!` and the like may
-/// make several. Messages that must stay whole are pushed as items of a type of their own.
+/// **Of several writers:** one `write` is one push, so its bytes stay together, at most 1023 of them and never
+/// round the end of the buffer. Between two of them come bytes of other writers, and `write_all`, `write!` and the
+/// like may make several. Messages that must stay whole are pushed as items of a type of their own.
 ///
 /// Consumers that are all gone are `BrokenPipe` once the buffer is full, if
 /// [that is to be noticed](Producer::notice_departure).

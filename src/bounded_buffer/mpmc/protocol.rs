@@ -1,7 +1,8 @@
 //! How slots change hands, over the [seam](crate::bounded_buffer::seam).
 //!
-//! A position is a lap and a slot; each handle keeps one for itself and moves it by what the [words](super::word) of the slots say. A run is one or
-//! more slots side by side, never round the end of the buffer, claimed by a compare-and-swap on the word of the first.
+//! A position is a lap and a slot; each handle keeps one for itself and moves it by what the [words](super::word)
+//! of the slots say. A run is one or more slots side by side, never round the end of the buffer, claimed by a
+//! compare-and-swap on the word of the first.
 //!
 //! | transition | by | ordering |
 //! |---|---|---|
@@ -22,24 +23,27 @@
 //!
 //! # Why nobody lands in the middle of a run
 //!
-//! The slots of a run but the first look unclaimed. That is right as long as every position a handle ever has is a *boundary*: not inside
-//! somebody's run of that lap. Positions move in three ways:
+//! The slots of a run but the first look unclaimed. That is right as long as every position a handle ever has is a
+//! *boundary*: not inside somebody's run of that lap. Positions move in three ways:
 //!
 //! * past a claimed run: by its whole length;
-//! * past a slot that has left the lap: by one. A run leaves its lap from its end to its beginning, so behind such a slot there is no slot of its run
-//!   that has not left it too. That is what "the last first" in the table is for. A handle that fell behind also changes to a later lap there, as far
-//!   as all of its side must have got: a slot in lap L was claimed in L-1, so producers have passed it in L-1; and for that all slots were claimed in
-//!   L-2 and had left L-3, so consumers have passed it in L-2. In L-1 perhaps not: slots that are skipped leave a lap ahead of the consumers;
+//! * past a slot that has left the lap: by one. A run leaves its lap from its end to its beginning, so behind such
+//!   a slot there is no slot of its run that has not left it too. That is what "the last first" in the table is
+//!   for. A handle that fell behind also changes to a later lap there, as far as all of its side must have got: a
+//!   slot in lap L was claimed in L-1, so producers have passed it in L-1; and for that all slots were claimed in
+//!   L-2 and had left L-3, so consumers have passed it in L-2. In L-1 perhaps not: slots that are skipped leave a
+//!   lap ahead of the consumers;
 //! * to a hint, which is a position that somebody had.
 //!
-//! Positions only pass what is claimed or gone, so the first slot that a producer finds EMPTY in its lap is the oldest free one, and the first that
-//! a consumer finds FULL in its lap holds the oldest item. REDELIVER is another phase than FULL because others have passed it: it is found
-//! by looking at all slots, and taken one at a time.
+//! Positions only pass what is claimed or gone, so the first slot that a producer finds EMPTY in its lap is the
+//! oldest free one, and the first that a consumer finds FULL in its lap holds the oldest item. REDELIVER is another
+//! phase than FULL because others have passed it: it is found by looking at all slots, and taken one at a time.
 //!
-//! A live push that is not finished blocks the consumers behind it, a live peek the producers that come round. A dead one is [recovered](super::table).
+//! A live push that is not finished blocks the consumers behind it, a live peek the producers that come round. A
+//! dead one is [recovered](super::table).
 //!
-//! Nothing read here is trusted: slots are computed from private positions below the capacity, runs are cut off by it, and every function ends after a
-//! bounded number of steps.
+//! Nothing read here is trusted: slots are computed from private positions below the capacity, runs are cut off by
+//! it, and every function ends after a bounded number of steps.
 #![allow(
     unsafe_code,
     reason = "every offset is a constant of the layout or comes from a slot below the capacity and the geometry, which was checked against the segment"
@@ -105,8 +109,8 @@ impl Cursor {
         })
     }
 
-    /// A position that everybody on this side has passed: the first slot has left the lap before the one that its word names. For consumers one
-    /// lap less, because it may have been skipped ahead of them.
+    /// A position that everybody on this side has passed: the first slot has left the lap before the one that its
+    /// word names. For consumers one lap less, because it may have been skipped ahead of them.
     pub(crate) fn from_first_slot<M: Shared>(memory: M, g: &Geometry, side: Side) -> Self {
         let lap = load(memory, g, 0).lap().previous();
         let lap = match side {
@@ -147,7 +151,8 @@ pub(crate) fn swap<M: Shared>(
     }
 }
 
-/// Fills everything behind the header of a ring whose positions start in this lap. Does not depend on what was there.
+/// Fills everything behind the header of a ring whose positions start in this lap. Does not depend on what was
+/// there.
 pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u32) {
     let lap = Lap::new(lap);
     for at in (PARTICIPANTS..g.words).step_by(8) {
@@ -264,8 +269,8 @@ const AHEAD: u32 = 8;
 
 /// Has a slot fetched that is larger than a cache line: its word, and the beginning of its item.
 ///
-/// A line that another processor wrote last takes as long to come as many lines that are asked for at once. And what
-/// is claimed is also written, be it but the word, so it comes to be written.
+/// A line that another processor wrote last takes as long to come as many lines that are asked for at once. And
+/// what is claimed is also written, be it but the word, so it comes to be written.
 #[inline(always)]
 fn fetch<M: Shared>(memory: M, g: &Geometry, slot: u32) {
     memory.prefetch_to_write(g.word_at(slot));
@@ -284,7 +289,8 @@ pub(crate) fn claim<M: Shared>(
     mut cursor: Cursor,
     wanted: u32,
 ) -> (Cursor, Result<Run, Refusal>) {
-    // Four times round is more than any honest distance; whoever has not found anything by then has been overtaken all the time.
+    // Four times round is more than any honest distance; whoever has not found anything by then has been overtaken
+    // all the time.
     let mut steps = u64::from(g.capacity) * 4 + 64;
     let mut may_reposition = true;
     let mut may_ask_hint = true;
@@ -438,8 +444,8 @@ pub(crate) unsafe fn store_at<M: Shared>(memory: M, at: usize, word: Word) {
 /// Slots between two hints.
 pub(crate) const HINT_EVERY: u32 = 32;
 
-/// Claims of others on one way that are worth pauses: each participant has one or two. More were written by somebody who
-/// wants others to pause, a microsecond in each slot, where nothing can end that.
+/// Claims of others on one way that are worth pauses: each participant has one or two. More were written by
+/// somebody who wants others to pause, a microsecond in each slot, where nothing can end that.
 #[cfg(not(loom))]
 const MOST_RACES: u32 = 2 * super::word::MAX_PARTICIPANTS as u32;
 
@@ -478,7 +484,8 @@ pub(crate) fn skip<M: Shared>(memory: M, g: &Geometry, run: Run) {
     }
 }
 
-/// Gives the slots of the first `count` items of a claimed run back, at least one, which the caller has copied; the others are delivered again.
+/// Gives the slots of the first `count` items of a claimed run back, at least one, which the caller has copied; the
+/// others are delivered again.
 #[inline(always)]
 pub(crate) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run, count: u32) {
     debug_assert!(1 <= count && count <= run.len);
@@ -531,7 +538,8 @@ pub(crate) fn epoch<M: Shared>(memory: M) -> u64 {
 /// Called after slots have become REDELIVER.
 pub(crate) fn advance_epoch<M: Shared>(memory: M) {
     let mut seen = epoch(memory);
-    // Others advance it a few times per dead participant. More is somebody who scribbles, and no reason to stay here.
+    // Others advance it a few times per dead participant. More is somebody who scribbles, and no reason to stay
+    // here.
     for _ in 0..1000 {
         // SAFETY: a constant of the layout.
         match unsafe { memory.compare_exchange(EPOCH, seen, seen.wrapping_add(1)) } {

@@ -163,7 +163,8 @@ impl Seat {
         }
     }
 
-    /// Claims slots, whatever it takes without waiting: looks at redelivered items too, and now and then for the dead.
+    /// Claims slots, whatever it takes without waiting: looks at redelivered items too, and now and then for the
+    /// dead.
     #[cold]
     #[inline(never)]
     pub(super) fn claim(&mut self, wanted: usize) -> Result<Run, Refusal> {
@@ -229,8 +230,8 @@ impl Seat {
         self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
         self.waited = cursor;
         self.eager = self.habit.is_stream();
-        // In a stream the other side may get ahead, by a fraction of the buffer: whoever follows it closely fetches a
-        // line for each item, and takes it away from the other each time.
+        // In a stream the other side may get ahead, by a fraction of the buffer: whoever follows it closely fetches
+        // a line for each item, and takes it away from the other each time.
         let pauses = if self.eager {
             (self.g.capacity / 16).min(MOST_PAUSES)
         } else {
@@ -295,7 +296,8 @@ impl Seat {
         self.wake_all();
     }
 
-    /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody else is quicker.
+    /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody
+    /// else is quicker.
     pub(super) fn returned(&mut self, run: Run, count: u32) {
         protocol::advance_epoch(self.memory);
         let mut cursor = Cursor {

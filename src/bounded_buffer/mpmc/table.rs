@@ -214,8 +214,8 @@ fn sweep<M: Shared>(
         if first.owner() != owner {
             continue;
         }
-        // This one may have stood still for long, and the word be that of a holder 4096 later, who lives. No claim of
-        // the dead ever comes back: if it stands there still, nobody has held the entry since.
+        // This one may have stood still for long, and the word be that of a holder 4096 later, who lives. No claim
+        // of the dead ever comes back: if it stands there still, nobody has held the entry since.
         if !is_still_theirs() {
             return;
         }
@@ -249,7 +249,8 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::time::Duration;
 
-    /// A ring of one thread, and what happens while whoever holds this stands still before its first look at a slot.
+    /// A ring of one thread, and what happens while whoever holds this stands still before its first look at a
+    /// slot.
     #[derive(Clone, Copy)]
     struct Memory<'a> {
         g: &'a Geometry,
@@ -329,8 +330,9 @@ mod tests {
         }
     }
 
-    /// A recoverer stands still between the table and the slots. Meanwhile another does the work, and so many handles
-    /// come and go that one bears the generation of the dead: what that one has claimed is nobody else's business.
+    /// A recoverer stands still between the table and the slots. Meanwhile another does the work, and so many
+    /// handles come and go that one bears the generation of the dead: what that one has claimed is nobody else's
+    /// business.
     #[test]
     fn a_late_recoverer_leaves_the_living_alone() {
         let g = Geometry::new(Layout::Contiguous, 4, 1, 8, 8).unwrap();

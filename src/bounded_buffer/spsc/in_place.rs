@@ -43,8 +43,8 @@ fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
     unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
-/// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the borrow
-/// of the handle, which keeps the segment attached.
+/// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the
+/// borrow of the handle, which keeps the segment attached.
 #[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
 fn view<'a, T: Pod>(

@@ -61,8 +61,8 @@ struct Positions {
 impl Positions {
     /// Both, at moments that lie as far apart as it takes to look at all words.
     ///
-    /// The producer's is the greatest word. While this looks, words come to be ahead of where `out` was by more than
-    /// the capacity, but never of where it is: hence a second look at `out`, behind the words.
+    /// The producer's is the greatest word. While this looks, words come to be ahead of where `out` was by more
+    /// than the capacity, but never of where it is: hence a second look at `out`, behind the words.
     fn find(words: Words<'_>, g: &Geometry) -> Self {
         let before = words.load(OUT);
         let greatest = furthest(words, g, before, i64::MAX as u64);

@@ -369,8 +369,8 @@ pub(crate) fn look_for_room<M: Shared>(
 
 /// Up to where a consumer at `out` leaves room.
 ///
-/// Position 2^64 is 0 again, which lies in slot 0. That follows on from the slot of 2^64 - 1 only if the capacity is
-/// a power of two; other buffers end there, with every item in order and none lost, instead of going wrong.
+/// Position 2^64 is 0 again, which lies in slot 0. That follows on from the slot of 2^64 - 1 only if the capacity
+/// is a power of two; other buffers end there, with every item in order and none lost, instead of going wrong.
 fn limit(out: u64, capacity: u64) -> u64 {
     if capacity.is_power_of_two() {
         out.wrapping_add(capacity)
@@ -397,8 +397,8 @@ pub(crate) struct Consuming<M> {
     in_stream: bool,
 }
 
-/// A stream of items is taken in steps. At each, so much is known in advance that what is behind it is fetched before
-/// it is needed: waiting for one cache line after the other would take several times as long.
+/// A stream of items is taken in steps. At each, so much is known in advance that what is behind it is fetched
+/// before it is needed: waiting for one cache line after the other would take several times as long.
 #[cfg(not(loom))]
 mod stream {
     /// Items in a step.
@@ -707,8 +707,8 @@ fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64, known: u64)
     position.wrapping_add(ahead)
 }
 
-/// Has the cache lines of these items fetched, if each has no more than two. They have been pushed: nobody writes to
-/// them meanwhile.
+/// Has the cache lines of these items fetched, if each has no more than two. They have been pushed: nobody writes
+/// to them meanwhile.
 fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, items: Range<u64>) {
     let stride = g.item_stride as u64;
     if stride <= 128 {

@@ -53,8 +53,8 @@ pub(super) fn prefetch_far(p: *const u8) {
 
 /// A hint.
 ///
-/// The instruction has a flag of its own that the standard library does not know. Intel's processors have had it since
-/// Broadwell, which brought ADX; AMD's with ADX, from Zen on, all have it.
+/// The instruction has a flag of its own that the standard library does not know. Intel's processors have had it
+/// since Broadwell, which brought ADX; AMD's with ADX, from Zen on, all have it.
 #[inline(always)]
 pub(super) fn prefetch_to_write(p: *const u8) {
     if std::arch::is_x86_feature_detected!("adx") {
