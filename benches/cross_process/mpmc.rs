@@ -342,8 +342,8 @@ fn consume<const BATCH: usize>(
     board.leave(MOST + n, count, took, &tallies);
 }
 
-/// How long a pop waits before it looks whether that was all.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long a pop waits before it looks whether that was all. No shorter: waits that end soon do not give way first.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 fn producer_end<const BATCH: usize>(board: &Board, name: usize, mut producer: Producer<u64>) {
     produce(board, name, |items: &[u64; BATCH]| {
