@@ -8,7 +8,7 @@ use sysvshm::{ReadWrite, Removal, SegmentOptions, SharedSlice};
 
 /// A view that is one byte longer than the memory it was made of.
 #[test]
-#[ignore = "reads beyond a heap buffer on purpose"]
+#[ignore = "reads beyond a heap buffer on purpose: .ci/sanitizers runs it and wants the report"]
 fn planted_overrun() {
     let memory = Box::into_raw(Box::new([7_u8; 64]));
     // SAFETY: none: the view is too long.
@@ -20,7 +20,7 @@ fn planted_overrun() {
 
 /// A slice that promises to be the only one, while another thread writes through a view.
 #[test]
-#[ignore = "races on purpose"]
+#[ignore = "races on purpose: .ci/sanitizers runs it and wants the report"]
 fn planted_race() {
     let segment = SegmentOptions::new()
         .size_bytes(4096)

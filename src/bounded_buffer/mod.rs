@@ -78,6 +78,7 @@ mod crowd;
 mod error;
 mod header;
 pub mod inspect;
+mod iter;
 mod layout;
 pub mod lecture;
 pub mod mpmc;

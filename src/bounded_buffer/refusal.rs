@@ -134,6 +134,14 @@ impl PopError {
             Stop::Corrupted => Self::Corrupted,
         }
     }
+
+    /// Why there was no item.
+    pub(crate) fn of_refusal(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotNow => Self::Empty,
+            Refusal::Corrupted => Self::Corrupted,
+        }
+    }
 }
 
 /// `WouldBlock` for `Full`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left, `InvalidData` for

@@ -1,14 +1,15 @@
 //! [`Consumer`]: a handle that pops.
 
-use super::in_place::{self, Peek};
+use super::in_place;
 use super::layout::PRODUCERS_SLEEP;
 use super::producer::deadline;
-use super::protocol::{Refusal, Run, Side, load_at, release, store_at, swap_at};
+use super::protocol::{Run, Side, load_at, release, store_at, swap_at};
 use super::seat::Seat;
 use super::word::Word;
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::crowd::wake_crowd;
+use crate::bounded_buffer::iter::popping_iterators;
 use crate::bounded_buffer::layout::LINE;
 use crate::bounded_buffer::seam::{Shared, SharedItems};
 use crate::bounded_buffer::wait::Waiting;
@@ -168,7 +169,7 @@ impl<T: Pod> Consumer<T> {
         }
         let run = match self.seat.claim_here(Side::Consumer, into.len()) {
             Some(run) => run,
-            None => self.seat.claim(into.len()).map_err(refused)?,
+            None => self.seat.claim(into.len()).map_err(PopError::of_refusal)?,
         };
         Ok(self.take_slice(run, into))
     }
@@ -247,120 +248,6 @@ impl<T: Pod> Consumer<T> {
             None => self.wait(into.len(), timeout.and_then(deadline))?,
         };
         Ok(self.take_slice(run, into))
-    }
-
-    /// Looks at up to `wanted` of the oldest items in place: at least one, at most 1023, never round the end of the
-    /// buffer. Nothing is popped before [`release`](Peek::release), and nobody else gets them meanwhile.
-    ///
-    /// This is how no item gets lost with the process that works on it: **an item that is being looked at when its
-    /// process dies is delivered again**, to another consumer, behind items that came later. So it may be dealt
-    /// with twice, by one that died after the work and before the release. Producers that come round to the slot
-    /// wait for the release.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_pop`](Self::try_pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut one, mut two) = (buffer.consumer()?, buffer.consumer()?);
-    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
-    /// let items = one.try_peek(2)?;
-    /// assert_eq!((items.len(), items.get(0)), (2, 1));
-    /// assert_eq!(two.try_pop(), Ok(3));
-    /// items.release(1)?; // the second one is delivered again
-    /// assert_eq!(two.try_pop(), Ok(2));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
-        assert!(wanted > 0, "a look at no items");
-        if !self.seat.here.is_current() {
-            return Err(PopError::Forked);
-        }
-        self.seat.settle();
-        let run = match self.seat.claim_here(Side::Consumer, wanted) {
-            Some(run) => run,
-            None => self.seat.claim(wanted).map_err(refused)?,
-        };
-        Ok(Peek::new(self, run))
-    }
-
-    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`pop`](Self::pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, None)
-    }
-
-    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
-    ///
-    /// # Errors
-    ///
-    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[3, 4])?;
-    /// let mut results = Vec::new();
-    /// let reason = loop {
-    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
-    ///         Ok(job) => {
-    ///             results.push(job.get(0) * 10);
-    ///             job.release(1)?;
-    ///         }
-    ///         Err(error) => break error,
-    ///     }
-    /// };
-    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn peek_timeout(
-        &mut self,
-        wanted: usize,
-        timeout: Duration,
-    ) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, Some(timeout))
-    }
-
-    fn peek_until(
-        &mut self,
-        wanted: usize,
-        timeout: Option<Duration>,
-    ) -> Result<Peek<'_, T>, PopError> {
-        assert!(wanted > 0, "a look at no items");
-        if !self.seat.here.is_current() {
-            return Err(PopError::Forked);
-        }
-        self.seat.settle();
-        let run = match self.seat.claim_here(Side::Consumer, wanted) {
-            Some(run) => run,
-            None => self.wait(wanted, timeout.and_then(deadline))?,
-        };
-        Ok(Peek::new(self, run))
     }
 
     /// Pops items as long as there are any; never waits.
@@ -516,7 +403,7 @@ impl<T: Pod> Consumer<T> {
     #[cold]
     #[inline(never)]
     fn try_pop_elsewhere(&mut self) -> Result<T, PopError> {
-        let run = self.seat.claim(1).map_err(refused)?;
+        let run = self.seat.claim(1).map_err(PopError::of_refusal)?;
         Ok(self.take(run))
     }
 
@@ -567,15 +454,12 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PopError> {
+    pub(super) fn wait(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Run, PopError> {
         self.seat.wait(wanted, deadline).map_err(PopError::of_wait)
-    }
-}
-
-fn refused(refusal: Refusal) -> PopError {
-    match refusal {
-        Refusal::NotNow => PopError::Empty,
-        Refusal::Corrupted => PopError::Corrupted,
     }
 }
 
@@ -585,48 +469,7 @@ impl<T> fmt::Debug for Consumer<T> {
     }
 }
 
-/// Pops items as long as there are any. Made by [`Consumer::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    consumer: &'a mut Consumer<T>,
-}
-
-impl<T: Pod> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.consumer.try_pop().ok()
-    }
-}
-
-/// Pops items, waiting for each. Made by [`Consumer::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    consumer: &'a mut Consumer<T>,
-    end: Option<PopError>,
-}
-
-impl<T> Iter<'_, T> {
-    /// What [`Consumer::pop`] said at the end; `None` before it. See [`Consumer::notice_departure`] for an example.
-    #[must_use]
-    pub fn why_it_ended(&self) -> Option<PopError> {
-        self.end
-    }
-}
-
-impl<T: Pod> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        match self.consumer.pop() {
-            Ok(item) => Some(item),
-            Err(error) => {
-                self.end = Some(error);
-                None
-            }
-        }
-    }
-}
+popping_iterators!("Consumer::notice_departure");
 
 /// Bytes out: a read takes as many as there are side by side, waiting for one. The end of the stream (0 bytes) is a
 /// drained buffer whose producers are all gone, dead or not; before the first producer came, reading waits.

@@ -1,7 +1,8 @@
-//! Items in place: [`Reservation`] and [`Peek`], and the copies of runs.
+//! Items in place: the calls that hand out a [`Reservation`] or a [`Peek`], both of these, and the copies of runs.
 
 use super::layout::Geometry;
-use super::protocol::Run;
+use super::producer::deadline;
+use super::protocol::{Run, Side};
 use super::seat::Seat;
 use super::{Consumer, PopError, Producer, PushError};
 use crate::bounded_buffer::runs::{self, check};
@@ -10,6 +11,7 @@ use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
 use crate::segment::ReadOnly;
 use std::fmt;
+use std::time::Duration;
 
 /// `slot + items.len()` is at most the capacity.
 #[inline(always)]
@@ -39,6 +41,117 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
     let (at, len) = (g.item_at(run.slot), run.len as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
     unsafe { runs::view(seat.memory, at, g.item_stride, len) }
+}
+
+/// Slots in place.
+impl<T: Pod> Producer<T> {
+    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most 1023,
+    /// never round the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    ///
+    /// Consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(5)?;
+    /// space.write_from(0, &[1, 2, 3]);
+    /// assert!(consumer.try_pop().is_err());
+    /// space.commit(3)?;
+    /// assert!(consumer.try_iter().eq([1, 2, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        self.seat.settle();
+        let run = match self.seat.claim_here(Side::Producer, wanted) {
+            Some(run) => run,
+            None => self
+                .seat
+                .claim(wanted)
+                .map_err(|refusal| PushError::of_refusal(refusal, ()))?,
+        };
+        Ok(Reservation::new(self, run))
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, None)
+    }
+
+    /// As [`reserve`](Self::reserve), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
+    /// space.set(0, 10);
+    /// space.set(1, 20);
+    /// space.commit(2)?;
+    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, Some(timeout))
+    }
+
+    fn reserve_until(
+        &mut self,
+        wanted: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.seat.here.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        self.seat.settle();
+        let run = match self.seat.claim_here(Side::Producer, wanted) {
+            Some(run) => run,
+            None => self.wait(wanted, timeout.and_then(deadline))?,
+        };
+        Ok(Reservation::new(self, run))
+    }
 }
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
@@ -176,6 +289,123 @@ impl<T> fmt::Debug for Reservation<'_, T> {
         f.debug_struct("mpmc::Reservation")
             .field("len", &self.run.len)
             .finish_non_exhaustive()
+    }
+}
+
+/// Items in place.
+impl<T: Pod> Consumer<T> {
+    /// Looks at up to `wanted` of the oldest items in place: at least one, at most 1023, never round the end of the
+    /// buffer. Nothing is popped before [`release`](Peek::release), and nobody else gets them meanwhile.
+    ///
+    /// This is how no item gets lost with the process that works on it: **an item that is being looked at when its
+    /// process dies is delivered again**, to another consumer, behind items that came later. So it may be dealt
+    /// with twice, by one that died after the work and before the release. Producers that come round to the slot
+    /// wait for the release.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut one, mut two) = (buffer.consumer()?, buffer.consumer()?);
+    /// buffer.producer()?.try_push_slice(&[1, 2, 3])?;
+    /// let items = one.try_peek(2)?;
+    /// assert_eq!((items.len(), items.get(0)), (2, 1));
+    /// assert_eq!(two.try_pop(), Ok(3));
+    /// items.release(1)?; // the second one is delivered again
+    /// assert_eq!(two.try_pop(), Ok(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a look at no items");
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.seat.settle();
+        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+            Some(run) => run,
+            None => self.seat.claim(wanted).map_err(PopError::of_refusal)?,
+        };
+        Ok(Peek::new(self, run))
+    }
+
+    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, None)
+    }
+
+    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[3, 4])?;
+    /// let mut results = Vec::new();
+    /// let reason = loop {
+    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
+    ///         Ok(job) => {
+    ///             results.push(job.get(0) * 10);
+    ///             job.release(1)?;
+    ///         }
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, Some(timeout))
+    }
+
+    fn peek_until(
+        &mut self,
+        wanted: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a look at no items");
+        if !self.seat.here.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.seat.settle();
+        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+            Some(run) => run,
+            None => self.wait(wanted, timeout.and_then(deadline))?,
+        };
+        Ok(Peek::new(self, run))
     }
 }
 

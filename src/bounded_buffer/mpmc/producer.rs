@@ -1,7 +1,7 @@
 //! [`Producer`]: a handle that pushes.
 
-use super::in_place::{self, Reservation};
-use super::protocol::{Refusal, Run, Side, publish, store_at, swap_at};
+use super::in_place;
+use super::protocol::{Run, Side, publish, store_at, swap_at};
 use super::seat::Seat;
 use super::word::Word;
 use super::{Layout, PushError};
@@ -174,7 +174,10 @@ impl<T: Pod> Producer<T> {
         }
         let run = match self.seat.claim_here(Side::Producer, items.len()) {
             Some(run) => run,
-            None => self.seat.claim(items.len()).map_err(refused)?,
+            None => self
+                .seat
+                .claim(items.len())
+                .map_err(|refusal| PushError::of_refusal(refusal, ()))?,
         };
         Ok(self.put_slice(run, items))
     }
@@ -255,111 +258,6 @@ impl<T: Pod> Producer<T> {
             done += self.put_slice(run, rest);
         }
         Ok(())
-    }
-
-    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most 1023,
-    /// never round the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
-    ///
-    /// Consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_push`](Self::try_push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 8)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let mut space = producer.try_reserve(5)?;
-    /// space.write_from(0, &[1, 2, 3]);
-    /// assert!(consumer.try_pop().is_err());
-    /// space.commit(3)?;
-    /// assert!(consumer.try_iter().eq([1, 2, 3]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
-        assert!(wanted > 0, "a reservation of no slots");
-        if !self.seat.here.is_current() {
-            return Err(PushError::Forked(()));
-        }
-        self.seat.settle();
-        let run = match self.seat.claim_here(Side::Producer, wanted) {
-            Some(run) => run,
-            None => self.seat.claim(wanted).map_err(refused)?,
-        };
-        Ok(Reservation::new(self, run))
-    }
-
-    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`push`](Self::push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, None)
-    }
-
-    /// As [`reserve`](Self::reserve), waiting at most this long.
-    ///
-    /// # Errors
-    ///
-    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::mpmc::{BoundedBuffer, PushError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// let wait = Duration::from_millis(1);
-    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
-    /// space.set(0, 10);
-    /// space.set(1, 20);
-    /// space.commit(2)?;
-    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reserve_timeout(
-        &mut self,
-        wanted: usize,
-        timeout: Duration,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, Some(timeout))
-    }
-
-    fn reserve_until(
-        &mut self,
-        wanted: usize,
-        timeout: Option<Duration>,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
-        assert!(wanted > 0, "a reservation of no slots");
-        if !self.seat.here.is_current() {
-            return Err(PushError::Forked(()));
-        }
-        self.seat.settle();
-        let run = match self.seat.claim_here(Side::Producer, wanted) {
-            Some(run) => run,
-            None => self.wait(wanted, timeout.and_then(deadline))?,
-        };
-        Ok(Reservation::new(self, run))
     }
 
     /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
@@ -493,7 +391,10 @@ impl<T: Pod> Producer<T> {
     #[cold]
     #[inline(never)]
     fn try_push_elsewhere(&mut self, item: &T) -> Result<(), PushError<()>> {
-        let run = self.seat.claim(1).map_err(refused)?;
+        let run = self
+            .seat
+            .claim(1)
+            .map_err(|refusal| PushError::of_refusal(refusal, ()))?;
         self.put_slice(run, std::slice::from_ref(item));
         Ok(())
     }
@@ -524,7 +425,11 @@ impl<T: Pod> Producer<T> {
         wake_crowd(seat.memory, CONSUMERS_SLEEP, seat.registered, wake);
     }
 
-    fn wait(&mut self, wanted: usize, deadline: Option<Instant>) -> Result<Run, PushError<()>> {
+    pub(super) fn wait(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Run, PushError<()>> {
         self.seat
             .wait(wanted, deadline)
             .map_err(|stop| PushError::of_wait(stop, ()))
@@ -534,13 +439,6 @@ impl<T: Pod> Producer<T> {
 /// `None`, forever, for what no clock can reach.
 pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
-}
-
-fn refused(refusal: Refusal) -> PushError<()> {
-    match refusal {
-        Refusal::NotNow => PushError::Full(()),
-        Refusal::Corrupted => PushError::Corrupted(()),
-    }
 }
 
 impl<T> fmt::Debug for Producer<T> {

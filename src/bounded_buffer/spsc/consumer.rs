@@ -1,10 +1,11 @@
 //! [`Consumer`]: the side that pops.
 
 use super::buffer::{Role, RoleInner, Side};
-use super::in_place::{self, Peek};
+use super::in_place;
 use super::protocol::{Consuming, Refusal, find_in, look_at_word};
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
+use crate::bounded_buffer::iter::popping_iterators;
 use crate::bounded_buffer::seam::Mapped;
 use crate::bounded_buffer::wait::{Habit, Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
@@ -298,117 +299,6 @@ impl<T: Pod> Consumer<T> {
         }
     }
 
-    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many
-    /// as there are before the end of the buffer. They stay in the buffer until they are [released](Peek::release).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_pop`](Self::try_pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[10, 20, 30])?;
-    /// let items = consumer.try_peek(2)?;
-    /// assert_eq!((items.get(0), items.get(1)), (10, 20));
-    /// drop(items); // nothing was popped
-    /// consumer.try_peek(1)?.release(1)?;
-    /// assert_eq!(consumer.pop()?, 20);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline(always)]
-    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
-        assert!(wanted > 0, "a peek at no items");
-        if !self.here.is_current() {
-            return Err(PopError::Forked);
-        }
-        match self.side.find_items(wanted) {
-            Ok(items) => Ok(Peek::new(self, items.min(wanted))),
-            Err(refusal) => Err(self.nothing(refusal)),
-        }
-    }
-
-    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`pop`](Self::pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    #[inline(always)]
-    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, None)
-    }
-
-    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
-    ///
-    /// # Errors
-    ///
-    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[3, 4])?;
-    /// let mut results = Vec::new();
-    /// let reason = loop {
-    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
-    ///         Ok(job) => {
-    ///             results.push(job.get(0) * 10);
-    ///             job.release(1)?;
-    ///         }
-    ///         Err(error) => break error,
-    ///     }
-    /// };
-    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn peek_timeout(
-        &mut self,
-        wanted: usize,
-        timeout: Duration,
-    ) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, Instant::now().checked_add(timeout))
-    }
-
-    #[inline(always)]
-    fn peek_until(
-        &mut self,
-        wanted: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Peek<'_, T>, PopError> {
-        assert!(wanted > 0, "a peek at no items");
-        if !self.here.is_current() {
-            return Err(PopError::Forked);
-        }
-        match self.side.find_items(wanted) {
-            Ok(_) => {}
-            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
-            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
-        }
-        let count = self.side.known_items().min(wanted);
-        Ok(Peek::new(self, count))
-    }
-
     /// Pops items as long as there are any; never waits.
     ///
     /// # Examples
@@ -564,17 +454,14 @@ impl<T: Pod> Consumer<T> {
 
     /// Before saying that there is nothing: a producer may be waiting to be told how far this side is.
     #[inline(always)]
-    fn nothing(&mut self, refusal: Refusal) -> PopError {
+    pub(super) fn nothing(&mut self, refusal: Refusal) -> PopError {
         self.side.tell_if_due();
-        match refusal {
-            Refusal::NotNow => PopError::Empty,
-            Refusal::Corrupted => PopError::Corrupted,
-        }
+        PopError::of_refusal(refusal)
     }
 
     /// Afterwards there is one item at least.
     #[inline(always)]
-    fn wait_for_items(&mut self, deadline: Option<Instant>) -> Result<(), PopError> {
+    pub(super) fn wait_for_items(&mut self, deadline: Option<Instant>) -> Result<(), PopError> {
         let end = self.wait(deadline)?;
         self.side.set_end(end, self.habit.is_stream());
         Ok(())
@@ -635,48 +522,7 @@ impl<T> fmt::Debug for Consumer<T> {
     }
 }
 
-/// Pops items as long as there are any. Made by [`Consumer::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    consumer: &'a mut Consumer<T>,
-}
-
-impl<T: Pod> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.consumer.try_pop().ok()
-    }
-}
-
-/// Pops items, waiting for each. Made by [`Consumer::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    consumer: &'a mut Consumer<T>,
-    end: Option<PopError>,
-}
-
-impl<T> Iter<'_, T> {
-    /// What [`Consumer::pop`] said at the end; `None` before it. See [`Consumer::iter`] for an example.
-    #[must_use]
-    pub fn why_it_ended(&self) -> Option<PopError> {
-        self.end
-    }
-}
-
-impl<T: Pod> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        match self.consumer.pop() {
-            Ok(item) => Some(item),
-            Err(error) => {
-                self.end = Some(error);
-                None
-            }
-        }
-    }
-}
+popping_iterators!("Consumer::iter");
 
 /// Bytes out: a read takes as many as there are, waiting for one. The end of the stream (0 bytes) is a drained
 /// buffer whose producer is gone, dead or not; before the first producer came, reading waits.

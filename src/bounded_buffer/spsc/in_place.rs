@@ -1,6 +1,7 @@
-//! Items in place: [`Reservation`] and [`Peek`], and the copies of runs.
+//! Items in place: the calls that hand out a [`Reservation`] or a [`Peek`], both of these, and the copies of runs.
 
 use super::layout::Geometry;
+use super::protocol::Refusal;
 use super::{Consumer, PopError, Producer, PushError};
 use crate::bounded_buffer::runs::{self, check};
 use crate::bounded_buffer::seam::Mapped;
@@ -8,6 +9,7 @@ use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
 use crate::segment::ReadOnly;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Copies items into consecutive slots from `slot` on, at most the capacity, going round the end.
 #[inline(always)]
@@ -56,6 +58,117 @@ fn view<'a, T: Pod>(
     debug_assert!(slot + len <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
     unsafe { runs::view(memory, g.item_at(slot), g.item_stride, len) }
+}
+
+/// Slots in place.
+impl<T: Pod> Producer<T> {
+    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as
+    /// many as there are before the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{Layout, Options}};
+    /// let mut options = Options::new();
+    /// options.capacity(8).layout(Layout::Contiguous);
+    /// let buffer = options.create_new::<u8>(Key::PRIVATE)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let mut space = producer.try_reserve(5)?;
+    /// space.write_from(0, b"abc");
+    /// space.commit(3)?;
+    /// let items = consumer.try_peek(8)?;
+    /// assert_eq!((items.len(), items.get(2)), (3, b'c'));
+    /// items.release(1)?;
+    /// assert_eq!(consumer.pop()?, b'b');
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.is_here() {
+            return Err(PushError::Forked(()));
+        }
+        let room = self
+            .side()
+            .find_room(wanted)
+            .map_err(|refusal| PushError::of_refusal(refusal, ()))?;
+        Ok(Reservation::new(self, room.min(wanted)))
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    #[inline(always)]
+    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, None)
+    }
+
+    /// As [`reserve`](Self::reserve), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
+    /// space.set(0, 10);
+    /// space.set(1, 20);
+    /// space.commit(2)?;
+    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        self.reserve_until(wanted, Instant::now().checked_add(timeout))
+    }
+
+    #[inline(always)]
+    fn reserve_until(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        assert!(wanted > 0, "a reservation of no slots");
+        if !self.is_here() {
+            return Err(PushError::Forked(()));
+        }
+        if self.side().find_room(wanted).is_err() {
+            self.wait_for_room(deadline)
+                .map_err(|stop| PushError::of_wait(stop, ()))?;
+        }
+        let count = self.side().known_room().min(wanted);
+        Ok(Reservation::new(self, count))
+    }
 }
 
 /// Free slots to fill in place, made by [`Producer::try_reserve`] and [`Producer::reserve`].
@@ -174,6 +287,120 @@ impl<T> fmt::Debug for Reservation<'_, T> {
         f.debug_struct("Reservation")
             .field("len", &self.len)
             .finish_non_exhaustive()
+    }
+}
+
+/// Items in place.
+impl<T: Pod> Consumer<T> {
+    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many
+    /// as there are before the end of the buffer. They stay in the buffer until they are [released](Peek::release).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[10, 20, 30])?;
+    /// let items = consumer.try_peek(2)?;
+    /// assert_eq!((items.get(0), items.get(1)), (10, 20));
+    /// drop(items); // nothing was popped
+    /// consumer.try_peek(1)?.release(1)?;
+    /// assert_eq!(consumer.pop()?, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a peek at no items");
+        if !self.is_here() {
+            return Err(PopError::Forked);
+        }
+        match self.side().find_items(wanted) {
+            Ok(items) => Ok(Peek::new(self, items.min(wanted))),
+            Err(refusal) => Err(self.nothing(refusal)),
+        }
+    }
+
+    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    #[inline(always)]
+    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, None)
+    }
+
+    /// As [`peek`](Self::peek), waiting at most this long. This is how a worker works: what is released was done.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `wanted` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[3, 4])?;
+    /// let mut results = Vec::new();
+    /// let reason = loop {
+    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
+    ///         Ok(job) => {
+    ///             results.push(job.get(0) * 10);
+    ///             job.release(1)?;
+    ///         }
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek_timeout(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<Peek<'_, T>, PopError> {
+        self.peek_until(wanted, Instant::now().checked_add(timeout))
+    }
+
+    #[inline(always)]
+    fn peek_until(
+        &mut self,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Peek<'_, T>, PopError> {
+        assert!(wanted > 0, "a peek at no items");
+        if !self.is_here() {
+            return Err(PopError::Forked);
+        }
+        match self.side().find_items(wanted) {
+            Ok(_) => {}
+            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
+            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
+        }
+        let count = self.side().known_items().min(wanted);
+        Ok(Peek::new(self, count))
     }
 }
 

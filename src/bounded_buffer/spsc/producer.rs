@@ -1,8 +1,8 @@
 //! [`Producer`]: the side that pushes.
 
 use super::buffer::{Role, RoleInner, Side};
-use super::in_place::{self, Reservation};
-use super::protocol::{Producing, Refusal, load_out, look_for_room};
+use super::in_place;
+use super::protocol::{Producing, load_out, look_for_room};
 use super::{Layout, PushError};
 use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::seam::Mapped;
@@ -188,7 +188,10 @@ impl<T: Pod> Producer<T> {
         if items.is_empty() {
             return Ok(0);
         }
-        let room = self.side.find_room(items.len()).map_err(refused)?;
+        let room = self
+            .side
+            .find_room(items.len())
+            .map_err(|refusal| PushError::of_refusal(refusal, ()))?;
         let count = room.min(items.len());
         self.write_and_publish(&items[..count]);
         Ok(count)
@@ -262,111 +265,6 @@ impl<T: Pod> Producer<T> {
             }
         }
         Ok(())
-    }
-
-    /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as
-    /// many as there are before the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_push`](Self::try_push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{Layout, Options}};
-    /// let mut options = Options::new();
-    /// options.capacity(8).layout(Layout::Contiguous);
-    /// let buffer = options.create_new::<u8>(Key::PRIVATE)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let mut space = producer.try_reserve(5)?;
-    /// space.write_from(0, b"abc");
-    /// space.commit(3)?;
-    /// let items = consumer.try_peek(8)?;
-    /// assert_eq!((items.len(), items.get(2)), (3, b'c'));
-    /// items.release(1)?;
-    /// assert_eq!(consumer.pop()?, b'b');
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline(always)]
-    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
-        assert!(wanted > 0, "a reservation of no slots");
-        if !self.here.is_current() {
-            return Err(PushError::Forked(()));
-        }
-        let room = self.side.find_room(wanted).map_err(refused)?;
-        Ok(Reservation::new(self, room.min(wanted)))
-    }
-
-    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`push`](Self::push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    #[inline(always)]
-    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, None)
-    }
-
-    /// As [`reserve`](Self::reserve), waiting at most this long.
-    ///
-    /// # Errors
-    ///
-    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
-    ///
-    /// # Panics
-    ///
-    /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// let wait = Duration::from_millis(1);
-    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
-    /// space.set(0, 10);
-    /// space.set(1, 20);
-    /// space.commit(2)?;
-    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reserve_timeout(
-        &mut self,
-        wanted: usize,
-        timeout: Duration,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, Instant::now().checked_add(timeout))
-    }
-
-    #[inline(always)]
-    fn reserve_until(
-        &mut self,
-        wanted: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
-        assert!(wanted > 0, "a reservation of no slots");
-        if !self.here.is_current() {
-            return Err(PushError::Forked(()));
-        }
-        if self.side.find_room(wanted).is_err() {
-            self.wait_for_room(deadline)
-                .map_err(|stop| PushError::of_wait(stop, ()))?;
-        }
-        let count = self.side.known_room().min(wanted);
-        Ok(Reservation::new(self, count))
     }
 
     /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
@@ -506,7 +404,7 @@ impl<T: Pod> Producer<T> {
 
     /// Afterwards there is room for one item at least.
     #[inline(always)]
-    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
+    pub(super) fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
         if self.side.goes_on() {
             return Ok(());
         }
@@ -543,14 +441,6 @@ fn wait_for_room(
         move |effort| look_for_room(memory, capacity, position, effort),
         || core.peer(Side::Consumer, notice_departure),
     )
-}
-
-#[cold]
-fn refused(refusal: Refusal) -> PushError<()> {
-    match refusal {
-        Refusal::NotNow => PushError::Full(()),
-        Refusal::Corrupted => PushError::Corrupted(()),
-    }
 }
 
 impl<T> fmt::Debug for Producer<T> {

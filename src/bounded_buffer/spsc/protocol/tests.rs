@@ -3,7 +3,7 @@
 use super::super::layout::Geometry;
 use super::*;
 use crate::bounded_buffer::layout::Layout;
-use crate::bounded_buffer::seam::Mapped;
+use crate::bounded_buffer::seam::{Mapped, SharedItems};
 use std::ptr::NonNull;
 
 const CAPACITIES: [u64; 9] = [1, 2, 3, 4, 5, 8, 64, 100, 256];
@@ -67,7 +67,7 @@ fn pop(
     }
     side.tell_if_due();
     meanwhile();
-    match look_for_items(side.memory, &side.g, side.position()) {
+    match look_for_items(side.memory(), &side.g, side.position()) {
         Look::Ready(end) => Ok(side.pop_found(end, in_stream)),
         Look::NotYet => Err(Refusal::NotNow),
         Look::Corrupted => Err(Refusal::Corrupted),
