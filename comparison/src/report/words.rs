@@ -110,8 +110,8 @@ pub const METHOD: &str = "
 * The peers do other things, too. iceoryx2 finds services by name, counts references and serves many subscribers;
   pipes, sockets and message queues work between strangers, with permissions checked at every call, and block in
   the kernel without looking first; queues in one process need no defence against the other side. sysvshm's rings
-  survive the death of a process at any instruction; a lecture's ring, Boost's or rtrb's does not, and pays
-  nothing for that.
+  survive the death of a process at any instruction, and what that takes is in their figures; what the others do
+  when a process dies was not tested.
 * Peers were used as their documentation shows, with equal capacity where they have one: no peer was tuned beyond
   that. A kernel buffer counts bytes with the kernel's own overhead, so it holds fewer small items than its size
   says.
