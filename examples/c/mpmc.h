@@ -1,4 +1,4 @@
-/* The ring of sysvshm::bounded_buffer::mpmc for C programs: C11, Linux; with token.h.
+/* The ring of sysvshm::bounded_buffer::mpmc for C programs: C11, Linux; with slots.h and token.h.
  *
  * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a
  * token, so that others know whether it lives; each of its handles has an entry in the participant table; it wakes
@@ -35,6 +35,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "slots.h"
 #include "token.h"
 
 /* One handle. */
@@ -117,7 +118,7 @@ struct mpmc {
     size_t item_size;
     uint32_t capacity;
     uint32_t participants;
-    size_t words, word_stride, items, item_stride; /* offsets and strides */
+    struct slots slots;
     uint64_t token;    /* this process's claim */
 };
 
@@ -135,8 +136,6 @@ struct mpmc_handle {
     uint64_t epoch;          /* in which all slots were found without a redelivered item */
     struct timespec asked;   /* when it looked for the dead */
 };
-
-static inline size_t mpmc_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 /* Attaches the ring, checks it, and makes this process's token. The ring must be ready. */
 static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t item_align)
@@ -158,25 +157,8 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 ||
         capacity > ds.shm_segsz / 8 || participants == 0 || participants > 512)
         goto fail;
-    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item;
     size_t front = sizeof *h + participants * sizeof(struct mpmc_entry);
-    if (variant == 0) {
-        if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
-            slot = item_align > 64 ? item_align : 64;
-        if (item_size >= 256)
-            to_item = slot;
-        r->words = mpmc_up(front, slot > 128 ? slot : 128);
-        r->items = r->words + to_item;
-        r->word_stride = r->item_stride = mpmc_up(to_item + item_size, slot);
-    } else {
-        r->words = mpmc_up(front, 128);
-        r->word_stride = 8;
-        r->items = mpmc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
-        r->item_stride = item_size;
-    }
-    /* The items are the last. By a division: a product may be too large for its type. */
-    size_t first = variant == 0 ? r->words : r->items;
-    if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
+    if (slots_place(&r->slots, variant, front, capacity, item_size, item_align, ds.shm_segsz) == -1)
         goto fail;
     r->token = token_make();
     if (r->token == 0)
@@ -198,7 +180,7 @@ fail:;
 
 static inline _Atomic uint64_t *mpmc_at(struct mpmc *r, uint32_t slot)
 {
-    return (_Atomic uint64_t *)((char *)r->h + r->words + slot * r->word_stride);
+    return (_Atomic uint64_t *)((char *)r->h + r->slots.words + slot * r->slots.word_stride);
 }
 
 static inline uint64_t mpmc_load(struct mpmc *r, uint32_t slot)
@@ -217,7 +199,10 @@ static inline int mpmc_swap(struct mpmc *r, uint32_t slot, uint64_t from, uint64
 }
 
 /* Where the item of a slot is. */
-static inline void *mpmc_item(struct mpmc *r, uint32_t slot) { return (char *)r->h + r->items + slot * r->item_stride; }
+static inline void *mpmc_item(struct mpmc *r, uint32_t slot)
+{
+    return (char *)r->h + r->slots.items + slot * r->slots.item_stride;
+}
 
 /* After publishing: wakes up to count of those who sleep on a word, and if there were fewer, says that nobody does
  * any more. */
@@ -516,7 +501,7 @@ static inline int mpmc_try_push(struct mpmc_handle *h, const void *items, uint32
     int done = mpmc_try_claim(h, count, &run);
     if (done != 1)
         return done;
-    if (r->item_stride == r->item_size)
+    if (r->slots.item_stride == r->item_size)
         memcpy(mpmc_item(r, run.slot), items, run.len * r->item_size);
     else
         for (uint32_t i = 0; i < run.len; i++)
@@ -533,7 +518,7 @@ static inline int mpmc_try_pop(struct mpmc_handle *h, void *items, uint32_t coun
     int done = mpmc_try_claim(h, count, &run);
     if (done != 1)
         return done;
-    if (r->item_stride == r->item_size)
+    if (r->slots.item_stride == r->item_size)
         memcpy(items, mpmc_item(r, run.slot), run.len * r->item_size);
     else
         for (uint32_t i = 0; i < run.len; i++)

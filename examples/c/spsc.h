@@ -1,4 +1,4 @@
-/* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux; with token.h.
+/* The ring of sysvshm::bounded_buffer::spsc for C programs: C11, Linux; with slots.h and token.h.
  *
  * The layout is documented in the Rust module and repeated here. A C process takes part as a full member: it has a
  * token, so that its peers know whether it lives; it takes roles over from the dead; it wakes peers that sleep. It
@@ -27,6 +27,7 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "slots.h"
 #include "token.h"
 
 struct spsc_header {
@@ -76,13 +77,11 @@ struct spsc {
     pid_t creator;                                 /* its creator: what its identifier names */
     size_t item_size;
     uint64_t capacity;
-    size_t words, word_stride, items, item_stride; /* offsets and strides */
+    struct slots slots;
     uint64_t position;                             /* of the role that was claimed */
     uint64_t end;                                  /* consumer: everything before it is known to be pushed */
     uint64_t token;                                /* this process's claim, 0 before the first */
 };
-
-static inline size_t spsc_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 /* Attaches the ring and checks it. The ring must be ready. */
 static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t item_align)
@@ -103,24 +102,8 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
     if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
         h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz / 8)
         goto fail;
-    size_t to_item = item_align > 8 ? item_align : 8, slot = to_item;
-    if (variant == 0) {
-        if (to_item + item_size > 64 || item_size >= 256) /* slots larger than a cache line share none */
-            slot = item_align > 64 ? item_align : 64;
-        if (item_size >= 256)
-            to_item = slot;
-        r->words = spsc_up(sizeof *h, slot);
-        r->items = r->words + to_item;
-        r->word_stride = r->item_stride = spsc_up(to_item + item_size, slot);
-    } else {
-        r->words = sizeof *h;
-        r->word_stride = 8;
-        r->items = spsc_up(r->words + capacity * 8, item_align > 128 ? item_align : 128);
-        r->item_stride = item_size;
-    }
-    /* The items are the last. By a division: a product may be too large for its type. */
-    size_t first = variant == 0 ? r->words : r->items;
-    if (first > ds.shm_segsz || capacity > (ds.shm_segsz - first) / r->item_stride)
+    size_t front = sizeof *h;
+    if (slots_place(&r->slots, variant, front, capacity, item_size, item_align, ds.shm_segsz) == -1)
         goto fail;
     r->h = h;
     r->id = id;
@@ -138,12 +121,12 @@ fail:;
 
 static inline _Atomic uint64_t *spsc_word(struct spsc *r, uint64_t position)
 {
-    return (_Atomic uint64_t *)((char *)r->h + r->words + position % r->capacity * r->word_stride);
+    return (_Atomic uint64_t *)((char *)r->h + r->slots.words + position % r->capacity * r->slots.word_stride);
 }
 
 static inline void *spsc_item(struct spsc *r, uint64_t position)
 {
-    return (char *)r->h + r->items + position % r->capacity * r->item_stride;
+    return (char *)r->h + r->slots.items + position % r->capacity * r->slots.item_stride;
 }
 
 /* Whether the holder of a claim is dead. Not said from another IPC namespace, where no token is to be seen. */
