@@ -72,12 +72,12 @@ impl Epoch {
 
 /// An [`Epoch`] and the page it was read from: for checks on paths that a function call would slow down.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Here {
+pub(crate) struct ForkGuard {
     page: &'static AtomicU64,
     epoch: u64,
 }
 
-impl Here {
+impl ForkGuard {
     /// The running process; fails as [`Epoch::current`].
     pub(crate) fn new() -> Result<Self, Errno> {
         let Epoch(epoch) = Epoch::current()?;
@@ -128,6 +128,6 @@ mod tests {
         let there = std::thread::spawn(Epoch::current).join().unwrap().unwrap();
         assert_eq!(here, there);
         assert!(here.is_current());
-        assert!(Here::new().unwrap().is_current());
+        assert!(ForkGuard::new().unwrap().is_current());
     }
 }

@@ -74,6 +74,7 @@ mod flags;
 mod fork;
 pub mod guide;
 mod key;
+mod liveness;
 pub mod memory;
 pub mod raw;
 pub mod segment;

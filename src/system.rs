@@ -29,8 +29,6 @@ mod tokens;
 
 pub use semaphores::*;
 pub use tokens::{AbandonedToken, abandoned_tokens};
-#[cfg(target_os = "linux")] // Elsewhere there are no tokens.
-pub(crate) use tokens::{TOKEN_MAX_BYTES, TOKEN_MODE};
 
 use crate::error::{Call, Error, ShmctlCommand};
 use crate::segment::{SegmentId, Status};

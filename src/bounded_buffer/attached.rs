@@ -1,9 +1,9 @@
 //! [`Attached`]: a ring as this process has it: what everything made from one opening shares.
 
-use super::participant::Place;
 use super::seam::Mapped;
 use super::{ClaimError, Layout};
-use crate::fork::Here;
+use crate::fork::ForkGuard;
+use crate::liveness::NamespaceAnchor;
 use crate::segment::Segment;
 
 /// A ring that is attached and was found to be what was asked for. `G` is its geometry, computed by this process.
@@ -14,8 +14,8 @@ pub(crate) struct Attached<G> {
     pub(crate) geometry: G,
     pub(crate) layout: Layout,
     pub(crate) generation: u64,
-    pub(crate) place: Place,
-    pub(crate) here: Here,
+    pub(crate) anchor: NamespaceAnchor,
+    pub(crate) fork_guard: ForkGuard,
     /// Whether to fence instead of relying on membarrier(2), although the system may have it.
     pub(crate) fences: bool,
 }
@@ -23,10 +23,10 @@ pub(crate) struct Attached<G> {
 impl<G> Attached<G> {
     /// Whether this process and thread may take part and judge others.
     pub(crate) fn check_place(&self) -> Result<(), ClaimError> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(ClaimError::Forked);
         }
-        if !self.place.is_here() {
+        if !self.anchor.is_reachable() {
             return Err(ClaimError::ElsewhereInNamespace);
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What can go wrong with a ring before and beside its operations.
 
 use crate::Error;
+use crate::liveness::Liveness;
 use std::time::Duration;
 
 /// Why a ring could not be created or opened.
@@ -86,4 +87,14 @@ pub enum PeerState {
     Dead,
     /// Somebody has it, and the calling thread is in another IPC namespace, from where nobody's life can be judged.
     Unknown,
+}
+
+impl From<Liveness> for PeerState {
+    fn from(liveness: Liveness) -> Self {
+        match liveness {
+            Liveness::Alive => Self::Alive,
+            Liveness::Dead => Self::Dead,
+            Liveness::Unknown => Self::Unknown,
+        }
+    }
 }

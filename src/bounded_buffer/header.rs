@@ -3,7 +3,7 @@
 //! | byte | width | holds |
 //! |---|---|---|
 //! | 0 | 8 | magic: which kind of ring, as eight characters |
-//! | 8 | 8 | state: 0 untouched; 1 ready; anything else: the [claim](super::participant) of who initialises it |
+//! | 8 | 8 | state: 0 untouched; 1 ready; anything else: the [claim](crate::liveness) of who initialises it |
 //! | 16 | 4 | version of the layout |
 //! | 20 | 4 | variant of the layout |
 //! | 24 | 4 | size of an item in bytes |
@@ -28,8 +28,8 @@
 //! writes does not depend on what was there, so one that was killed in the middle leaves nothing to clean up.
 
 use super::OpenError;
-use super::participant::{Claim, Life, Place};
 use super::seam::Shared;
+use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -185,8 +185,8 @@ pub(crate) enum Fresh<'a, M> {
 pub(crate) fn settle<M: Shared>(
     memory: M,
     magic: u64,
-    me: Claim,
-    place: &Place,
+    me: OwnerId,
+    anchor: &NamespaceAnchor,
     fresh: &Fresh<'_, M>,
     patience: Duration,
 ) -> Result<Description, OpenError> {
@@ -207,12 +207,12 @@ pub(crate) fn settle<M: Shared>(
                 expected: magic,
             });
         }
-        let is_free = match Claim::from_word(state) {
+        let is_free = match OwnerId::from_word(state) {
             _ if state == READY => return Ok(Description::read(memory)),
             None => true,
             // Only those who may initialise take over; the others wait for one of them.
             Some(other) => {
-                matches!(fresh, Fresh::Initialise(..)) && other.life(place) == Life::Dead
+                matches!(fresh, Fresh::Initialise(..)) && other.liveness(anchor) == Liveness::Dead
             }
         };
         if let (true, Fresh::Initialise(description, fill)) = (is_free, fresh) {

@@ -84,7 +84,6 @@ pub mod lecture;
 pub mod mpmc;
 mod opening;
 mod options;
-mod participant;
 mod refusal;
 mod runs;
 mod seam;

@@ -2,13 +2,13 @@
 
 use super::attached::Attached;
 use super::header::{self, Description, Fresh};
-use super::participant::{Place, Token};
 use super::seam::Mapped;
 use super::{Layout, OpenError};
 use crate::bytemuck::Pod;
 use crate::error::{Call, Error, ErrorKind};
-use crate::fork::Here;
+use crate::fork::ForkGuard;
 use crate::key::Key;
+use crate::liveness::{NamespaceAnchor, Token};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
 use std::sync::Arc;
@@ -159,8 +159,8 @@ pub(crate) trait Ring {
         if len < Self::FRONT {
             return Err(mismatch("segment size", len as u64, Self::FRONT as u64));
         }
-        let place = Place::of(&segment)?;
-        let here = Here::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let anchor = NamespaceAnchor::of(&segment)?;
+        let fork_guard = ForkGuard::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
         #[allow(unsafe_code)]
         // SAFETY: the segment is attached read-write and kept by the value returned, beside the copy of this one;
         // every offset used with it is a constant below `FRONT` or comes from a geometry that is compared with the
@@ -178,8 +178,8 @@ pub(crate) trait Ring {
             // Too small: perhaps there is another ring, whose header can say better what differs.
             _ => Fresh::Wait,
         };
-        let (claim, patience) = (token.claim(), wishes.patience);
-        let found = match header::settle(memory, Self::MAGIC, claim, &place, &fresh, patience) {
+        let (claim, patience) = (token.owner_id(), wishes.patience);
+        let found = match header::settle(memory, Self::MAGIC, claim, &anchor, &fresh, patience) {
             Err(OpenError::NotInitialised { .. }) if wanted_bytes > len => {
                 return Err(mismatch("segment size", len as u64, wanted_bytes as u64));
             }
@@ -211,8 +211,8 @@ pub(crate) trait Ring {
             geometry,
             layout,
             generation: found.generation,
-            place,
-            here,
+            anchor,
+            fork_guard,
             fences: wishes.fences,
         })
     }

@@ -16,13 +16,9 @@
 
 use super::segments;
 use crate::error::{Error, ErrorKind};
+use crate::liveness::{TOKEN_MAX_BYTES, TOKEN_MODE};
 use crate::segment::{ProcessState, SegmentId, Status};
 use std::time::{Duration, SystemTime};
-
-/// The mode of every token: everybody may ask for its status, which is what it is for.
-pub(crate) const TOKEN_MODE: u32 = 0o444;
-/// The size of a token is a random number up to this, in bytes.
-pub(crate) const TOKEN_MAX_BYTES: usize = 0xffff;
 
 /// A token whose process was killed before it could mark it for removal. Made by [`abandoned_tokens`].
 #[derive(Debug, Clone, PartialEq, Eq)]

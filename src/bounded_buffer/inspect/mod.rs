@@ -44,9 +44,9 @@ pub use super::spsc::Layout;
 pub(crate) use words::Words;
 
 use super::header::{self, Description, MAGIC, READY, STATE};
-use super::participant::{Claim, Life, Place};
 use super::{OpenError, PeerState, mpmc, spsc};
 use crate::key::Key;
+use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
 use crate::segment::{ReadOnly, Segment, SegmentId, SegmentOptions};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -54,7 +54,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub struct Inspector {
     segment: Segment<ReadOnly>,
-    place: Place,
+    anchor: NamespaceAnchor,
 }
 
 /// Which of the two rings.
@@ -218,8 +218,8 @@ impl Inspector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn in_segment(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
-        let place = Place::of(&segment)?;
-        Ok(Self { segment, place })
+        let anchor = NamespaceAnchor::of(&segment)?;
+        Ok(Self { segment, anchor })
     }
 
     /// The segment, for its identifier and status. See [`in_segment`](Self::in_segment) for an example.
@@ -269,7 +269,7 @@ impl Inspector {
         if kind.is_none() && magic != 0 {
             return Err(not_a_ring);
         }
-        match Claim::from_word(state) {
+        match OwnerId::from_word(state) {
             None => Ok(Sight::Untouched),
             Some(_) if state == READY => {
                 let found = Description::from_words(|at| words.load(at));
@@ -327,10 +327,10 @@ impl Inspector {
         let (state, holder) = match one.presence {
             Presence::Never => (PeerState::Never, None),
             Presence::Left => (PeerState::Left, None),
-            Presence::Claimed(claim) => match claim.life(&self.place) {
-                Life::Alive => (PeerState::Alive, claim.holder()),
-                Life::Dead => (PeerState::Dead, None),
-                Life::Unknown => (PeerState::Unknown, None),
+            Presence::Claimed(claim) => match claim.liveness(&self.anchor) {
+                Liveness::Alive => (PeerState::Alive, claim.holder()),
+                Liveness::Dead => (PeerState::Dead, None),
+                Liveness::Unknown => (PeerState::Unknown, None),
             },
         };
         let noted = one.noted_since.filter(|&seconds| seconds != 0);
@@ -443,5 +443,5 @@ pub(crate) struct Occupant {
 pub(crate) enum Presence {
     Never,
     Left,
-    Claimed(Claim),
+    Claimed(OwnerId),
 }

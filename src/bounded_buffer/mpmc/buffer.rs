@@ -7,11 +7,11 @@ use super::table::{self, Recovered};
 use super::{Consumer, Layout, Options, Producer};
 use crate::bounded_buffer::attached::Attached;
 use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::participant::Life;
 use crate::bounded_buffer::seam::Shared;
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
 use crate::key::Key;
+use crate::liveness::Liveness;
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
@@ -213,7 +213,7 @@ impl<T: Pod> BoundedBuffer<T> {
                 since: UNIX_EPOCH
                     .checked_add(Duration::from_secs(entry.since))
                     .unwrap_or(UNIX_EPOCH),
-                state: entry.claim.life(&core.place).into(),
+                state: entry.claim.liveness(&core.anchor).into(),
             })
             .collect()
     }
@@ -348,7 +348,9 @@ impl<T> fmt::Debug for BoundedBuffer<T> {
 
 impl Core {
     pub(super) fn recover(&self) -> Recovered {
-        let found = table::recover(self.memory, &self.geometry, |claim| claim.life(&self.place));
+        let found = table::recover(self.memory, &self.geometry, |claim| {
+            claim.liveness(&self.anchor)
+        });
         if !found.is_nothing() {
             for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
                 // Rare: the fence costs nothing here.
@@ -369,11 +371,11 @@ impl Core {
             PeerState::Never
         };
         for entry in entries {
-            match entry.claim.life(&self.place) {
-                Life::Alive => return PeerState::Alive,
-                Life::Dead => all = PeerState::Dead,
+            match entry.claim.liveness(&self.anchor) {
+                Liveness::Alive => return PeerState::Alive,
+                Liveness::Dead => all = PeerState::Dead,
                 // Then no verdict was possible, nor is for the others.
-                Life::Unknown => return PeerState::Unknown,
+                Liveness::Unknown => return PeerState::Unknown,
             }
         }
         all
@@ -399,7 +401,8 @@ impl Core {
         // What others are reading may come back.
         let is_drained = || side == Side::Consumer || count(self.memory, &self.geometry) == 0;
         ever && entries.all(|entry| {
-            entry.side.is_some_and(|its| its != side) || entry.claim.life(&self.place) == Life::Dead
+            entry.side.is_some_and(|its| its != side)
+                || entry.claim.liveness(&self.anchor) == Liveness::Dead
         }) && is_drained()
     }
 }

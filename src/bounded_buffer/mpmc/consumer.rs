@@ -68,7 +68,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         match self.pop_here() {
@@ -130,7 +130,7 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(always)]
     fn pop_until(&mut self, timeout: Option<Duration>) -> Result<T, PopError> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         match self.pop_here() {
@@ -161,7 +161,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline]
     pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if into.is_empty() {
@@ -237,7 +237,7 @@ impl<T: Pod> Consumer<T> {
         into: &mut [T],
         timeout: Option<Duration>,
     ) -> Result<usize, PopError> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if into.is_empty() {

@@ -75,7 +75,7 @@ impl<T: Pod> Producer<T> {
     #[inline]
     pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
@@ -142,7 +142,7 @@ impl<T: Pod> Producer<T> {
         timeout: Option<Duration>,
     ) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
@@ -261,7 +261,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<(), PushError<()>> {
         check(0, count, self.len());
-        if !self.producer.seat.here.is_current() {
+        if !self.producer.seat.fork_guard.is_current() {
             return Err(PushError::Forked(()));
         }
         if count > 0 {
@@ -278,7 +278,7 @@ impl<T> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
         let seat = &mut self.producer.seat;
         // In a forked child it is the parent's.
-        if seat.here.is_current() {
+        if seat.fork_guard.is_current() {
             seat.settle();
         }
     }
@@ -327,7 +327,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a look at no items");
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         self.seat.settle();
@@ -397,7 +397,7 @@ impl<T: Pod> Consumer<T> {
         timeout: Option<Duration>,
     ) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a look at no items");
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         self.seat.settle();
@@ -506,7 +506,7 @@ impl<'a, T: Pod> Peek<'a, T> {
     #[inline(always)]
     pub fn release(self, count: usize) -> Result<(), PopError> {
         check(0, count, self.len());
-        if !self.consumer.seat.here.is_current() {
+        if !self.consumer.seat.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if count > 0 {
@@ -523,7 +523,7 @@ impl<T> Drop for Peek<'_, T> {
     fn drop(&mut self) {
         let seat = &mut self.consumer.seat;
         // In a forked child it is the parent's.
-        if seat.here.is_current() {
+        if seat.fork_guard.is_current() {
             seat.settle();
         }
     }

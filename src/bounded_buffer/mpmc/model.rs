@@ -18,8 +18,8 @@ use super::protocol::{publish, release};
 use super::table;
 use super::word::{Owner, Phase, Word};
 use crate::bounded_buffer::layout::Layout;
-use crate::bounded_buffer::participant::{Claim, Life};
 use crate::bounded_buffer::seam::{Shared, SharedItems};
+use crate::liveness::{Liveness, OwnerId};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use loom::thread;
@@ -134,16 +134,16 @@ impl Model {
     fn recover(self) -> table::Recovered {
         table::recover(self, &self.parts.g, |claim| {
             if claim == mortal_claim() && self.parts.dead.load(Ordering::Acquire) {
-                Life::Dead
+                Liveness::Dead
             } else {
-                Life::Alive
+                Liveness::Alive
             }
         })
     }
 }
 
-fn mortal_claim() -> Claim {
-    Claim::from_word(1).unwrap()
+fn mortal_claim() -> OwnerId {
+    OwnerId::from_word(1).unwrap()
 }
 
 impl Shared for Model {
@@ -215,7 +215,7 @@ struct Handle {
 impl Handle {
     fn enter(model: Model, side: Side, claim: u64) -> Self {
         let g = model.parts.g;
-        let claim = Claim::from_word(claim).unwrap();
+        let claim = OwnerId::from_word(claim).unwrap();
         let (_, owner) = table::enter(model, &g, claim, side, 0, 0).expect("a free entry");
         Self {
             model,
@@ -408,7 +408,7 @@ fn a_producer_dies_committing(capacity: u64, items: &'static [u64], count: usize
         found.extend(consumer.drain());
         let pushed = &items[..count.min(capacity as usize)];
         assert!(found == pushed || !lived && found.is_empty(), "{found:?}");
-        table::leave(model, &model.parts.g, 0, Claim::from_word(2).unwrap());
+        table::leave(model, &model.parts.g, 0, OwnerId::from_word(2).unwrap());
         if !lived {
             is_whole(model);
         }
@@ -426,7 +426,7 @@ fn a_consumer_dies_releasing(capacity: u64, wanted: u32, count: u32, bug: Bug) {
         let model = Model::with(capacity, bug);
         let items: Vec<u64> = (1..=capacity).collect();
         Handle::enter(model, Side::Producer, 3).push(&items);
-        table::leave(model, &model.parts.g, 0, Claim::from_word(3).unwrap());
+        table::leave(model, &model.parts.g, 0, OwnerId::from_word(3).unwrap());
         let mut consumer = Handle::enter(model, Side::Consumer, 2);
         let batch = Arc::new(Batch::default());
         let its_batch = batch.clone();
@@ -458,7 +458,7 @@ fn a_consumer_dies_releasing(capacity: u64, wanted: u32, count: u32, bug: Bug) {
             found == but_batch || !lived && found == items,
             "{found:?} beside {batch:?}"
         );
-        table::leave(model, &model.parts.g, 0, Claim::from_word(2).unwrap());
+        table::leave(model, &model.parts.g, 0, OwnerId::from_word(2).unwrap());
         if !lived {
             is_whole(model);
         }
@@ -543,7 +543,7 @@ fn model_two_recoverers() {
     explore(|| {
         let model = Model::new(3);
         Handle::enter(model, Side::Producer, 3).push(&[1, 2, 3]);
-        table::leave(model, &model.parts.g, 0, Claim::from_word(3).unwrap());
+        table::leave(model, &model.parts.g, 0, OwnerId::from_word(3).unwrap());
         // Dies with three items claimed.
         let mut dead = Handle::enter(model, Side::Consumer, 1);
         assert_eq!(dead.claim(3).map(|run| run.len), Some(3));

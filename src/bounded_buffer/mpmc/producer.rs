@@ -65,7 +65,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline]
     pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(item));
         }
         if self.push_here(&item) {
@@ -135,7 +135,7 @@ impl<T: Pod> Producer<T> {
 
     #[inline(always)]
     fn push_until(&mut self, item: T, timeout: Option<Duration>) -> Result<(), PushError<T>> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(item));
         }
         if self.push_here(&item) {
@@ -166,7 +166,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline]
     pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(()));
         }
         if items.is_empty() {
@@ -239,7 +239,7 @@ impl<T: Pod> Producer<T> {
         items: &[T],
         timeout: Option<Duration>,
     ) -> Result<(), PushError<usize>> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(0));
         }
         let mut done = 0;
@@ -472,7 +472,7 @@ impl<T> fmt::Debug for Producer<T> {
 /// ```
 impl io::Write for Producer<u8> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.seat.here.is_current() {
+        if !self.seat.fork_guard.is_current() {
             return Err(PushError::Forked(()).into());
         }
         if bytes.is_empty() {

@@ -8,10 +8,10 @@ use super::table;
 use super::word::Owner;
 use crate::bounded_buffer::ClaimError;
 use crate::bounded_buffer::crowd::{Sleeper, announce_no_barrier, wake_crowd};
-use crate::bounded_buffer::participant::{Claim, Token};
 use crate::bounded_buffer::seam::Mapped;
 use crate::bounded_buffer::wait::{self, Effort, Habit, Look, Peer, Stop, Waiting};
-use crate::fork::Here;
+use crate::fork::ForkGuard;
+use crate::liveness::{OwnerId, Token};
 use crate::sys::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ pub(super) struct Seat {
     pub(super) g: Geometry,
     pub(super) at: Position,
     pub(super) owner: Owner,
-    pub(super) here: Here,
+    pub(super) fork_guard: ForkGuard,
     pub(super) registered: bool,
     pub(super) waiting: Waiting,
     pub(super) notice_departure: bool,
@@ -54,7 +54,7 @@ pub(super) struct Seat {
 struct Rest {
     core: Arc<Core>,
     index: usize,
-    claim: Claim,
+    claim: OwnerId,
     /// Keeps the claim alive.
     _token: Arc<Token>,
 }
@@ -79,7 +79,7 @@ impl Seat {
     pub(super) fn take(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
         core.check_place()?;
         let token = Token::current()?;
-        let claim = token.claim();
+        let claim = token.owner_id();
         let registered = !core.fences && wait::register();
         let (memory, g) = (core.memory, core.geometry);
         let since = SystemTime::now()
@@ -114,7 +114,7 @@ impl Seat {
             g,
             at: Position::new(&g, cursor),
             owner,
-            here: core.here,
+            fork_guard: core.fork_guard,
             registered,
             waiting: Waiting::default(),
             notice_departure: false,
@@ -323,7 +323,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         // In a forked child the entry and the claims are the parent's.
-        if self.here.is_current() {
+        if self.fork_guard.is_current() {
             self.settle();
             table::leave(self.memory, &self.g, self.rest.index, self.rest.claim);
             // Who waits for this side may want to know that it left.

@@ -4,7 +4,7 @@
 //!
 //! | byte | width | holds | written by |
 //! |---|---|---|---|
-//! | 0 | 8 | [claim](crate::bounded_buffer::participant) of the handle's process, 0 if the entry is free | compare-and-swap |
+//! | 0 | 8 | [claim](crate::liveness) of the handle's process, 0 if the entry is free | compare-and-swap |
 //! | 8 | 8 | generation: one more for each handle that had the entry | the new holder, right after its claim |
 //! | 16 | 4 | 1 producer, 2 consumer, 0 while that is not said yet | the holder |
 //! | 20 | 4 | process id, as the holder sees it: for people | the holder |
@@ -37,8 +37,8 @@
 use super::layout::{EVER_CONSUMER, EVER_PRODUCER, Geometry};
 use super::protocol::{Side, advance_epoch, load, swap};
 use super::word::{Owner, Phase, Word};
-use crate::bounded_buffer::participant::{Claim, Life};
 use crate::bounded_buffer::seam::Shared;
+use crate::liveness::{Liveness, OwnerId};
 use std::sync::atomic::Ordering;
 
 const CLAIM: usize = 0;
@@ -79,7 +79,7 @@ impl Recovered {
 /// An entry as it stands in the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
-    pub(crate) claim: Claim,
+    pub(crate) claim: OwnerId,
     pub(crate) side: Option<Side>,
     pub(crate) pid: u32,
     pub(crate) since: u64,
@@ -93,7 +93,7 @@ fn word<M: Shared>(memory: M, at: usize) -> u64 {
 impl Entry {
     /// The entry that lies at `at`, if it is taken.
     pub(crate) fn from_words(at: usize, load: impl Fn(usize) -> u64) -> Option<Self> {
-        let claim = Claim::from_word(load(at + CLAIM))?;
+        let claim = OwnerId::from_word(load(at + CLAIM))?;
         let who = load(at + WHO).to_ne_bytes();
         let half = |from: usize| {
             u32::from_ne_bytes([who[from], who[from + 1], who[from + 2], who[from + 3]])
@@ -120,7 +120,7 @@ pub(crate) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<
 pub(crate) fn enter<M: Shared>(
     memory: M,
     g: &Geometry,
-    claim: Claim,
+    claim: OwnerId,
     side: Side,
     pid: u32,
     since: u64,
@@ -154,7 +154,7 @@ pub(crate) fn enter<M: Shared>(
 }
 
 /// Frees an entry whose holder has no slots any more.
-pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, index: usize, claim: Claim) {
+pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, index: usize, claim: OwnerId) {
     let at = g.entry_at(index);
     // The next holder says who it is after its claim; until then nobody shall take it for this one.
     // SAFETY: a field of an entry of the table.
@@ -168,15 +168,15 @@ pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, index: usize, claim: Cla
 pub(crate) fn recover<M: Shared>(
     memory: M,
     g: &Geometry,
-    mut life: impl FnMut(Claim) -> Life,
+    mut life: impl FnMut(OwnerId) -> Liveness,
 ) -> Recovered {
     let mut found = Recovered::default();
     for index in 0..g.participants as usize {
         let at = g.entry_at(index);
-        let Some(claim) = Claim::from_word(word(memory, at + CLAIM)) else {
+        let Some(claim) = OwnerId::from_word(word(memory, at + CLAIM)) else {
             continue;
         };
-        if life(claim) != Life::Dead {
+        if life(claim) != Liveness::Dead {
             continue;
         }
         // Behind the verdict: the dead change nothing any more. And before the second look at the claim: so it is
@@ -306,12 +306,12 @@ mod tests {
 
     impl Memory<'_> {
         fn enter(self, claim: u64) -> Owner {
-            let claim = Claim::from_word(claim).unwrap();
+            let claim = OwnerId::from_word(claim).unwrap();
             enter(self, self.g, claim, Side::Producer, 0, 0).unwrap().1
         }
 
         fn leave(self, claim: u64) {
-            leave(self, self.g, 0, Claim::from_word(claim).unwrap());
+            leave(self, self.g, 0, OwnerId::from_word(claim).unwrap());
         }
 
         fn claim_two(self, owner: Owner) -> Run {
@@ -322,9 +322,9 @@ mod tests {
         fn recover(self) -> Recovered {
             recover(self, self.g, |claim| {
                 if claim.word() == DEAD {
-                    Life::Dead
+                    Liveness::Dead
                 } else {
-                    Life::Alive
+                    Liveness::Alive
                 }
             })
         }

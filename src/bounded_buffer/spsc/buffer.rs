@@ -4,12 +4,12 @@ use super::layout::{CONSUMER, CONSUMER_SLEEPS, EVER, Geometry, PRODUCER, PRODUCE
 use super::protocol::{Consuming, Producing, find_in, load_out};
 use super::{Consumer, Layout, Options, Producer};
 use crate::bounded_buffer::attached::Attached;
-use crate::bounded_buffer::participant::{Claim, Life, Token};
 use crate::bounded_buffer::seam::Shared;
 use crate::bounded_buffer::wait::{self, Gap, NO_BARRIER, Peer, wake_if_asleep};
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
 use crate::key::Key;
+use crate::liveness::{Liveness, OwnerId, Token};
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
@@ -299,7 +299,7 @@ impl Core {
     pub(super) fn state(&self, side: Side) -> PeerState {
         // SAFETY: a constant of the layout.
         let word = unsafe { self.memory.load(side.claim_at(), Ordering::Acquire) };
-        match Claim::from_word(word).map(|claim| claim.life(&self.place)) {
+        match OwnerId::from_word(word).map(|claim| claim.liveness(&self.anchor)) {
             Some(life) => life.into(),
             None => {
                 // SAFETY: as above.
@@ -333,7 +333,7 @@ pub(super) struct RoleInner {
     /// Whether this process takes part in membarrier(2) and may ask for it.
     pub(super) registered: bool,
     pub(super) gap: Gap,
-    claim: Claim,
+    claim: OwnerId,
     /// Keeps the claim alive.
     _token: Arc<Token>,
 }
@@ -346,13 +346,15 @@ impl Role {
     fn claim(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
         core.check_place()?;
         let token = Token::current()?;
-        let claim = token.claim();
+        let claim = token.owner_id();
         let registered = !core.fences && wait::register();
         let (memory, at) = (core.memory, side.claim_at());
         let taken = || ClaimError::Taken { role: side.name() };
         // SAFETY: a constant of the layout; so below.
         let mut holder = unsafe { memory.load(at, Ordering::Acquire) };
-        if Claim::from_word(holder).is_some_and(|other| other.life(&core.place) != Life::Dead) {
+        if OwnerId::from_word(holder)
+            .is_some_and(|other| other.liveness(&core.anchor) != Liveness::Dead)
+        {
             return Err(taken());
         }
         // Before the claim: killed in between, this process merely seems to have come and gone.
@@ -408,7 +410,7 @@ fn give_back(role: NonNull<RoleInner>) {
     // SAFETY: made by `Box::leak` in `claim`; `drop` runs once.
     let role = unsafe { Box::from_raw(role.as_ptr()) };
     let (core, side) = (&role.core, role.side);
-    if core.here.is_current() {
+    if core.fork_guard.is_current() {
         // Fails only if somebody scribbled over the claim.
         // SAFETY: a constant of the layout.
         let _ = unsafe {

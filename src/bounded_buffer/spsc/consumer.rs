@@ -9,7 +9,7 @@ use crate::bounded_buffer::iter::popping_iterators;
 use crate::bounded_buffer::seam::Mapped;
 use crate::bounded_buffer::wait::{Habit, Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
-use crate::fork::Here;
+use crate::fork::ForkGuard;
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// releases it afterwards.
 pub struct Consumer<T> {
     side: Consuming<Mapped>,
-    here: Here,
+    fork_guard: ForkGuard,
     habit: Habit,
     /// Where the last wait ended.
     waited_at: u64,
@@ -40,7 +40,7 @@ impl<T: Pod> Consumer<T> {
         Self {
             waited_at: side.position(),
             side,
-            here: role.get().core.here,
+            fork_guard: role.get().core.fork_guard,
             habit: Habit::default(),
             waiting: Waiting::default(),
             notice_departure: false,
@@ -74,7 +74,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if Self::IS_LARGE {
@@ -114,7 +114,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if Self::IS_LARGE {
@@ -166,7 +166,7 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(always)]
     fn pop_large(&mut self, deadline: Option<Instant>) -> Result<T, PopError> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         match self.side.find_items(1) {
@@ -215,7 +215,7 @@ impl<T: Pod> Consumer<T> {
     /// ```
     #[inline(always)]
     pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PopError::Forked);
         }
         if into.is_empty() {
@@ -425,8 +425,8 @@ impl<T: Pod> Consumer<T> {
     }
 
     #[inline(always)]
-    pub(super) fn is_here(&self) -> bool {
-        self.here.is_current()
+    pub(super) fn is_current(&self) -> bool {
+        self.fork_guard.is_current()
     }
 
     #[inline(always)]

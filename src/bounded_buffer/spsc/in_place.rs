@@ -94,7 +94,7 @@ impl<T: Pod> Producer<T> {
     #[inline(always)]
     pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.is_here() {
+        if !self.is_current() {
             return Err(PushError::Forked(()));
         }
         let room = self
@@ -159,7 +159,7 @@ impl<T: Pod> Producer<T> {
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, T>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.is_here() {
+        if !self.is_current() {
             return Err(PushError::Forked(()));
         }
         if self.side().find_room(wanted).is_err() {
@@ -272,7 +272,7 @@ impl<'a, T: Pod> Reservation<'a, T> {
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<(), PushError<()>> {
         check(0, count, self.len);
-        if !self.producer.is_here() {
+        if !self.producer.is_current() {
             return Err(PushError::Forked(()));
         }
         if count > 0 {
@@ -321,7 +321,7 @@ impl<T: Pod> Consumer<T> {
     #[inline(always)]
     pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.is_here() {
+        if !self.is_current() {
             return Err(PopError::Forked);
         }
         match self.side().find_items(wanted) {
@@ -391,7 +391,7 @@ impl<T: Pod> Consumer<T> {
         deadline: Option<Instant>,
     ) -> Result<Peek<'_, T>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.is_here() {
+        if !self.is_current() {
             return Err(PopError::Forked);
         }
         match self.side().find_items(wanted) {
@@ -496,7 +496,7 @@ impl<'a, T: Pod> Peek<'a, T> {
     #[inline(always)]
     pub fn release(self, count: usize) -> Result<(), PopError> {
         check(0, count, self.len);
-        if !self.consumer.is_here() {
+        if !self.consumer.is_current() {
             return Err(PopError::Forked);
         }
         if count > 0 {

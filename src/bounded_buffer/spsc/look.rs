@@ -7,8 +7,8 @@ use crate::bounded_buffer::OpenError;
 use crate::bounded_buffer::header::Description;
 use crate::bounded_buffer::inspect::{Occupant, Presence, Seen, Words};
 use crate::bounded_buffer::mpmc::Role;
-use crate::bounded_buffer::participant::Claim;
 use crate::bounded_buffer::wait::ASLEEP;
+use crate::liveness::OwnerId;
 
 /// Bytes before the slots: a segment with less holds no ring.
 pub(crate) const LEAST_BYTES: usize = SLOTS;
@@ -36,7 +36,7 @@ pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<
 }
 
 fn occupant(words: Words<'_>, role: Role, claim: usize, sleeps: usize) -> Occupant {
-    let presence = match Claim::from_word(words.load(claim)) {
+    let presence = match OwnerId::from_word(words.load(claim)) {
         Some(claim) => Presence::Claimed(claim),
         None if words.load(claim + EVER) == 0 => Presence::Never,
         None => Presence::Left,

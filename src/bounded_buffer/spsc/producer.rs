@@ -8,7 +8,7 @@ use crate::bounded_buffer::PeerState;
 use crate::bounded_buffer::seam::Mapped;
 use crate::bounded_buffer::wait::{Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
-use crate::fork::Here;
+use crate::fork::ForkGuard;
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// batch or none of it.
 pub struct Producer<T> {
     side: Producing<Mapped>,
-    here: Here,
+    fork_guard: ForkGuard,
     waiting: Waiting,
     notice_departure: bool,
     role: Role,
@@ -34,7 +34,7 @@ impl<T: Pod> Producer<T> {
     pub(super) fn new(role: Role, side: Producing<Mapped>) -> Self {
         Self {
             side,
-            here: role.get().core.here,
+            fork_guard: role.get().core.fork_guard,
             waiting: Waiting::default(),
             notice_departure: false,
             role,
@@ -66,7 +66,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline(always)]
     pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PushError::forked(item));
         }
         if self.side.push_known(&item) {
@@ -109,7 +109,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PushError::forked(item));
         }
         if self.side.push_known(&item) {
@@ -139,7 +139,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline(always)]
     pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PushError::forked(item));
         }
         if self.side.push_known(&item) {
@@ -182,7 +182,7 @@ impl<T: Pod> Producer<T> {
     /// ```
     #[inline(always)]
     pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
-        if !self.here.is_current() {
+        if !self.fork_guard.is_current() {
             return Err(PushError::Forked(()));
         }
         if items.is_empty() {
@@ -380,8 +380,8 @@ impl<T: Pod> Producer<T> {
     }
 
     #[inline(always)]
-    pub(super) fn is_here(&self) -> bool {
-        self.here.is_current()
+    pub(super) fn is_current(&self) -> bool {
+        self.fork_guard.is_current()
     }
 
     #[inline(always)]
