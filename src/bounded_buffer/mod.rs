@@ -72,6 +72,9 @@
 //! * A peer that is stopped, or lives and does nothing: waits without a timeout wait for it.
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
 //!   process go on.
+//! * `kernel.shm_rmid_forced` set to 1: the kernel then destroys each segment with its last detach, marked or not. The
+//!   items go with the last process that had the buffer, and a restarted process finds an empty new one. See
+//!   [forced removal](crate::guide::lifecycle#forced-removal-kernelshm_rmid_forced).
 
 mod attached;
 mod crowd;

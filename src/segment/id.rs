@@ -163,7 +163,7 @@ impl SegmentId {
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the
-    /// owner; [`system::segments`](crate::system::segments) does without.
+    /// owner; [`status_regardless`](Self::status_regardless) does without.
     /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
     ///
     /// ```
@@ -183,8 +183,31 @@ impl SegmentId {
         }
     }
 
-    /// The status even without read permission, where the system has a way (`SHM_STAT_ANY`, Linux 4.17).
-    pub(super) fn status_regardless(self) -> Result<Status, Error> {
+    /// Asks what [`status`](Self::status) does, even where the mode denies reading.
+    ///
+    /// One segment costs two calls at most, however many exist: use this rather than a search through
+    /// [`system::segments`](crate::system::segments).
+    ///
+    /// **C calls:** `shmctl(id, IPC_STAT)`; where that is `EACCES`, `shmctl(id, SHM_STAT_ANY)`, which Linux has since
+    /// 4.17.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): where the system has no such call.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(100).mode(0).create_unattached(Key::PRIVATE)?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(id.status_regardless()?.size_bytes(), 100);
+    /// id.mark_for_removal()?;
+    /// assert_eq!(id.status_regardless().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmctl", "SHM_STAT_ANY"))]
+    pub fn status_regardless(self) -> Result<Status, Error> {
         match shm::shmctl_stat(self.0) {
             Ok(raw) => Ok(Status::new(self, &raw)),
             Err(errno) if errno.0 == libc::EACCES => match os::shm_stat_any(self.0) {
