@@ -9,10 +9,9 @@ mod common;
 
 use common::huge_pool::{OVERCOMMIT, Restored, create, free, huge, meminfo, on_huge_pages, pool};
 use common::{
-    Forked, NOBODY, Owned, OwnedKey, Running, assert_says, death_of, fails, let_a_second_pass,
-    page, peer, set_sysctl,
+    Forked, NOBODY, Owned, OwnedKey, Running, alone, assert_says, death_of, fails,
+    let_a_second_pass, page, peer, set_sysctl,
 };
-use serial_test::serial;
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{AttachFlags, ErrorKind, HugePages, Key, Mode, Segment, SegmentId, SegmentOptions};
@@ -22,8 +21,8 @@ fn attached(id: SegmentId) -> u64 {
 }
 
 #[test]
-#[serial]
 fn a_segment_of_huge_pages_has_the_size_mode_and_creator_asked_for() {
+    let _alone = alone();
     let Some(_pool) = pool(2) else { return };
     for pages in [HugePages::Default, HugePages::OfBytes(huge())] {
         let mut options = on_huge_pages(2 * huge());
@@ -45,8 +44,8 @@ fn a_segment_of_huge_pages_has_the_size_mode_and_creator_asked_for() {
 }
 
 #[test]
-#[serial]
 fn sizes_and_keys_are_checked_as_for_ordinary_pages() {
+    let _alone = alone();
     let Some(_pool) = pool(4) else { return };
     let key = OwnedKey::random();
     fails(
@@ -77,8 +76,8 @@ fn sizes_and_keys_are_checked_as_for_ordinary_pages() {
 }
 
 #[test]
-#[serial]
 fn more_pages_than_are_free_cannot_be_created() {
+    let _alone = alone();
     let Some(_pool) = pool(1) else { return };
     let error = fails(
         on_huge_pages(2 * huge()).create_new(Key::PRIVATE),
@@ -92,8 +91,8 @@ fn more_pages_than_are_free_cannot_be_created() {
 }
 
 #[test]
-#[serial]
 fn the_number_of_segments_is_limited_for_huge_pages_too() {
+    let _alone = alone();
     let peer = peer!(|_| {
         const MOST: usize = 3;
         set_sysctl("shmmni", MOST);
@@ -108,8 +107,8 @@ fn the_number_of_segments_is_limited_for_huge_pages_too() {
 }
 
 #[test]
-#[serial]
 fn other_users_may_neither_open_attach_look_at_change_nor_remove_it() {
+    let _alone = alone();
     let nobody = peer!(|talk| {
         let key: Key = talk.arg(0);
         let id = SegmentId::from_raw(talk.arg(1));
@@ -145,8 +144,8 @@ fn other_users_may_neither_open_attach_look_at_change_nor_remove_it() {
 }
 
 #[test]
-#[serial]
 fn each_page_keeps_its_pattern_for_whoever_attaches() {
+    let _alone = alone();
     let Some(_pool) = pool(4) else { return };
     let segment = create(4 * huge());
     for number in 0..4 {
@@ -165,8 +164,8 @@ fn each_page_keeps_its_pattern_for_whoever_attaches() {
 }
 
 #[test]
-#[serial]
 fn attach_addresses_are_those_of_huge_pages_and_may_be_rounded() {
+    let _alone = alone();
     let Some(_pool) = pool(1) else { return };
     let segment = create(huge());
     let id = segment.id();
@@ -205,8 +204,8 @@ fn attach_addresses_are_those_of_huge_pages_and_may_be_rounded() {
 }
 
 #[test]
-#[serial]
 fn attaching_at_one_address_across_forks_gives_all_pages_back_each_time() {
+    let _alone = alone();
     let peer = peer!(|_| {
         let probe = create(8 * huge());
         let address = probe.as_ptr().addr();
@@ -226,8 +225,8 @@ fn attaching_at_one_address_across_forks_gives_all_pages_back_each_time() {
 }
 
 #[test]
-#[serial]
 fn odd_sizes_are_created_attached_prefaulted_and_bounded_exactly() {
+    let _alone = alone();
     let Some(_pool) = pool(4) else { return };
     for prefault in [false, true] {
         for size in [
@@ -256,8 +255,8 @@ fn odd_sizes_are_created_attached_prefaulted_and_bounded_exactly() {
 }
 
 #[test]
-#[serial]
 fn detached_huge_pages_are_out_of_reach_and_children_are_counted() {
+    let _alone = alone();
     let peer = peer!(|_| {
         let owned = create(huge());
         let id = owned.id();
@@ -312,8 +311,8 @@ fn detached_huge_pages_are_out_of_reach_and_children_are_counted() {
 }
 
 #[test]
-#[serial]
 fn many_processes_attach_write_verify_and_detach() {
+    let _alone = alone();
     const PROCESSES: usize = 20;
     let worker = peer!(|talk| {
         let (id, number): (i32, usize) = (talk.arg(0), talk.arg(1));
@@ -347,8 +346,8 @@ fn many_processes_attach_write_verify_and_detach() {
 }
 
 #[test]
-#[serial]
 fn beyond_the_pool_surplus_pages_serve_where_the_administrator_allows_them() {
+    let _alone = alone();
     let Some(_pool) = pool(2) else { return };
     let Some(_overcommit) = Restored::write(OVERCOMMIT, "1") else {
         return;

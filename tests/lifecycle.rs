@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Forked, Owned, OwnedKey, let_a_second_pass, page, peer, root_or_skip, skipped};
+use common::{
+    Forked, Owned, OwnedKey, Random, let_a_second_pass, page, peer, root_or_skip, skipped,
+};
 use std::collections::HashSet;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -24,19 +26,6 @@ fn read<const N: usize>(segment: &Segment, offset: usize) -> [u8; N] {
 
 fn attached(segment: &Segment) -> u64 {
     segment.status().unwrap().attached()
-}
-
-/// A small generator, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end
-    }
 }
 
 #[test]
@@ -288,9 +277,9 @@ fn parent_and_child_attach_write_and_detach_by_turns_five_hundred_times() {
 #[test]
 fn threads_attach_write_verify_and_detach_segments_of_all_sizes() {
     let one = |seed: u64| {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         for _ in 0..40 {
-            let size = 1 + random.below(1000 * page());
+            let size = 1 + random.below(1000 * page() as u64) as usize;
             let segment = create(size);
             let pattern = random.below(255) as u8 + 1;
             segment.write_at(0, &vec![pattern; size]).unwrap();
@@ -448,9 +437,9 @@ fn one_process_sleeps_on_futexes_in_thirty_segments_and_another_wakes_the_last()
 #[test]
 fn segments_made_in_a_storm_keep_their_pattern_and_go() {
     let storm = peer!(|talk| {
-        let mut random = Random(talk.arg(0));
+        let mut random = Random::new(talk.arg(0));
         for _ in 0..30 {
-            let mut size = 64 * page() + random.below(4096) * page();
+            let mut size = 64 * page() + random.below(4096) as usize * page();
             let mut attempts = 0;
             let segment = loop {
                 let mut options = SegmentOptions::new();

@@ -4,8 +4,7 @@
 
 mod common;
 
-use common::Mapping;
-use proptest::prelude::*;
+use common::{Mapping, Random, for_each_case};
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use sysvshm::bytemuck::{self, Pod, Zeroable};
@@ -34,23 +33,25 @@ enum Step {
     Bytes(usize, u8),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let n = any::<usize>;
-    prop_oneof![
-        n().prop_map(Step::Get),
-        (n(), any::<u64>()).prop_map(|(i, seed)| Step::Set(i, seed)),
-        (n(), any::<u64>()).prop_map(|(i, seed)| Step::Update(i, seed)),
-        (n(), n()).prop_map(|(a, b)| Step::ReadInto(a, b)),
-        (n(), n(), any::<u64>()).prop_map(|(a, b, seed)| Step::WriteFrom(a, b, seed)),
-        (n(), n(), any::<u64>()).prop_map(|(a, b, seed)| Step::Fill(a, b, seed)),
-        (n(), n(), any::<u8>()).prop_map(|(a, b, byte)| Step::FillUniform(a, b, byte)),
-        (n(), n(), n()).prop_map(|(a, b, c)| Step::CopyWithin(a, b, c)),
-        (n(), n()).prop_map(|(a, b)| Step::ToVec(a, b)),
-        (n(), n()).prop_map(|(a, b)| Step::Iterate(a, b)),
-        (n(), n()).prop_map(|(a, b)| Step::Chunks(a, b)),
-        (n(), any::<u64>()).prop_map(|(mid, seed)| Step::Split(mid, seed)),
-        (n(), any::<u8>()).prop_map(|(i, byte)| Step::Bytes(i, byte)),
-    ]
+/// Draws one of the steps, each as likely as the others.
+fn step(random: &mut Random) -> Step {
+    let kind = random.below(13);
+    let mut n = || random.next();
+    match kind {
+        0 => Step::Get(n() as usize),
+        1 => Step::Set(n() as usize, n()),
+        2 => Step::Update(n() as usize, n()),
+        3 => Step::ReadInto(n() as usize, n() as usize),
+        4 => Step::WriteFrom(n() as usize, n() as usize, n()),
+        5 => Step::Fill(n() as usize, n() as usize, n()),
+        6 => Step::FillUniform(n() as usize, n() as usize, n() as u8),
+        7 => Step::CopyWithin(n() as usize, n() as usize, n() as usize),
+        8 => Step::ToVec(n() as usize, n() as usize),
+        9 => Step::Iterate(n() as usize, n() as usize),
+        10 => Step::Chunks(n() as usize, n() as usize),
+        11 => Step::Split(n() as usize, n()),
+        _ => Step::Bytes(n() as usize, n() as u8),
+    }
 }
 
 /// An element whose bytes all depend on the seed.
@@ -79,7 +80,7 @@ fn same<T: Pod>(a: &[T], b: &[T]) -> bool {
 
 /// Takes the steps on a view `offset` bytes into a mapping and on a model of the whole mapping, and compares after
 /// each.
-fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
+fn agree<T: Pod>(offset: usize, steps: &[Step]) {
     let mapping = Mapping::new(REGION);
     let offset = MARGIN + offset * align_of::<T>();
     let len = (mapping.len() - offset - MARGIN) / size_of::<T>();
@@ -107,7 +108,7 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                 .copy_from_slice(bytemuck::bytes_of(value));
         };
         match *step {
-            Step::Get(i) => prop_assert!(same(&[view.get(i % len)], &[get(&model, i % len)])),
+            Step::Get(i) => assert!(same(&[view.get(i % len)], &[get(&model, i % len)])),
             Step::Set(i, seed) => {
                 view.set(i % len, element(seed));
                 set(i % len, &element(seed));
@@ -118,7 +119,7 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                     seen = Some(old);
                     element(seed)
                 });
-                prop_assert!(same(&[seen.unwrap()], &[get(&model, i % len)]));
+                assert!(same(&[seen.unwrap()], &[get(&model, i % len)]));
                 model[offset + i % len * size..][..size]
                     .copy_from_slice(bytemuck::bytes_of(&element::<T>(seed)));
             }
@@ -126,7 +127,7 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                 let range = range(a, b, len);
                 let mut into = vec![element(9); range.len()];
                 view.slice(range.clone()).read_into(&mut into);
-                prop_assert!(same(&into, &elements(&model, range)));
+                assert!(same(&into, &elements(&model, range)));
             }
             Step::WriteFrom(a, b, seed) => {
                 let range = range(a, b, len);
@@ -160,7 +161,7 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::ToVec(a, b) => {
                 let range = range(a, b, len);
-                prop_assert!(same(
+                assert!(same(
                     &view.slice(range.clone()).to_vec(),
                     &elements(&model, range)
                 ));
@@ -171,24 +172,24 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                 let mut backwards: Vec<T> = part.iter().rev().collect();
                 backwards.reverse();
                 let expected = elements(&model, range);
-                prop_assert_eq!(part.iter().len(), expected.len());
-                prop_assert_eq!(part.into_iter().nth(1).is_some(), expected.len() > 1);
-                prop_assert!(same(&backwards, &expected));
+                assert_eq!(part.iter().len(), expected.len());
+                assert_eq!(part.into_iter().nth(1).is_some(), expected.len() > 1);
+                assert!(same(&backwards, &expected));
             }
             Step::Chunks(a, n) => {
                 let (part, n) = (view.slice(a % len..), n % len + 1);
                 let expected = elements(&model, a % len..len);
-                prop_assert_eq!(part.chunks(n).len(), expected.chunks(n).len());
+                assert_eq!(part.chunks(n).len(), expected.chunks(n).len());
                 for (chunk, expected) in part.chunks(n).zip(expected.chunks(n)) {
-                    prop_assert!(same(&chunk.to_vec(), expected));
+                    assert!(same(&chunk.to_vec(), expected));
                 }
                 for (chunk, expected) in part.chunks(n).rev().zip(expected.chunks(n).rev()) {
-                    prop_assert!(same(&chunk.to_vec(), expected));
+                    assert!(same(&chunk.to_vec(), expected));
                 }
             }
             Step::Split(mid, seed) => {
                 let (left, right) = view.split_at(mid % (len + 1));
-                prop_assert_eq!(
+                assert_eq!(
                     (left.len(), right.len()),
                     (mid % (len + 1), len - mid % (len + 1))
                 );
@@ -203,14 +204,13 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::Bytes(i, byte) => {
                 let bytes = view.bytes();
-                prop_assert_eq!(bytes.len(), view.len_bytes());
+                assert_eq!(bytes.len(), view.len_bytes());
                 bytes.set(i % bytes.len(), byte);
                 model[offset + i % bytes.len()] = byte;
             }
         }
-        prop_assert!(all.to_vec() == model, "{step:?} changed something else");
+        assert!(all.to_vec() == model, "{step:?} changed something else");
     }
-    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
@@ -222,17 +222,16 @@ struct Triple {
 }
 
 macro_rules! agreement {
-    ($($name:ident: $($t:ty)*;)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-            $(
-                #[test]
-                fn $name(offset in 0_usize..97, steps in prop::collection::vec(step(), 1..24)) {
-                    $(agree::<$t>(offset, &steps)?;)*
-                }
-            )*
+    ($($name:ident: $($t:ty)*;)*) => {$(
+        #[test]
+        fn $name() {
+            for_each_case(24, |random| {
+                let offset = random.below(97) as usize;
+                let steps: Vec<Step> = (0..1 + random.below(23)).map(|_| step(random)).collect();
+                $(agree::<$t>(offset, &steps);)*
+            });
         }
-    };
+    )*};
 }
 
 agreement! {
@@ -243,47 +242,67 @@ agreement! {
     huge_elements_agree: [u8; 255] [u8; 512] [u8; 513] [u8; 1000] [u8; 1024] [u8; 2047] [u8; 4096];
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn atomics_agree(values in prop::collection::vec((0_u8..13, any::<i64>(), any::<i64>()), 1..60), index in 0_usize..4) {
-        fn check<T: Primitive + Debug>(index: usize, values: &[(u8, T, T)], model: fn(u8, T, T, T) -> (T, Option<T>)) {
-            let mapping = Mapping::new(64);
-            // SAFETY: inside the mapping, which outlives the view and which nobody else uses.
-            let view = unsafe { SharedSlice::<T, ReadWrite>::from_raw_parts(mapping.at(0).cast(), 5) }.unwrap();
-            let mut expected = T::zeroed();
-            for &(operation, a, b) in values {
-                let old = match operation {
-                    0 => Some(view.load(index, Acquire)),
-                    1 => { view.store(index, a, Release); None }
-                    2 => Some(view.swap(index, a, AcqRel)),
-                    3 => Some(view.compare_exchange(index, a, b, SeqCst, Relaxed).unwrap_or_else(|old| old)),
-                    4 => {
-                        let current = view.get(index);
-                        while view.compare_exchange_weak(index, current, b, AcqRel, Acquire).is_err() {}
-                        Some(current)
-                    }
-                    5 => Some(view.fetch_add(index, a, Relaxed)),
-                    6 => Some(view.fetch_sub(index, a, SeqCst)),
-                    7 => Some(view.fetch_and(index, a, Acquire)),
-                    8 => Some(view.fetch_nand(index, a, Release)),
-                    9 => Some(view.fetch_or(index, a, Relaxed)),
-                    10 => Some(view.fetch_xor(index, a, Relaxed)),
-                    11 => Some(view.fetch_max(index, a, Relaxed)),
-                    _ => Some(view.fetch_min(index, a, Relaxed)),
-                };
-                let (new, seen) = model(operation, expected, a, b);
-                assert_eq!(old, seen.map(|_| expected), "{operation} {a:?} {b:?}");
-                expected = new;
-                for i in 0..5 {
-                    assert_eq!(view.read_only().load(i, SeqCst), if i == index { expected } else { T::zeroed() });
-                }
+/// Does one atomic operation after the other on one of five integers and on a model, and compares after each.
+fn agree_on_atomics<T: Primitive + Debug>(
+    index: usize,
+    values: &[(u64, T, T)],
+    model: fn(u64, T, T, T) -> (T, Option<T>),
+) {
+    let mapping = Mapping::new(64);
+    // SAFETY: inside the mapping, which outlives the view and which nobody else uses.
+    let view = unsafe { SharedSlice::<T, ReadWrite>::from_raw_parts(mapping.at(0).cast(), 5) };
+    let view = view.unwrap();
+    let mut expected = T::zeroed();
+    for &(operation, a, b) in values {
+        let old = match operation {
+            0 => Some(view.load(index, Acquire)),
+            1 => {
+                view.store(index, a, Release);
+                None
             }
+            2 => Some(view.swap(index, a, AcqRel)),
+            3 => Some(
+                view.compare_exchange(index, a, b, SeqCst, Relaxed)
+                    .unwrap_or_else(|old| old),
+            ),
+            4 => {
+                let current = view.get(index);
+                while view
+                    .compare_exchange_weak(index, current, b, AcqRel, Acquire)
+                    .is_err()
+                {}
+                Some(current)
+            }
+            5 => Some(view.fetch_add(index, a, Relaxed)),
+            6 => Some(view.fetch_sub(index, a, SeqCst)),
+            7 => Some(view.fetch_and(index, a, Acquire)),
+            8 => Some(view.fetch_nand(index, a, Release)),
+            9 => Some(view.fetch_or(index, a, Relaxed)),
+            10 => Some(view.fetch_xor(index, a, Relaxed)),
+            11 => Some(view.fetch_max(index, a, Relaxed)),
+            _ => Some(view.fetch_min(index, a, Relaxed)),
+        };
+        let (new, seen) = model(operation, expected, a, b);
+        assert_eq!(old, seen.map(|_| expected), "{operation} {a:?} {b:?}");
+        expected = new;
+        for i in 0..5 {
+            let expected = if i == index { expected } else { T::zeroed() };
+            assert_eq!(view.read_only().load(i, SeqCst), expected);
         }
-        macro_rules! check {
+    }
+}
+
+#[test]
+fn atomics_agree() {
+    for_each_case(256, |random| {
+        let index = random.below(4) as usize;
+        let values: Vec<_> = (0..1 + random.below(59))
+            .map(|_| (random.below(13), random.next(), random.next()))
+            .collect();
+        macro_rules! agree {
             ($($t:ty)*) => {$({
                 let values: Vec<_> = values.iter().map(|&(operation, a, b)| (operation, a as $t, b as $t)).collect();
-                check::<$t>(index, &values, |operation, old, a, b| match operation {
+                agree_on_atomics::<$t>(index, &values, |operation, old, a, b| match operation {
                     0 => (old, Some(old)),
                     1 => (a, None),
                     2 => (a, Some(old)),
@@ -300,43 +319,56 @@ proptest! {
                 });
             })*};
         }
-        check!(u8 i8 u16 i16 u32 i32 u64 i64 usize isize);
-    }
+        agree!(u8 i8 u16 i16 u32 i32 u64 i64 usize isize);
+    });
+}
 
-    #[test]
-    fn no_offset_and_length_reach_beyond_a_segment(
-        size in 1_usize..5000, offset in prop_oneof![0_usize..6000, any::<usize>()], len in prop_oneof![0_usize..1500, any::<usize>()],
-    ) {
-        fn check<T: Pod>(segment: &sysvshm::Segment, offset: usize, len: usize) -> Result<(), TestCaseError> {
-            let wide = offset as u128 + len as u128 * size_of::<T>() as u128;
-            let fits = wide <= segment.len_bytes() as u128 && offset % align_of::<T>() == 0;
-            match segment.slice::<T>(offset, len) {
-                Ok(view) => {
-                    prop_assert!(fits);
-                    prop_assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr() + offset);
-                    prop_assert_eq!(view.len(), len);
-                }
-                Err(LayoutError::OutOfBounds { offset: o, needed, available }) => {
-                    prop_assert!(wide > available as u128 && available == segment.len_bytes());
-                    prop_assert_eq!((o, needed as u128), (offset, wide - offset as u128));
-                }
-                Err(LayoutError::TooLarge { elements, .. }) => prop_assert!(!fits && elements == len),
-                Err(LayoutError::Misaligned { alignment, .. }) => {
-                    prop_assert!(offset % alignment != 0 && alignment == align_of::<T>());
-                }
-                Err(other) => prop_assert!(false, "{other}"),
-            }
-            prop_assert_eq!(segment.reference::<T>(offset).is_ok(), segment.slice::<T>(offset, 1).is_ok());
-            Ok(())
+/// Asks a segment for a view and compares the answer with what arithmetic in 128 bits says.
+fn bounds_hold<T: Pod>(segment: &sysvshm::Segment, offset: usize, len: usize) {
+    let wide = offset as u128 + len as u128 * size_of::<T>() as u128;
+    let fits = wide <= segment.len_bytes() as u128 && offset % align_of::<T>() == 0;
+    match segment.slice::<T>(offset, len) {
+        Ok(view) => {
+            assert!(fits);
+            assert_eq!(view.as_ptr().addr(), segment.as_ptr().addr() + offset);
+            assert_eq!(view.len(), len);
         }
-        let segment = common::Owned::new(size, 0o600).id().attach().unwrap();
-        check::<u8>(&segment, offset, len)?;
-        check::<u32>(&segment, offset, len)?;
-        check::<u64>(&segment, offset, len)?;
-        check::<[u8; 3]>(&segment, offset, len)?;
-        check::<Triple>(&segment, offset, len)?;
-        check::<[u8; 4096]>(&segment, offset, len)?;
+        Err(LayoutError::OutOfBounds {
+            offset: o,
+            needed,
+            available,
+        }) => {
+            assert!(wide > available as u128 && available == segment.len_bytes());
+            assert_eq!((o, needed as u128), (offset, wide - offset as u128));
+        }
+        Err(LayoutError::TooLarge { elements, .. }) => assert!(!fits && elements == len),
+        Err(LayoutError::Misaligned { alignment, .. }) => {
+            assert!(offset % alignment != 0 && alignment == align_of::<T>());
+        }
+        Err(other) => panic!("{other}"),
     }
+    let reference = segment.reference::<T>(offset).is_ok();
+    assert_eq!(reference, segment.slice::<T>(offset, 1).is_ok());
+}
+
+#[test]
+fn no_offset_and_length_reach_beyond_a_segment() {
+    for_each_case(256, |random| {
+        // Half of the numbers near what is there, half anywhere.
+        let mut number = |near: u64| match random.below(2) {
+            0 => random.below(near) as usize,
+            _ => random.next() as usize,
+        };
+        let (offset, len) = (number(6000), number(1500));
+        let size = 1 + random.below(4999) as usize;
+        let segment = common::Owned::new(size, 0o600).id().attach().unwrap();
+        bounds_hold::<u8>(&segment, offset, len);
+        bounds_hold::<u32>(&segment, offset, len);
+        bounds_hold::<u64>(&segment, offset, len);
+        bounds_hold::<[u8; 3]>(&segment, offset, len);
+        bounds_hold::<Triple>(&segment, offset, len);
+        bounds_hold::<[u8; 4096]>(&segment, offset, len);
+    });
 }
 
 #[test]

@@ -8,8 +8,7 @@
 mod common;
 
 use common::huge_pool::{POOL, Restored, create, free, huge, on_huge_pages, pool};
-use common::{CProgram, Owned, OwnedKey, Running, assert_says, death_of, fails, peer};
-use serial_test::serial;
+use common::{CProgram, Owned, OwnedKey, Running, alone, assert_says, death_of, fails, peer};
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{AttachFlags, ErrorKind, HugePages, Key, Removal, SegmentId, SegmentOptions, system};
@@ -27,8 +26,8 @@ fn attached(id: SegmentId) -> u64 {
 
 /// The danger itself: what C does without being told, and what no safe call below may come to.
 #[test]
-#[serial]
 fn touching_an_unreserved_huge_page_of_an_empty_pool_is_sigbus() {
+    let _alone = alone();
     let peer = peer!(|_| {
         let owned = unreserved(Key::PRIVATE, huge());
         // SAFETY: without REMAP nothing is replaced.
@@ -45,8 +44,8 @@ fn touching_an_unreserved_huge_page_of_an_empty_pool_is_sigbus() {
 }
 
 #[test]
-#[serial]
 fn no_options_create_huge_pages_that_may_be_missing_when_touched() {
+    let _alone = alone();
     // In a namespace of its own, so that every segment there is this test's.
     let peer = peer!(|_| {
         let mut options = on_huge_pages(huge());
@@ -148,8 +147,8 @@ fn assert_every_safe_attach_refuses(key: Key, id: SegmentId) {
 }
 
 #[test]
-#[serial]
 fn what_was_made_without_reservation_is_refused_by_every_safe_attach() {
+    let _alone = alone();
     let Some(_pool) = pool(0) else { return };
     let key = OwnedKey::random();
     let owned = unreserved(key.key(), 2 * huge());
@@ -164,8 +163,8 @@ fn what_was_made_without_reservation_is_refused_by_every_safe_attach() {
 }
 
 #[test]
-#[serial]
 fn what_a_c_program_made_without_reservation_is_refused_too_and_accepted_once_there_are_pages() {
+    let _alone = alone();
     let Some(_pool) = pool(0) else { return };
     let Some(program) = CProgram::compile(include_str!("c/huge.c")) else {
         return;
@@ -190,8 +189,8 @@ fn what_a_c_program_made_without_reservation_is_refused_too_and_accepted_once_th
 }
 
 #[test]
-#[serial]
 fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
+    let _alone = alone();
     let Some(_pool) = pool(2) else { return };
     let owned = unreserved(Key::PRIVATE, 2 * huge());
     let mut options = SegmentOptions::new();
@@ -206,8 +205,8 @@ fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
 /// What the documentation of huge pages warns of: nothing here can keep a peer that may write from giving pages
 /// back to the pool.
 #[test]
-#[serial]
 fn a_peer_that_frees_pages_and_uses_them_up_can_still_cause_sigbus() {
+    let _alone = alone();
     let peer = peer!(|_| {
         let segment = create(huge());
         segment.write_at(0, b"x").unwrap();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, assert_says, fails, page, peer, root_or_skip, skipped};
+use common::{Owned, alone, assert_says, fails, page, peer, root_or_skip, skipped};
 use std::ffi::c_void;
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
@@ -49,8 +49,8 @@ fn wanting() -> SegmentOptions {
 }
 
 #[test]
-#[serial_test::serial]
 fn the_attach_starts_at_a_multiple_of_the_huge_page_size() {
+    let _alone = alone();
     let Some(huge) = huge_page() else { return };
     let Some(_restore) = switch("advise") else {
         skipped("the setting for shared memory cannot be changed");
@@ -74,8 +74,8 @@ fn the_attach_starts_at_a_multiple_of_the_huge_page_size() {
 }
 
 #[test]
-#[serial_test::serial]
 fn a_system_that_has_them_off_is_told_with_its_setting() {
+    let _alone = alone();
     if huge_page().is_none() {
         return;
     }
@@ -124,8 +124,8 @@ fn assert_off(word: &str) {
 }
 
 #[test]
-#[serial_test::serial]
 fn the_kernel_maps_them_where_the_system_lets_advice_decide() {
+    let _alone = alone();
     let Some(huge) = huge_page() else { return };
     let Some(_restore) = switch("advise") else {
         skipped("the setting for shared memory cannot be changed");

@@ -7,6 +7,8 @@
 //!   a private IPC namespace if need be.
 //! * [`Forked`] is a forked child of a peer.
 //! * [`death_of`] says which signal a few raw accesses raise.
+//! * [`for_each_case`] checks a property in many cases drawn from a seed, and names the one that fails.
+//! * [`alone`] keeps tests of one binary apart that change what the whole machine shares.
 //! * [`skipped`] says loudly what this machine cannot show.
 //! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind,
 //!   removes them and fails the run.
@@ -20,6 +22,7 @@ pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
 mod peer;
+mod random;
 mod semaphores;
 
 pub(crate) use c_program::CProgram;
@@ -27,9 +30,11 @@ pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
 pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
+pub(crate) use random::{Random, budget, for_each_case, seed};
 pub(crate) use semaphores::{OwnedSet, OwnedSetKey, until};
 
 use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use sysvshm::{Key, SegmentId, SegmentOptions};
 
 /// A user and group that no test segment of root belongs to: `nobody` on most systems.
@@ -41,6 +46,13 @@ pub(crate) fn skipped(why: &str) {
     let line = format!("skipped: {}: {why}\n", test.name().unwrap_or("a test"));
     // In one piece, so that tests that run side by side do not mix their lines.
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Waits until no other test of this binary holds the guard.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed put back what it had changed: its guards ran.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether this process may become another user and enter a private IPC namespace. Says "skipped" if not.

@@ -10,6 +10,8 @@
 //! SYSVSHM_LONG_RUN=1000000000 cargo test --release --test spsc long_run -- --nocapture
 //! ```
 
+#[path = "../common/random.rs"]
+mod random;
 #[path = "../common/single_step.rs"]
 mod single_step;
 #[path = "../common/tokens.rs"]

@@ -1,5 +1,6 @@
 //! Peers, guards, and randomness with a seed.
 
+pub(crate) use crate::random::{Random, budget, seed};
 use crate::tokens::remove_token_of;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -186,35 +187,6 @@ pub(crate) fn attach<T: Pod>(id: u64) -> BoundedBuffer<T> {
 
 pub(crate) fn id<T: Pod>(ring: &BoundedBuffer<T>) -> u64 {
     ring.segment().id().as_raw() as u64
-}
-
-/// A number from the environment, or what the ordinary test run gets.
-pub(crate) fn budget(name: &str, ordinary: u64) -> u64 {
-    std::env::var(name).map_or(ordinary, |text| text.parse().unwrap())
-}
-
-pub(crate) fn seed() -> u64 {
-    budget("SYSVSHM_SEED", 1)
-}
-
-/// xorshift64*: enough for schedules, and the same for the same seed everywhere.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 33) % end
-    }
 }
 
 /// One at a time: what needs a processor for itself.

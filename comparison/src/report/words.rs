@@ -117,8 +117,8 @@ pub const METHOD: &str = "
   says.
 * Round trips of peers that block in the kernel are two wake-ups, in a virtual machine two interrupts.
 * Wake-ups include what a sleeper does before it notices, and depend on how deep the processor slept.
-* Copies, fills, huge pages, and what a slow consumer costs its producer are not among these: the crate's own
-  benchmarks measure them (`cargo bench --bench copy`, `segment`, `cross_process`).
+* Copies, fills and huge pages are not among these: the crate's own benchmarks measure them (`cargo bench --bench
+  copy`, `segment`).
 * Memory of kernel objects is a limit, not what is in use; memory of queues in one process was not measured.
 ";
 
