@@ -25,8 +25,9 @@
 //! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on |
 //!
 //! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
-//! the protocol is the fenced one, which loom explores. The form with the barrier is put to the test between two
-//! processes, by storms that must lose nothing, and must lose something as soon as the barrier is left out.
+//! the protocol is the fenced one, which loom explores. The form with the barrier is explored on a model of a machine
+//! with store buffers (`store_buffers`), where it loses nothing, and loses something as soon as the barrier is left
+//! out; storms between two processes (`litmus`) count on the machine at hand.
 //!
 //! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
@@ -35,6 +36,8 @@
 mod habit;
 #[cfg(all(test, target_os = "linux", not(loom)))]
 mod litmus;
+#[cfg(all(test, not(loom)))]
+mod store_buffers;
 
 pub(crate) use habit::{Gap, Habit};
 

@@ -15,11 +15,13 @@
 //! publisher is done with the round: is the announcement still there? Then it was not seen, and nobody wakes this
 //! sleeper. Rounds come at random distances, from a few instructions to the length of a barrier.
 //!
-//! The harness is shown to catch it: with the barrier left out, or the fences, by the seam, the same storm must
-//! lose wake-ups.
+//! Whether a processor misbehaves in time without the barrier is luck, so storms with the barrier or the fences left
+//! out report how many wake-ups they lost and judge nothing. That a missing barrier is noticed is shown by
+//! construction, in [`store_buffers`](super::store_buffers). These storms are for processors that are not x86, and for
+//! what the model takes on trust: the kernel's barrier.
 //!
 //! ```text
-//! SYSVSHM_LITMUS_SECONDS=60 cargo test --release --lib litmus -- --nocapture --test-threads=1
+//! SYSVSHM_LITMUS_SECONDS=60 .ci/litmus
 //! ```
 
 #![allow(unsafe_code, reason = "implements the seam, and pins processes")]
@@ -31,7 +33,6 @@ use crate::{Key, Segment, SegmentId, SegmentOptions};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::io::Write;
 use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -262,8 +263,9 @@ fn pin(cpu: usize) {
     sched_setaffinity(None, &set).unwrap();
 }
 
-/// The publishing process. Does nothing in the run that a person starts.
+/// The publishing process.
 #[test]
+#[ignore = "a storm starts it"]
 fn publisher() {
     let Ok(task) = std::env::var(PEER) else {
         return;
@@ -344,14 +346,8 @@ impl Drop for Publisher {
     }
 }
 
-/// Rounds until the time is over, or until `enough` says so.
-fn storm(
-    form: Form,
-    bug: Bug,
-    time: Duration,
-    [here, there]: [usize; 2],
-    enough: impl Fn(&Counts) -> bool,
-) -> Counts {
+/// Rounds until the time is over.
+fn storm(form: Form, bug: Bug, time: Duration, [here, there]: [usize; 2]) -> Counts {
     let segment = SegmentOptions::new()
         .size_bytes(BYTES)
         .create_new(Key::PRIVATE)
@@ -370,7 +366,7 @@ fn storm(
     let mut publisher = Publisher(
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &format!("{place}::publisher")])
-            .args(["--nocapture", "--test-threads=1"])
+            .args(["--ignored", "--nocapture", "--test-threads=1"])
             .env(PEER, format!("{id} {index} {there} {bug_index}"))
             .stdout(std::process::Stdio::null())
             .spawn()
@@ -392,7 +388,7 @@ fn storm(
         phase.pass();
         fall_asleep(memory, form, round);
         memory.wait_for(DONE, |done| done == round);
-        if round % 256 == 0 && (started.elapsed() >= time || enough(&counts)) {
+        if round % 256 == 0 && started.elapsed() >= time {
             break;
         }
     }
@@ -403,16 +399,14 @@ fn storm(
         Bug::NoBarrier => "barrier left out",
         Bug::NotRegistered => "publisher not registered",
     };
-    // Past the harness, which captures what is printed with the macro on success.
-    let line = format!(
-        "litmus {form:?}, {what}: {} rounds in {:.1} s: {} found the item, {} were seen asleep, {} lost\n",
+    println!(
+        "litmus {form:?}, {what}: {} rounds in {:.1} s: {} found the item, {} were seen asleep, {} lost",
         counts.rounds.get(),
         started.elapsed().as_secs_f64(),
         counts.found.get(),
         counts.woken.get(),
         counts.lost.get()
     );
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
     counts
 }
 
@@ -420,64 +414,40 @@ fn storm(
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs on a thread of its own, which is pinned and then gone.
-fn on_two_processors(test: impl FnOnce([usize; 2]) + Send) {
+fn on_two_processors(test: impl FnOnce([usize; 2], Duration) + Send) {
     let _alone = ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let Some(both) = processors() else {
-        let _ = std::io::stderr().write_all(b"skipped: litmus: needs two processors\n");
-        return;
-    };
-    if !register() {
-        let _ = std::io::stderr().write_all(b"skipped: litmus: no membarrier(2) here\n");
-        return;
-    }
+    let both = processors().expect("two processors");
+    assert!(register(), "membarrier(2)");
+    let seconds = std::env::var("SYSVSHM_LITMUS_SECONDS").map_or(5, |text| text.parse().unwrap());
     thread::scope(|scope| {
-        scope.spawn(|| test(both));
+        scope.spawn(|| test(both, Duration::from_secs(seconds)));
     });
 }
 
-/// Each form, for a second, or for as many as the environment says.
 #[test]
+#[ignore = "a storm that needs two processors for itself: .ci/litmus"]
 fn no_wake_up_is_lost_between_processes() {
-    let seconds = std::env::var("SYSVSHM_LITMUS_SECONDS").map_or(1, |text| text.parse().unwrap());
-    on_two_processors(|both| {
+    on_two_processors(|both, time| {
         for form in FORMS {
-            let counts = storm(form, Bug::None, Duration::from_secs(seconds), both, |_| {
-                false
-            });
+            let counts = storm(form, Bug::None, time, both);
             assert_eq!(counts.lost.get(), 0, "{form:?}");
-            // Both ends of the window were hit.
-            assert!(counts.found.get() > 0 && counts.woken.get() > 0, "{form:?}");
         }
     });
 }
 
-/// The same storms lose wake-ups as soon as the sleeper's barrier or fence is missing.
+/// The barrier reaches registered processes alone; where a system call takes longer than the stores before it, that
+/// makes no difference.
 #[test]
-fn a_missing_barrier_is_noticed() {
-    // Another processor may happen to keep the order, and a sanitizer's own work between a store and the load
-    // behind it leaves no window.
-    if !cfg!(target_arch = "x86_64") || cfg!(sysvshm_portable) {
-        let _ = std::io::stderr()
-            .write_all(b"skipped: litmus: planted bugs are for x86-64, not instrumented\n");
-        return;
-    }
-    on_two_processors(|both| {
+#[ignore = "a storm that needs two processors for itself, and reports: .ci/litmus"]
+fn planted_bugs_are_reported() {
+    on_two_processors(|both, time| {
         for form in FORMS {
-            let patience = Duration::from_secs(60);
-            let counts = storm(form, Bug::NoBarrier, patience, both, |counts| {
-                counts.lost.get() >= 3
-            });
-            assert!(counts.lost.get() > 0, "{form:?}: the harness sees nothing");
+            storm(form, Bug::NoBarrier, time, both);
         }
-        // The barrier reaches those alone who have registered. Where a system call takes longer than the stores
-        // before it, that makes no difference.
         for form in [Form::One, Form::Crowd] {
-            let patience = Duration::from_secs(5);
-            storm(form, Bug::NotRegistered, patience, both, |counts| {
-                counts.lost.get() >= 3
-            });
+            storm(form, Bug::NotRegistered, time, both);
         }
     });
 }
