@@ -113,3 +113,28 @@ fn a_peer_can_be_somebody_else_and_somewhere_else() {
     assert_eq!(nobody.nobody().run(), ["65534 65534"]);
     assert_eq!(alone.private_namespace().run(), ["0"]);
 }
+
+/// A shell's `trap ''` is inherited through exec.
+#[test]
+fn a_peer_heeds_signals_that_the_tests_were_told_to_ignore() {
+    const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+    let waits = peer!(|talk| {
+        talk.say("here");
+        talk.hear();
+    });
+    let told_to_ignore = peer!(|_| {
+        for signal in SIGNALS {
+            let mut running = waits.start();
+            assert_eq!(running.hear(), "here");
+            running.send(signal);
+            assert_eq!(running.signal(), Some(signal));
+        }
+        // And this one goes on ignoring them.
+        for signal in SIGNALS {
+            // SAFETY: plain numbers, to this process itself.
+            assert_eq!(unsafe { libc::raise(signal) }, 0);
+        }
+    });
+    let ignoring = "trap '' INT TERM HUP CHLD; exec \"$@\"";
+    told_to_ignore.under(&["sh", "-c", ignoring, "sh"]).run();
+}

@@ -19,6 +19,7 @@ static WATCHED: Mutex<Option<Watched>> = Mutex::new(None);
 /// Starts watching, once. Every guard and every peer calls it.
 pub(crate) fn watch() {
     START.call_once(|| {
+        super::signals::heed_in_children();
         // A peer leaves what it is told to leave; the process that started it watches.
         if super::peer::is_peer() {
             return;

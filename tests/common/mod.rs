@@ -24,6 +24,7 @@ mod mapping;
 mod peer;
 mod random;
 mod semaphores;
+mod signals;
 
 pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};

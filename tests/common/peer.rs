@@ -22,8 +22,10 @@
 use super::{NOBODY, limit};
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 const ROLE: &str = "SYSVSHM_TEST_PEER";
 const ARGS: &str = "SYSVSHM_TEST_PEER_ARGS";
@@ -32,6 +34,8 @@ const NAMESPACE: &str = "SYSVSHM_TEST_PEER_NAMESPACE";
 /// Starts each line that is meant for the other side; libtest prints lines of its own.
 const SAID: &str = "peer: ";
 const DONE: &str = "done";
+/// How long a process may keep a test waiting, so that a hang is a failure with a name. No test needs a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Declares a peer of the test it stands in. Must come before anything that the copy shall not do again.
 macro_rules! peer {
@@ -225,6 +229,7 @@ impl Running {
     /// Starts any program with piped input and output, watched for leftovers.
     #[track_caller]
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        super::leftovers::watch();
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         super::leftovers::watch_process(child.id());
@@ -249,7 +254,7 @@ impl Running {
     pub(crate) fn hear(&mut self) -> String {
         loop {
             let Some(line) = self.line() else {
-                panic!("the peer ended early: {:?}", self.child.wait());
+                panic!("the peer ended early: {:?}", self.wait_for_end());
             };
             if let Some(said) = line.strip_prefix(SAID) {
                 return said.to_owned();
@@ -258,10 +263,50 @@ impl Running {
     }
 
     /// The next line of output, of any program; `None` at its end.
+    #[track_caller]
     pub(crate) fn line(&mut self) -> Option<String> {
+        if self.output.buffer().is_empty() {
+            self.wait_for_output();
+        }
         let mut line = String::new();
         let read = self.output.read_line(&mut line).unwrap();
         (read != 0).then(|| line.trim_end_matches('\n').to_owned())
+    }
+
+    /// Waits until there is something to read, or the end of it.
+    #[track_caller]
+    fn wait_for_output(&self) {
+        let mut output = libc::pollfd {
+            fd: self.output.get_ref().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let started = Instant::now();
+        loop {
+            // SAFETY: one whole pollfd, whose descriptor this value owns.
+            let ready = unsafe { libc::poll(&raw mut output, 1, 1000) };
+            if ready > 0 {
+                return;
+            }
+            let pid = self.pid();
+            assert!(
+                started.elapsed() < PATIENCE,
+                "process {pid} says nothing and does not end"
+            );
+        }
+    }
+
+    #[track_caller]
+    fn wait_for_end(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            let pid = self.pid();
+            assert!(started.elapsed() < PATIENCE, "process {pid} does not end");
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     /// Waits for the end of a Rust peer, asserts that it did all it had to, and returns what it said and nobody has
@@ -276,7 +321,7 @@ impl Running {
                 said.push(line.to_owned());
             }
         }
-        let status = self.child.wait().unwrap();
+        let status = self.wait_for_end();
         assert!(status.success(), "the peer failed: {status}");
         // Without this, a copy that never got to the closure would pass for one that did.
         assert_eq!(said.pop().as_deref(), Some(DONE));
@@ -284,10 +329,11 @@ impl Running {
     }
 
     /// Waits for the end of any program.
+    #[track_caller]
     pub(crate) fn wait(mut self) -> ExitStatus {
         self.input = None;
         while self.line().is_some() {}
-        self.child.wait().unwrap()
+        self.wait_for_end()
     }
 
     /// Waits for the end and says which signal made it.

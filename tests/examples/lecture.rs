@@ -229,8 +229,7 @@ fn a_signal_to_all_its_processes_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let working = tempfile::tempdir().unwrap();
     let (running, id) = interrupted(temporary.path(), working.path(), "600");
-    // What a terminal does on Ctrl-C, but with SIGTERM: whoever runs these tests in the background has SIGINT
-    // ignored, by inheritance.
+    // What a terminal does on Ctrl-C, but with SIGTERM.
     let group = format!("-{}", running.pid());
     let sent = Command::new("kill").args(["-TERM", "--", &group]).status();
     assert!(sent.unwrap().success());
