@@ -359,7 +359,7 @@ impl<T: Element> Work for Gets<'_, T> {
         let view = black_box(self.0);
         for i in 0..view.len() {
             if SAFE {
-                black_box(view.get(i));
+                black_box(view.load(i));
             } else {
                 // SAFETY: inside.
                 let element = unsafe { view.as_ptr().add(i) };
@@ -381,7 +381,7 @@ impl<T: Element> Work for Sets<'_, T> {
         let (view, value) = black_box((self.0, self.1));
         for i in 0..view.len() {
             if SAFE {
-                view.set(i, value);
+                view.store(i, value);
             } else {
                 // SAFETY: inside.
                 let element = unsafe { view.as_mut_ptr().add(i) };
@@ -542,7 +542,7 @@ fn touch_with(name: &str, options: &SegmentOptions) {
     let write = |view: SharedSlice<'_, u64>, value| {
         let start = Instant::now();
         for page in 0..view.len() / 512 {
-            view.set(page * 512, value);
+            view.store(page * 512, value);
         }
         start.elapsed()
     };
@@ -558,7 +558,7 @@ fn touch_with(name: &str, options: &SegmentOptions) {
             .expect("inside"),
         2,
     );
-    assert_eq!(view.get(512 * 1000), 2);
+    assert_eq!(view.load(512 * 1000), 2);
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!(
         "{name:<40} create {:8.1}  touch {:8.1}  second {:8.1}",

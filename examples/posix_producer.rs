@@ -86,7 +86,7 @@ fn share(address: *mut c_void) -> Result<(), Box<dyn Error>> {
     writeln!(io::stdout(), "ptr addr: {:p}", bytes.as_ptr())
         .map_err(|error| format!("cannot write to stdout: {error}"))?;
     // The end first: whoever reads meanwhile finds a terminated string, if perhaps half of one.
-    bytes.set(GREETING.len(), 0);
+    bytes.store(GREETING.len(), 0);
     bytes.slice(..GREETING.len()).write_from(GREETING);
     Ok(())
 }

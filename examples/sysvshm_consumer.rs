@@ -48,7 +48,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     // It only reads, so it attaches for reading: there is no method to write with, and the kernel would not let one
     // through. Five numbers must be there: the kernel is asked how long the segment is, so a shorter one is an
     // error here and not a crash below.
-    let array = SharedArray::<i32, ReadOnly>::open_read_only(key, LEN)?;
+    let array = SharedArray::<i32>::open_read_only(key, LEN)?;
 
     print(&array).map_err(|error| format!("cannot write to stdout: {error}"))?;
 

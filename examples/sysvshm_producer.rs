@@ -80,7 +80,7 @@ fn share(array: &SharedArray<i32>, pause: Duration) -> Result<(), Box<dyn Error>
     // There is no `&mut [i32]` to be had: another process may read and write these bytes at any moment, and a Rust
     // reference would promise that none does. So numbers are copied in. (Nothing tells the consumer when they are
     // complete; in the lecture it is started later.)
-    array.write_from(&NUMBERS);
+    array.view().write_from(&NUMBERS);
 
     // An address means something in this process alone: the consumer sees the same bytes at another one.
     // Not `println!`, which panics when nobody reads stdout any more.

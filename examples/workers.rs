@@ -130,12 +130,12 @@ fn work(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         };
         let job = peek.get(0);
         let at = usize::try_from(job.index)? * WORDS_PER_JOB;
-        results.fetch_add(at + BEGUN, 1, Relaxed);
+        results.view().at(at + BEGUN).fetch_add(1, Relaxed);
         let result = job.result();
         thread::sleep(pause);
         // Release: whoever sees it counted as stored sees the result.
-        results.store(at + RESULT, result, Relaxed);
-        results.fetch_add(at + STORED, 1, Release);
+        results.view().at(at + RESULT).atomic_store(result, Relaxed);
+        results.view().at(at + STORED).fetch_add(1, Release);
         thread::sleep(linger);
         // Killed up to here, the job is delivered again; from here on it is done.
         peek.release(1)?;
@@ -288,7 +288,13 @@ fn kill_while_they_work(
     let (mut last_kill, mut kills) = (Instant::now(), 0);
     loop {
         let done = (0..settings.jobs)
-            .filter(|job| results.load(job * WORDS_PER_JOB + STORED, Acquire) > 0)
+            .filter(|job| {
+                results
+                    .view()
+                    .at(job * WORDS_PER_JOB + STORED)
+                    .atomic_load(Acquire)
+                    > 0
+            })
             .count();
         let (jobs, waiting) = (settings.jobs, ring.len());
         let line = format!("done {done} of {jobs}, {waiting} in the ring, {kills} workers killed");
@@ -316,7 +322,12 @@ fn account(
 ) -> Result<(), Box<dyn Error>> {
     let (mut done, mut right, mut redelivered, mut twice) = (0, 0, 0, 0);
     for index in 0..settings.jobs {
-        let word = |which| results.load(index * WORDS_PER_JOB + which, Acquire);
+        let word = |which| {
+            results
+                .view()
+                .at(index * WORDS_PER_JOB + which)
+                .atomic_load(Acquire)
+        };
         let (begun, stored) = (word(BEGUN), word(STORED));
         done += usize::from(stored > 0);
         right += usize::from(stored > 0 && word(RESULT) == Job::new(index as u64).result());

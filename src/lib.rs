@@ -27,10 +27,10 @@
 //!     .mode(0o666)
 //!     .removal(Removal::OnDrop)                                  // not the default, which is C's: it stays
 //!     .create_new_array::<i32>(key, 5)?;                         // shmget, shmat
-//! numbers.write_from(&[1, 2, 3, 4, 5]);
+//! numbers.view().write_from(&[1, 2, 3, 4, 5]);
 //!
-//! let reader = SharedArray::<i32, _>::open_read_only(key, 5)?;   // in any other process, in Rust or in C
-//! assert_eq!(reader.to_vec(), [1, 2, 3, 4, 5]);
+//! let reader = SharedArray::<i32>::open_read_only(key, 5)?;      // in any other process, in Rust or in C
+//! assert_eq!(reader.view().to_vec(), [1, 2, 3, 4, 5]);
 //! reader.into_segment().detach()?;                               // shmdt, with its error
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -68,6 +68,7 @@
 //! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD
 //! are type-checked and have never been run; what they lack answers [`ErrorKind::Unsupported`].
 
+mod access;
 pub mod bounded_buffer;
 pub mod error;
 mod flags;

@@ -88,7 +88,7 @@ fn a_writer_killed_anywhere_leaves_the_old_value_or_the_new_one() {
         );
         assert!(version >= writes, "back from {writes} to {version}");
         writes = version;
-        let other = value.copies[(version & 1 ^ 1) as usize].get();
+        let other = value.copies[(version & 1 ^ 1) as usize].load();
         halves += u64::from(whole(&other).is_none());
     }
     println!(

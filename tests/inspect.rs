@@ -375,9 +375,9 @@ fn a_ring_that_is_being_made_says_by_whom() {
         // The claim of this process, as it stands in a ring of its own.
         let mine = spsc_ring(1, Layout::Interleaved);
         let _producer = mine.producer().unwrap();
-        let claim = mine.segment().reference::<u64>(128).unwrap().get();
+        let claim = mine.segment().reference::<u64>(128).unwrap().load();
         let half = SegmentId::from_raw(talk.arg(0)).attach().unwrap();
-        half.reference::<u64>(8).unwrap().set(claim);
+        half.reference::<u64>(8).unwrap().store(claim);
         talk.say("begun");
         talk.hear();
     });
@@ -424,14 +424,14 @@ fn what_is_no_ring_says_by_what_that_was_seen() {
     assert_eq!(mismatch(&segment), "magic");
     // Zeros first, then something: neither a state nor a claim.
     let segment = plain(128);
-    segment.reference::<u64>(8).unwrap().set(5);
+    segment.reference::<u64>(8).unwrap().store(5);
     assert_eq!(mismatch(&segment), "state");
-    segment.reference::<u64>(8).unwrap().set(1);
+    segment.reference::<u64>(8).unwrap().store(1);
     assert_eq!(mismatch(&segment), "magic");
     for (magic, capacity) in [(b"svshspsc", 700), (b"svshmpmc", 700)] {
         let segment = plain(capacity);
         segment.write_at(0, magic).unwrap();
-        segment.reference::<u64>(8).unwrap().set(1);
+        segment.reference::<u64>(8).unwrap().store(1);
         assert_eq!(mismatch(&segment), "segment size");
     }
 
@@ -452,10 +452,10 @@ fn what_is_no_ring_says_by_what_that_was_seen() {
             mpmc_ring(4).segment(),
         ] {
             let field = segment.reference::<u32>(at).unwrap();
-            let before = field.get();
-            field.set(value);
+            let before = field.load();
+            field.store(value);
             assert_eq!(mismatch(segment), what, "{at} {value}");
-            field.set(before);
+            field.store(before);
             look_at(segment);
         }
     }
@@ -464,12 +464,12 @@ fn what_is_no_ring_says_by_what_that_was_seen() {
         ring.segment()
             .reference::<u64>(128)
             .unwrap()
-            .set(participants);
+            .store(participants);
         assert_eq!(mismatch(ring.segment()), "participant table");
     }
     let ring = spsc_ring(4, Layout::Interleaved);
     for capacity in [0, u64::MAX] {
-        ring.segment().reference::<u64>(32).unwrap().set(capacity);
+        ring.segment().reference::<u64>(32).unwrap().store(capacity);
         let seen = Inspector::attach(ring.segment().id()).unwrap().look();
         assert!(
             matches!(seen, Err(OpenError::CapacityOutOfRange { capacity: found }) if found == capacity)
@@ -487,12 +487,12 @@ fn nonsense_in_the_words_is_named_and_bounded() {
     assert!(!look_at(ring.segment()).is_corrupted);
     // A position far ahead, in a slot that nothing has been pushed to.
     let word = ring.segment().reference::<u64>(768 + 3 * 8).unwrap();
-    word.set(1 << 40);
+    word.store(1 << 40);
     let seen = look_at(ring.segment());
     assert!(seen.is_corrupted);
     assert_eq!((seen.len, seen.pushed, seen.popped), (2, 3, 1));
-    word.set(0);
-    ring.segment().reference::<u64>(256).unwrap().set(1 << 63);
+    word.store(0);
+    ring.segment().reference::<u64>(256).unwrap().store(1 << 63);
     assert!(look_at(ring.segment()).len <= 4);
 
     let ring = mpmc_ring(4);
@@ -501,11 +501,11 @@ fn nonsense_in_the_words_is_named_and_bounded() {
     let last = ring.segment().reference::<u64>(size - 16).unwrap();
     // WRITING, a run beyond the end; and a phase that does not exist.
     for word in [2 << 24 | 1, 6] {
-        last.set(word);
+        last.store(word);
         let seen = look_at(ring.segment());
         assert!(seen.is_corrupted && seen.len == 2, "{seen:?}");
     }
-    last.set(0);
+    last.store(0);
     assert!(!look_at(ring.segment()).is_corrupted);
 }
 
@@ -542,8 +542,8 @@ fn scribbled_rings_provoke_neither_panics_nor_endless_looks() {
                 // Mostly behind the header, or nothing would come of it.
                 let end = if random() % 8 == 0 { 16 } else { words.len() };
                 let at = random() as usize % end;
-                let before = words.get(at);
-                words.set(
+                let before = words.load(at);
+                words.store(
                     at,
                     match random() % 3 {
                         0 => random(),
@@ -560,7 +560,7 @@ fn scribbled_rings_provoke_neither_panics_nor_endless_looks() {
                     Ok(_) => sights += 1,
                     Err(_) => {
                         refusals += 1;
-                        words.set(at, before);
+                        words.store(at, before);
                     }
                 }
             }

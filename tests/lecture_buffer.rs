@@ -210,8 +210,8 @@ fn sizes_and_offsets_are_those_of_c() {
             .unwrap();
         segment.mark_for_removal().unwrap();
         let buffer = BoundedBuffer::<T, N>::new(&segment).unwrap();
-        segment.reference::<i32>(numbers[1]).unwrap().set(1);
-        segment.reference::<i32>(numbers[2]).unwrap().set(2);
+        segment.reference::<i32>(numbers[1]).unwrap().store(1);
+        segment.reference::<i32>(numbers[2]).unwrap().store(2);
         assert_eq!((buffer.next_in(), buffer.next_out()), (1, 2), "{item}");
     }
     check::<i8, 5>("char");
@@ -235,7 +235,7 @@ fn indices_are_not_trusted() {
     let buffer = Buffer::new(&segment).unwrap();
     for (offset, name) in [(16, "in"), (20, "out")] {
         for nonsense in [-1, 4, 5, i32::MAX, i32::MIN] {
-            segment.reference::<i32>(offset).unwrap().set(nonsense);
+            segment.reference::<i32>(offset).unwrap().store(nonsense);
             match buffer.try_produce(1) {
                 Err(TryProduceError::Corrupted(corrupted)) => {
                     assert_eq!((corrupted.value, corrupted.last), (nonsense, 3));
@@ -252,7 +252,7 @@ fn indices_are_not_trusted() {
                 buffer.len().is_err() && buffer.is_empty().is_err() && buffer.is_full().is_err()
             );
         }
-        segment.reference::<i32>(offset).unwrap().set(0);
+        segment.reference::<i32>(offset).unwrap().store(0);
     }
     assert_eq!(buffer.len(), Ok(0));
 }

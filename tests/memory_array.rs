@@ -35,35 +35,42 @@ fn created_opened_and_opened_again() {
     let key = OwnedKey::random();
     let array = SharedArray::<i32>::create_new(key.key(), 5).unwrap();
     assert_eq!(
-        (array.len(), array.segment().len_bytes(), array.is_empty()),
+        (
+            array.view().len(),
+            array.segment().len_bytes(),
+            array.view().is_empty()
+        ),
         (5, 20, false)
     );
-    assert_eq!(array.to_vec(), [0; 5]);
-    array.write_from(&[1, 2, 3, 4, 5]);
+    assert_eq!(array.view().to_vec(), [0; 5]);
+    array.view().write_from(&[1, 2, 3, 4, 5]);
     let error = kernel(SharedArray::<i32>::create_new(key.key(), 5));
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
 
     let same = SharedArray::<i32>::open(key.key(), 5).unwrap();
     let shorter = SharedArray::<i32>::open(key.key(), 2).unwrap();
     let either = SharedArray::<i32>::open_or_create(key.key(), 5).unwrap();
-    let reader = SharedArray::<i32, ReadOnly>::open_read_only(key.key(), 5).unwrap();
-    assert_eq!(shorter.to_vec(), [1, 2]);
-    same.set(4, 50);
-    assert_eq!(either.get(4), 50);
-    assert_eq!(reader.load(4, Acquire), 50);
-    assert_eq!(reader.iter().sum::<i32>(), 60);
+    let reader = SharedArray::<i32>::open_read_only(key.key(), 5).unwrap();
+    assert_eq!(shorter.view().to_vec(), [1, 2]);
+    same.view().store(4, 50);
+    assert_eq!(either.view().load(4), 50);
+    assert_eq!(reader.view().at(4).atomic_load(Acquire), 50);
+    assert_eq!(reader.view().iter().sum::<i32>(), 60);
     assert!(
-        std::panic::catch_unwind(|| shorter.get(2)).is_err(),
+        std::panic::catch_unwind(|| shorter.view().load(2)).is_err(),
         "the segment has more, the array not"
     );
 
     let by_id = SegmentOptions::new()
         .attach_array::<u16>(array.segment().id(), 10)
         .unwrap();
-    assert_eq!(by_id.get(8), 50);
+    assert_eq!(by_id.view().load(8), 50);
     let segment = by_id.into_segment();
     assert_eq!(
-        SharedArray::<u64, _>::from_segment(segment).unwrap().len(),
+        SharedArray::<u64, _>::from_segment(segment)
+            .unwrap()
+            .view()
+            .len(),
         2
     );
 }
@@ -74,41 +81,47 @@ fn every_operation_reaches_the_whole_array() {
         .removal(Removal::OnceAttached)
         .create_new_array::<u32>(Key::PRIVATE, 6)
         .unwrap();
-    array.fill(7);
-    array.update(0, |old| old + 1);
-    array.copy_within(..2, 4);
-    assert_eq!(array.to_vec(), [8, 7, 7, 7, 8, 7]);
-    array.slice(1..3).write_from(&[20, 30]);
-    assert_eq!(array.try_slice(5..7).map(SharedSlice::len), None);
+    array.view().fill(7);
+    array.view().at(0).update(|old| old + 1);
+    array.view().copy_within(..2, 4);
+    assert_eq!(array.view().to_vec(), [8, 7, 7, 7, 8, 7]);
+    array.view().slice(1..3).write_from(&[20, 30]);
+    assert_eq!(array.view().try_slice(5..7).map(SharedSlice::len), None);
     assert_eq!(
         array
+            .view()
             .chunks(4)
-            .map(|chunk| chunk.get(0))
+            .map(|chunk| chunk.load(0))
             .collect::<Vec<_>>(),
         [8, 8]
     );
-    array.at(3).set(40);
-    assert!(array.try_at(6).is_none());
+    array.view().at(3).store(40);
+    assert!(array.view().get(6).is_none());
     let mut into = [0; 6];
-    array.read_into(&mut into);
+    array.view().read_into(&mut into);
     assert_eq!(into, [8, 20, 30, 40, 8, 7]);
     assert_eq!((&array).into_iter().next_back(), Some(7));
-    array.store(0, 1, Release);
-    assert_eq!(array.swap(0, 2, AcqRel), 1);
-    assert_eq!(array.compare_exchange(0, 2, 3, AcqRel, Relaxed), Ok(2));
+    array.view().at(0).atomic_store(1, Release);
+    assert_eq!(array.view().at(0).swap(2, AcqRel), 1);
+    assert_eq!(
+        array.view().at(0).compare_exchange(2, 3, AcqRel, Relaxed),
+        Ok(2)
+    );
     while array
-        .compare_exchange_weak(0, 3, 4, AcqRel, Relaxed)
+        .view()
+        .at(0)
+        .compare_exchange_weak(3, 4, AcqRel, Relaxed)
         .is_err()
     {}
-    assert_eq!(array.fetch_add(0, 3, Relaxed), 4);
-    assert_eq!(array.fetch_sub(0, 1, Relaxed), 7);
-    assert_eq!(array.fetch_and(0, 2, Relaxed), 6);
-    assert_eq!(array.fetch_or(0, 9, Relaxed), 2);
-    assert_eq!(array.fetch_xor(0, 1, Relaxed), 11);
-    assert_eq!(array.fetch_max(0, 50, Relaxed), 10);
-    assert_eq!(array.fetch_min(0, 5, Relaxed), 50);
-    assert_eq!(array.fetch_nand(0, 5, Relaxed), 5);
-    assert_eq!(array.load(0, Acquire), !5);
+    assert_eq!(array.view().at(0).fetch_add(3, Relaxed), 4);
+    assert_eq!(array.view().at(0).fetch_sub(1, Relaxed), 7);
+    assert_eq!(array.view().at(0).fetch_and(2, Relaxed), 6);
+    assert_eq!(array.view().at(0).fetch_or(9, Relaxed), 2);
+    assert_eq!(array.view().at(0).fetch_xor(1, Relaxed), 11);
+    assert_eq!(array.view().at(0).fetch_max(50, Relaxed), 10);
+    assert_eq!(array.view().at(0).fetch_min(5, Relaxed), 50);
+    assert_eq!(array.view().at(0).fetch_nand(5, Relaxed), 5);
+    assert_eq!(array.view().at(0).atomic_load(Acquire), !5);
     let text = format!("{array:?}");
     assert!(text.contains("u32") && text.contains("len: 6"), "{text}");
 }
@@ -135,7 +148,7 @@ fn options_are_those_of_a_segment() {
         ErrorKind::NotFound
     );
     assert_eq!(
-        kernel(SharedArray::<u8, ReadOnly>::open_read_only(key.key(), 1)).kind(),
+        kernel(SharedArray::<u8>::open_read_only(key.key(), 1)).kind(),
         ErrorKind::NotFound
     );
 }
@@ -230,11 +243,11 @@ fn a_c_program_finds_the_array_and_nothing_else() {
     };
     let key = OwnedKey::random();
     let array = SharedArray::<i32>::create_new(key.key(), 5).unwrap();
-    array.write_from(&[1, 2, 3, 4, 5]);
+    array.view().write_from(&[1, 2, 3, 4, 5]);
     let mut running = Running::spawn(program.command().arg(key.key().as_raw().to_string()));
     assert_eq!(running.line().unwrap(), "1 2 3 4 5 ");
     assert!(running.wait().success());
-    assert_eq!(array.to_vec(), [10, 20, 30, 40, 50]);
+    assert_eq!(array.view().to_vec(), [10, 20, 30, 40, 50]);
 }
 
 #[test]
@@ -252,7 +265,7 @@ fn borrowing_sees_the_same_bytes() {
     assert_eq!(unsafe { view.as_slice() }.unwrap()[3], 3);
     // SAFETY: as above, and the atomics are of the size of the elements.
     unsafe { view.as_atomics() }.unwrap()[3].store(30, Relaxed);
-    assert_eq!(view.get(3), 30);
+    assert_eq!(view.load(3), 30);
     // SAFETY: as above.
     *unsafe { view.at(5).as_mut() }.unwrap() = 50;
     // SAFETY: as above.

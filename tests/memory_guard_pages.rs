@@ -137,11 +137,11 @@ fn elements_stay_between_the_guards() {
             let element = unsafe { SharedRef::<[u8; N]>::from_raw(shared.at(place).cast()) };
             let element = element.unwrap();
             whole.fill(0xEE);
-            element.set(value);
+            element.store(value);
             let mut expected = vec![0xEE; shared.len()];
             expected[place..place + N].copy_from_slice(&value);
             assert!(whole.to_vec() == expected, "set of {N} at {place}");
-            assert!(element.get() == value, "get of {N} at {place}");
+            assert!(element.load() == value, "get of {N} at {place}");
         }
     }
     let shared = Mapping::new(page());
@@ -170,9 +170,9 @@ fn read_only_pages_are_only_read() {
             let view = unsafe { SharedSlice::<$t, ReadOnly>::from_raw_parts(mapping.at(0).cast(), 100) }.unwrap();
             for i in 0..100 {
                 let expected = <$t>::from_ne_bytes(model[i * size_of::<$t>()..][..size_of::<$t>()].try_into().unwrap());
-                assert_eq!(view.get(i), expected);
+                assert_eq!(view.load(i), expected);
                 for order in [Relaxed, Acquire, SeqCst] {
-                    assert_eq!(view.load(i, order), expected);
+                    assert_eq!(view.at(i).atomic_load(order), expected);
                 }
             }
         })*};
@@ -221,7 +221,7 @@ fn one_byte_too_many_is_found() {
         }
         mapping.read_only();
         assert_eq!(
-            death_of(|| view(&mapping, 0, 8).set(0, 1)),
+            death_of(|| view(&mapping, 0, 8).store(0, 1)),
             Some(libc::SIGSEGV)
         );
         talk.say("all found");

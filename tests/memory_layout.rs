@@ -157,7 +157,7 @@ fn write_members(segment: &Segment, add: u8) {
     macro_rules! each {
         ($which:ident: $($path:literal [$($member:tt)+]),*) => {$({
             let member = field!($which(segment), $($member)+);
-            member.set(bytes_of(member.get(), mark(number.next().unwrap()) + add));
+            member.store(bytes_of(member.load(), mark(number.next().unwrap()) + add));
         })*};
     }
     for_each_member!(each);
@@ -167,7 +167,7 @@ fn check_members(segment: &Segment, add: u8) {
     let mut number = 0..;
     macro_rules! each {
         ($which:ident: $($path:literal [$($member:tt)+]),*) => {$({
-            let value = field!($which(segment), $($member)+).get();
+            let value = field!($which(segment), $($member)+).load();
             let expected = bytes_of(value, mark(number.next().unwrap()) + add);
             assert_eq!(sysvshm::bytemuck::bytes_of(&value), sysvshm::bytemuck::bytes_of(&expected), $path);
         })*};
@@ -219,7 +219,7 @@ fn writing_one_member_touches_no_other_byte() {
         ($which:ident: $($path:literal [$($member:tt)+]),*) => {$({
             all.fill(0);
             let member = field!($which(segment), $($member)+);
-            member.set(bytes_of(member.get(), 0xff));
+            member.store(bytes_of(member.load(), 0xff));
             let offset = member.as_ptr().addr() - segment.as_ptr().addr();
             let len = member.bytes().len();
             for (i, byte) in all.iter().enumerate() {
@@ -238,17 +238,17 @@ fn projections_nest_index_and_keep_their_access() {
     let shared = segment.reference::<Shared>(0).unwrap();
     let nested = field!(shared, nested);
     field!(nested, inner).at_value(7);
-    assert_eq!(field!(shared, nested.inner.value).get(), 7);
-    let rec = field!(nested, inner).get(); // padded, and readable as a whole
+    assert_eq!(field!(shared, nested.inner.value).load(), 7);
+    let rec = field!(nested, inner).load(); // padded, and readable as a whole
     assert_eq!((rec.kind, rec.value), (0, 7));
     for i in 0..64 {
-        field!(shared, ring[i].value).set(i as i64);
+        field!(shared, ring[i].value).store(i as i64);
     }
     let ring = field!(shared, ring);
     let sum: i64 = ring
         .elements()
         .chunks(10)
-        .map(|chunk| field!(chunk.at(0), value).get())
+        .map(|chunk| field!(chunk.at(0), value).load())
         .sum();
     assert_eq!(sum, 10 + 20 + 30 + 40 + 50 + 60);
     let index = 64;
@@ -256,14 +256,14 @@ fn projections_nest_index_and_keep_their_access() {
     assert!(std::panic::catch_unwind(|| ring.at(index)).is_err());
     let reader = owned.id().attach_read_only().unwrap();
     let shared = reader.reference::<Shared>(0).unwrap();
-    assert_eq!(field!(shared, ring[63].value).get(), 63);
+    assert_eq!(field!(shared, ring[63].value).load(), 63);
     assert_eq!(
-        field!(shared, r#in).load(std::sync::atomic::Ordering::Acquire),
+        field!(shared, r#in).atomic_load(std::sync::atomic::Ordering::Acquire),
         0
     );
     let pair = segment.reference::<Pair>(0).unwrap();
-    field!(pair, 1.0).set(5);
-    assert_eq!(pair.get().1.0, 5);
+    field!(pair, 1.0).store(5);
+    assert_eq!(pair.load().1.0, 5);
 }
 
 /// `SharedRef` has no such method; the trait shows that a projection is an ordinary value.
@@ -273,7 +273,7 @@ trait AtValue {
 
 impl AtValue for SharedRef<'_, Rec> {
     fn at_value(self, value: i64) {
-        field!(self, value).set(value);
+        field!(self, value).store(value);
     }
 }
 
@@ -291,18 +291,18 @@ fn misaligned_members_can_be_got_and_set_but_not_loaded() {
     let segment = owned.id().attach().unwrap();
     let packed = packed(&segment);
     let (b, f) = (field!(packed, b), field!(packed, f));
-    b.set(0x0102);
-    f.set(u64::MAX);
-    assert_eq!((b.get(), f.get()), (0x0102, u64::MAX));
-    assert_eq!((field!(packed, e).get(), field!(packed, g).get()), (0, 0));
-    let caught = std::panic::catch_unwind(|| f.load(Relaxed)).unwrap_err();
+    b.store(0x0102);
+    f.store(u64::MAX);
+    assert_eq!((b.load(), f.load()), (0x0102, u64::MAX));
+    assert_eq!((field!(packed, e).load(), field!(packed, g).load()), (0, 0));
+    let caught = std::panic::catch_unwind(|| f.atomic_load(Relaxed)).unwrap_err();
     let message = caught.downcast::<String>().unwrap();
     assert!(
         message.starts_with("atomic access to 8 bytes at 0x"),
         "{message}"
     );
     assert!(std::panic::catch_unwind(|| b.fetch_add(1, Relaxed)).is_err());
-    assert_eq!(b.get(), 0x0102);
+    assert_eq!(b.load(), 0x0102);
     assert_eq!(field!(packed, a).fetch_add(1, Relaxed), 0);
 }
 
@@ -328,7 +328,7 @@ fn a_path_that_leaves_the_struct_panics() {
     segment.slice::<u32>(0, 16).unwrap().fill(9);
     let pointer = segment.reference::<Pointer>(0).unwrap();
     assert!(std::panic::catch_unwind(|| field!(pointer, outside)).is_err());
-    assert_eq!(field!(pointer, 0).get(), 9);
+    assert_eq!(field!(pointer, 0).load(), 9);
 }
 
 /// Structs too large for a stack, as C programs have them.
@@ -344,13 +344,13 @@ fn large_structs_project_too() {
     let owned = Owned::new(size_of::<Large>(), 0o600);
     let segment = owned.id().attach().unwrap();
     let large = segment.reference::<Large>(0).unwrap();
-    field!(large, tail).set(3);
-    assert_eq!(field!(large, body[16383][1023]).get(), 0);
+    field!(large, tail).store(3);
+    assert_eq!(field!(large, body[16383][1023]).load(), 0);
     assert_eq!(
         segment
             .reference::<u64>(size_of::<Large>() - 8)
             .unwrap()
-            .get(),
+            .load(),
         3
     );
 }

@@ -24,7 +24,11 @@ const ELEMENTS: usize = 64;
 
 /// Whether both are still to go on.
 fn running(segment: &Segment) -> bool {
-    segment.reference::<u32>(STATE).unwrap().load(Acquire) == 0
+    segment
+        .reference::<u32>(STATE)
+        .unwrap()
+        .atomic_load(Acquire)
+        == 0
 }
 
 fn attach(talk: &Talk) -> Segment {
@@ -38,7 +42,10 @@ fn against(peer: common::Peer, act: impl FnOnce(&Segment)) -> u64 {
     let mut peer = peer.arg(owned.raw()).start();
     assert_eq!(peer.hear(), "at work");
     act(&segment);
-    segment.reference::<u32>(STATE).unwrap().store(1, Release);
+    segment
+        .reference::<u32>(STATE)
+        .unwrap()
+        .atomic_store(1, Release);
     peer.finish().pop().unwrap().parse().unwrap()
 }
 
@@ -70,16 +77,16 @@ fn hammer<T: Whole>(segment: &Segment, round: u32, mine: u8) -> u64 {
     let view: SharedSlice<'_, T> = segment.slice(ROOM, ELEMENTS).unwrap();
     let mut foreign = 0;
     for i in 0..view.len() {
-        let (by_get, by_load) = (view.get(i), view.load(i, Relaxed));
+        let (by_get, by_load) = (view.load(i), view.at(i).atomic_load(Relaxed));
         let byte = by_get.whole().unwrap_or_else(|| panic!("get: {by_get:x?}"));
         assert!(by_load.whole().is_some(), "load: {by_load:x?}");
         foreign += u64::from(byte & 0x80 != mine);
         let value = T::repeat(mine | (round.wrapping_mul(29).wrapping_add(i as u32) & 0x7f) as u8);
         match round % 3 {
-            0 => view.set(i, value),
-            1 => view.store(i, value, Relaxed),
+            0 => view.store(i, value),
+            1 => view.at(i).atomic_store(value, Relaxed),
             _ => {
-                let old = view.swap(i, value, Relaxed);
+                let old = view.at(i).swap(value, Relaxed);
                 assert!(old.whole().is_some(), "swap: {old:x?}");
             }
         }
@@ -144,7 +151,7 @@ fn eight_byte_elements_are_never_torn() {
 fn large_elements_are_torn_without_a_guard() {
     fn write(segment: &Segment, round: u8) {
         let value = segment.reference::<[u8; 2000]>(ROOM).unwrap();
-        value.set([round; 2000]);
+        value.store([round; 2000]);
     }
     let peer = peer!(|talk| {
         let segment = attach(talk);
@@ -160,7 +167,7 @@ fn large_elements_are_torn_without_a_guard() {
     against(peer, |segment| {
         let value = segment.reference::<[u8; 2000]>(ROOM).unwrap();
         let torn = || {
-            let bytes = value.get();
+            let bytes = value.load();
             bytes.iter().any(|byte| *byte != bytes[0])
         };
         while !torn() {}
@@ -247,11 +254,11 @@ fn a_sequence_lock_survives_a_writer_that_died_half_way() {
     let segment = owned.id().attach().unwrap();
     let lock = lock::<3>(&segment);
     lock.write(sample(5));
-    assert_eq!(lock.sequence.get(), 2);
-    lock.sequence.set(3); // as if killed between the two stores
+    assert_eq!(lock.sequence.load(), 2);
+    lock.sequence.store(3); // as if killed between the two stores
     assert!(lock.read(100).is_none());
     lock.write(sample(6));
-    assert_eq!(lock.sequence.get(), 4);
+    assert_eq!(lock.sequence.load(), 4);
     assert_eq!(lock.read(1), Some(sample(6)));
 }
 
@@ -266,14 +273,14 @@ fn threads_may_mix_element_sizes() {
             let wide = segment.slice::<u64>(0, 512).unwrap();
             for round in 0..2_000_u64 {
                 wide.fill(round);
-                wide.store(7, round, Release);
+                wide.at(7).atomic_store(round, Release);
             }
         });
         scope.spawn(|| {
             let narrow = segment.slice::<u16>(0, 2048).unwrap();
             for round in 0..2_000_u16 {
                 narrow.slice(5..1031).fill(round);
-                std::hint::black_box(narrow.load(29, Acquire));
+                std::hint::black_box(narrow.at(29).atomic_load(Acquire));
             }
         });
         scope.spawn(|| {
@@ -302,7 +309,7 @@ fn threads_hand_over_ordinary_memory() {
         let flag = segment.reference::<u32>(0).unwrap();
         let private = &private;
         for round in 0..5_000 {
-            while flag.load(Acquire) != me {
+            while flag.atomic_load(Acquire) != me {
                 std::hint::spin_loop();
             }
             // SAFETY: it is this thread's turn.
@@ -310,7 +317,7 @@ fn threads_hand_over_ordinary_memory() {
             assert!(words.iter().all(|word| *word == words[0]));
             words.iter_mut().for_each(|word| *word += 1);
             match round % 3 {
-                0 => flag.store(1 - me, Release),
+                0 => flag.atomic_store(1 - me, Release),
                 1 => assert_eq!(flag.swap(1 - me, Release), me),
                 _ => assert_eq!(flag.compare_exchange(me, 1 - me, Release, Relaxed), Ok(me)),
             }
@@ -337,7 +344,7 @@ fn a_flag_publishes_a_bulk_copy() {
         talk.say("at work");
         let mut round = 0;
         loop {
-            while flag.load(Acquire) != 2 * round {
+            while flag.atomic_load(Acquire) != 2 * round {
                 std::hint::spin_loop();
                 if !running(&segment) {
                     talk.say(round);
@@ -346,18 +353,18 @@ fn a_flag_publishes_a_bulk_copy() {
             }
             round += 1;
             payload.write_from(&vec![u64::from(round); LEN]);
-            flag.store(2 * round - 1, Release);
+            flag.atomic_store(2 * round - 1, Release);
         }
     });
     let rounds = against(peer, |segment| {
         let flag = segment.reference::<u32>(4).unwrap();
         let payload = segment.slice::<u64>(ROOM, LEN).unwrap();
         for round in 1..=300 {
-            while flag.load(Acquire) != 2 * round - 1 {
+            while flag.atomic_load(Acquire) != 2 * round - 1 {
                 std::hint::spin_loop();
             }
             assert!(payload.to_vec() == [u64::from(round); LEN], "round {round}");
-            flag.store(2 * round, Release);
+            flag.atomic_store(2 * round, Release);
         }
     });
     assert!(rounds >= 300);

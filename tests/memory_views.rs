@@ -108,14 +108,14 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) {
                 .copy_from_slice(bytemuck::bytes_of(value));
         };
         match *step {
-            Step::Get(i) => assert!(same(&[view.get(i % len)], &[get(&model, i % len)])),
+            Step::Get(i) => assert!(same(&[view.load(i % len)], &[get(&model, i % len)])),
             Step::Set(i, seed) => {
-                view.set(i % len, element(seed));
+                view.store(i % len, element(seed));
                 set(i % len, &element(seed));
             }
             Step::Update(i, seed) => {
                 let mut seen = None;
-                view.update(i % len, |old| {
+                view.at(i % len).update(|old| {
                     seen = Some(old);
                     element(seed)
                 });
@@ -194,18 +194,18 @@ fn agree<T: Pod>(offset: usize, steps: &[Step]) {
                     (mid % (len + 1), len - mid % (len + 1))
                 );
                 if let Some(last) = left.len().checked_sub(1) {
-                    left.at(last).set(element(seed));
+                    left.at(last).store(element(seed));
                     set(last, &element(seed));
                 }
-                if let Some(first) = right.try_at(0) {
-                    first.set(element(!seed));
+                if let Some(first) = right.get(0) {
+                    first.store(element(!seed));
                     set(left.len(), &element(!seed));
                 }
             }
             Step::Bytes(i, byte) => {
                 let bytes = view.bytes();
                 assert_eq!(bytes.len(), view.len_bytes());
-                bytes.set(i % bytes.len(), byte);
+                bytes.store(i % bytes.len(), byte);
                 model[offset + i % bytes.len()] = byte;
             }
         }
@@ -255,39 +255,41 @@ fn agree_on_atomics<T: Primitive + Debug>(
     let mut expected = T::zeroed();
     for &(operation, a, b) in values {
         let old = match operation {
-            0 => Some(view.load(index, Acquire)),
+            0 => Some(view.at(index).atomic_load(Acquire)),
             1 => {
-                view.store(index, a, Release);
+                view.at(index).atomic_store(a, Release);
                 None
             }
-            2 => Some(view.swap(index, a, AcqRel)),
+            2 => Some(view.at(index).swap(a, AcqRel)),
             3 => Some(
-                view.compare_exchange(index, a, b, SeqCst, Relaxed)
+                view.at(index)
+                    .compare_exchange(a, b, SeqCst, Relaxed)
                     .unwrap_or_else(|old| old),
             ),
             4 => {
-                let current = view.get(index);
+                let current = view.load(index);
                 while view
-                    .compare_exchange_weak(index, current, b, AcqRel, Acquire)
+                    .at(index)
+                    .compare_exchange_weak(current, b, AcqRel, Acquire)
                     .is_err()
                 {}
                 Some(current)
             }
-            5 => Some(view.fetch_add(index, a, Relaxed)),
-            6 => Some(view.fetch_sub(index, a, SeqCst)),
-            7 => Some(view.fetch_and(index, a, Acquire)),
-            8 => Some(view.fetch_nand(index, a, Release)),
-            9 => Some(view.fetch_or(index, a, Relaxed)),
-            10 => Some(view.fetch_xor(index, a, Relaxed)),
-            11 => Some(view.fetch_max(index, a, Relaxed)),
-            _ => Some(view.fetch_min(index, a, Relaxed)),
+            5 => Some(view.at(index).fetch_add(a, Relaxed)),
+            6 => Some(view.at(index).fetch_sub(a, SeqCst)),
+            7 => Some(view.at(index).fetch_and(a, Acquire)),
+            8 => Some(view.at(index).fetch_nand(a, Release)),
+            9 => Some(view.at(index).fetch_or(a, Relaxed)),
+            10 => Some(view.at(index).fetch_xor(a, Relaxed)),
+            11 => Some(view.at(index).fetch_max(a, Relaxed)),
+            _ => Some(view.at(index).fetch_min(a, Relaxed)),
         };
         let (new, seen) = model(operation, expected, a, b);
         assert_eq!(old, seen.map(|_| expected), "{operation} {a:?} {b:?}");
         expected = new;
         for i in 0..5 {
             let expected = if i == index { expected } else { T::zeroed() };
-            assert_eq!(view.read_only().load(i, SeqCst), expected);
+            assert_eq!(view.read_only().at(i).atomic_load(SeqCst), expected);
         }
     }
 }
@@ -381,11 +383,11 @@ fn what_is_out_of_range_panics_as_slices_do_and_touches_nothing() {
         *caught.downcast::<String>().expect("a formatted message")
     };
     let index = "index 4 out of range for a shared slice of length 4";
-    assert_eq!(message(&|| drop(view.get(4).to_string())), index);
-    assert_eq!(message(&|| view.set(4, 1)), index);
-    assert_eq!(message(&|| view.update(4, |old| old)), index);
+    assert_eq!(message(&|| drop(view.load(4).to_string())), index);
+    assert_eq!(message(&|| view.store(4, 1)), index);
+    assert_eq!(message(&|| view.at(4).update(|old| old)), index);
     assert_eq!(
-        message(&|| drop(view.fetch_add(4, 1, Relaxed).to_string())),
+        message(&|| drop(view.at(4).fetch_add(1, Relaxed).to_string())),
         index
     );
     let range = "range 3..5 out of range for a shared slice of length 4";

@@ -182,13 +182,13 @@ fn one_object_mapped_twice_is_one_memory() {
         // SAFETY: as above.
         let bytes =
             unsafe { SharedSlice::<u8, ReadOnly>::from_raw_parts(readable.cast(), 4096) }.unwrap();
-        field!(writer, rates[2]).set(1.5);
-        field!(writer, ready).store(1, std::sync::atomic::Ordering::Release);
+        field!(writer, rates[2]).store(1.5);
+        field!(writer, ready).atomic_store(1, std::sync::atomic::Ordering::Release);
         assert_eq!(
-            field!(reader, ready).load(std::sync::atomic::Ordering::Acquire),
+            field!(reader, ready).atomic_load(std::sync::atomic::Ordering::Acquire),
             1
         );
-        assert_eq!(reader.get().rates, [0.0, 0.0, 1.5, 0.0]);
+        assert_eq!(reader.load().rates, [0.0, 0.0, 1.5, 0.0]);
         assert_eq!(bytes.iter().filter(|&byte| byte != 0).count(), 3);
     }
     for address in [writable, readable] {

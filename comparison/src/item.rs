@@ -80,7 +80,7 @@ pub const BY_VALUE_BYTES: usize = 64;
 #[inline(always)]
 pub fn set_shared<T: Item>(item: SharedRef<'_, T>, number: u64) {
     if T::BYTES <= BY_VALUE_BYTES {
-        item.set(T::of(number));
+        item.store(T::of(number));
     } else {
         T::shared_words(item).fill(number);
     }
@@ -91,7 +91,7 @@ pub fn set_shared<T: Item>(item: SharedRef<'_, T>, number: u64) {
 pub fn shared_is<T: Item>(item: SharedRef<'_, T, ReadOnly>, number: u64) -> bool {
     const PAGE: usize = 512;
     if T::BYTES <= 8 * PAGE {
-        return item.get().is(number);
+        return item.load().is(number);
     }
     let mut page = [0; PAGE];
     let words = T::shared_words_read_only(item);

@@ -50,7 +50,7 @@ impl Control {
 
     /// How many have met: tells who is stuck.
     pub fn met(&self) -> u64 {
-        self.words().load(MET, Ordering::Acquire)
+        self.words().at(MET).atomic_load(Ordering::Acquire)
     }
 }
 
@@ -84,9 +84,9 @@ impl<'a> Place<'a> {
     pub fn meet(&mut self) {
         self.meetings += 1;
         let words = self.control.words();
-        words.fetch_add(MET, 1, Ordering::AcqRel);
+        words.at(MET).fetch_add(1, Ordering::AcqRel);
         let backoff = Backoff::new();
-        while words.load(MET, Ordering::Acquire) < self.all * self.meetings {
+        while words.at(MET).atomic_load(Ordering::Acquire) < self.all * self.meetings {
             if self.all > 2 {
                 backoff.snooze()
             } else {
@@ -105,8 +105,8 @@ impl<'a> Place<'a> {
             End::Receiver(0) => {
                 let began = now();
                 for round in 1..=PROBE {
-                    words.store(PING, round, Ordering::Release);
-                    while words.load(PONG, Ordering::Acquire) != round {
+                    words.at(PING).atomic_store(round, Ordering::Release);
+                    while words.at(PONG).atomic_load(Ordering::Acquire) != round {
                         spin_loop();
                     }
                 }
@@ -114,18 +114,18 @@ impl<'a> Place<'a> {
             }
             End::Sender(0) => {
                 for round in 1..=PROBE {
-                    while words.load(PING, Ordering::Acquire) != round {
+                    while words.at(PING).atomic_load(Ordering::Acquire) != round {
                         spin_loop();
                     }
-                    words.store(PONG, round, Ordering::Release);
+                    words.at(PONG).atomic_store(round, Ordering::Release);
                 }
             }
             _ => {}
         }
         self.meet();
         if let End::Receiver(0) = self.end {
-            words.store(PING, 0, Ordering::Relaxed);
-            words.store(PONG, 0, Ordering::Relaxed);
+            words.at(PING).atomic_store(0, Ordering::Relaxed);
+            words.at(PONG).atomic_store(0, Ordering::Relaxed);
         }
         self.meet();
         found

@@ -93,7 +93,7 @@ pub(crate) fn under_mutex<T>(
 
 /// `p->in` or `p->out`, which any process may have overwritten: C used them as they came.
 pub(crate) fn position(which: SharedRef<'_, c_int>) -> Result<usize, String> {
-    let raw = which.get();
+    let raw = which.load();
     usize::try_from(raw)
         .ok()
         .filter(|&position| position < RING)
@@ -103,14 +103,14 @@ pub(crate) fn position(which: SharedRef<'_, c_int>) -> Result<usize, String> {
 /// `p->in = (p->in + 1) % RING`.
 pub(crate) fn advance(which: SharedRef<'_, c_int>, from: usize) {
     let next = (from + 1) % RING;
-    which.set(next as c_int);
+    which.store(next as c_int);
 }
 
 /// The clients' names as they are now. C's `printf("%s")` would read on if somebody had left out the NUL.
 #[allow(dead_code)] // Not in the client.
 pub(crate) fn names(shared: SharedRef<'_, Shared>) -> Vec<String> {
-    let count = usize::try_from(field!(shared, nnames).get()).unwrap_or(0);
-    let names = field!(shared, names).get();
+    let count = usize::try_from(field!(shared, nnames).load()).unwrap_or(0);
+    let names = field!(shared, names).load();
     let text = |name: &[u8; NAME_LEN]| {
         let bytes = name.split(|&byte| byte == 0).next().unwrap_or_default();
         String::from_utf8_lossy(bytes).into_owned()

@@ -44,7 +44,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         .open(key)?;
     let shared = segment.reference::<Shared>(0)?;
     // The program's own flag says when all is set up, the set included, so there is nothing more to wait for.
-    while field!(shared, ready).load(Ordering::Acquire) == 0 {
+    while field!(shared, ready).atomic_load(Ordering::Acquire) == 0 {
         sleep(Duration::from_millis(1));
     }
     let set = SemaphoreSetOptions::new().minimum_len(3).open(key)?;
@@ -53,7 +53,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         under_mutex(&set, FREE, USED, || {
             let position = position(field!(shared, r#in))?;
             let gap = Default::default();
-            field!(shared, ring[position]).set(Record {
+            field!(shared, ring[position]).store(Record {
                 client,
                 kind,
                 gap,
@@ -105,13 +105,13 @@ fn enter(shared: SharedRef<'_, Shared>, name: &str) -> Result<c_int, Box<dyn Err
     {
         sleep(Duration::from_millis(1));
     }
-    let me = field!(shared, nnames).get();
+    let me = field!(shared, nnames).load();
     let index = usize::try_from(me).ok().filter(|&index| index < MAX_NAMES);
     if let Some(index) = index {
-        field!(shared, names[index]).set(padded);
-        field!(shared, nnames).set(me + 1);
+        field!(shared, names[index]).store(padded);
+        field!(shared, nnames).store(me + 1);
     }
-    lock.store(0, Ordering::Release);
+    lock.atomic_store(0, Ordering::Release);
     // * C wrote the ninth name over the counters.
     index
         .map(|_| me)

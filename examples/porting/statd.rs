@@ -46,14 +46,14 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let set = Set::create(key)?;
     // Release: whoever sees 1 sees all of the above. In C this was a plain store.
-    field!(shared, ready).store(1, Ordering::Release);
+    field!(shared, ready).atomic_store(1, Ordering::Release);
     writeln!(stdout(), "statd: ready")?;
 
     while serve_one(&set.0, shared)? != STOP {}
 
     for kind in 1..MAX_KINDS {
-        let count = field!(shared, count[kind]).get();
-        let sum = field!(shared, sum[kind]).get();
+        let count = field!(shared, count[kind]).load();
+        let sum = field!(shared, sum[kind]).load();
         writeln!(stdout(), "kind {kind}: {count} records, sum {sum}")?;
     }
     for (client, name) in names(shared).into_iter().enumerate() {
@@ -69,7 +69,7 @@ fn serve_one(
 ) -> Result<std::ffi::c_short, Box<dyn Error>> {
     under_mutex(set, USED, FREE, || {
         let out = position(field!(shared, out))?;
-        let Record { kind, value, .. } = field!(shared, ring[out]).get(); // one copy, then checked
+        let Record { kind, value, .. } = field!(shared, ring[out]).load(); // one copy, then checked
         let index = usize::try_from(kind).ok().filter(|&kind| kind < MAX_KINDS);
         // * C wrote behind the array for a kind that does not exist.
         let index = index.ok_or_else(|| format!("a record of kind {kind}"))?;

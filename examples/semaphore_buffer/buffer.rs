@@ -77,8 +77,8 @@ impl Buffer {
         self.empty.acquire(1)?;
         let guard = self.mutex.lock()?; // with SEM_UNDO, here and in `unlock`
         let place = self.place(IN)?;
-        self.shared.set(place, item);
-        self.shared.set(IN, next(place));
+        self.shared.view().store(place, item);
+        self.shared.view().store(IN, next(place));
         guard.unlock()?;
         self.full.release(1)?;
         Ok(())
@@ -89,8 +89,8 @@ impl Buffer {
         self.full.acquire(1)?;
         let guard = self.mutex.lock()?;
         let place = self.place(OUT)?;
-        let item = self.shared.get(place);
-        self.shared.set(OUT, next(place));
+        let item = self.shared.view().load(place);
+        self.shared.view().store(OUT, next(place));
         guard.unlock()?;
         self.empty.release(1)?;
         Ok(item)
@@ -106,7 +106,7 @@ impl Buffer {
 
     /// `in` or `out`. Other processes write it, so it is checked before it is used as an index.
     fn place(&self, which: usize) -> Result<usize, Box<dyn Error>> {
-        let place = self.shared.get(which);
+        let place = self.shared.view().load(which);
         match usize::try_from(place) {
             Ok(place) if place < N => Ok(place),
             _ => Err(format!("the buffer is damaged: a position of {place}").into()),

@@ -105,7 +105,7 @@ impl Slides<'_> {
         for position in 0..BUFFER_SIZE {
             let is_full = (position + BUFFER_SIZE - next_out) % BUFFER_SIZE < len;
             let shown = if is_full {
-                self.buffer.positions().get(position) as char
+                self.buffer.positions().load(position) as char
             } else {
                 ' '
             };

@@ -213,8 +213,8 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     /// )
     /// .unwrap();
     /// buffer.produce(7).unwrap();
-    /// assert_eq!(field!(theirs, r#in).get(), 1);
-    /// assert_eq!(field!(theirs, buffer).at(0).get(), 7);
+    /// assert_eq!(field!(theirs, r#in).load(), 1);
+    /// assert_eq!(field!(theirs, buffer).at(0).load(), 7);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[must_use]
@@ -255,15 +255,15 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     pub fn try_produce(&self, item: T) -> Result<(), TryProduceError<T>> {
         // `in` is the producer's own; acquire on `out` pairs with the release in `try_consume`: the position is
         // free for good.
-        let next_in = position::<N>("in", self.next_in.load(Ordering::Relaxed))?;
-        let next_out = position::<N>("out", self.next_out.load(Ordering::Acquire))?;
+        let next_in = position::<N>("in", self.next_in.atomic_load(Ordering::Relaxed))?;
+        let next_out = position::<N>("out", self.next_out.atomic_load(Ordering::Acquire))?;
         let after = (next_in + 1) % N;
         if after == next_out {
             return Err(TryProduceError::Full(item));
         }
-        self.buffer.set(next_in, item);
+        self.buffer.store(next_in, item);
         // Release pairs with the acquire in `try_consume`: whoever sees the index sees the item.
-        self.next_in.store(after as i32, Ordering::Release);
+        self.next_in.atomic_store(after as i32, Ordering::Release);
         Ok(())
     }
 
@@ -290,15 +290,15 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     #[inline]
     pub fn try_consume(&self) -> Result<T, TryConsumeError> {
         // Acquire pairs with the release in `try_produce`; `out` is the consumer's own.
-        let next_in = position::<N>("in", self.next_in.load(Ordering::Acquire))?;
-        let next_out = position::<N>("out", self.next_out.load(Ordering::Relaxed))?;
+        let next_in = position::<N>("in", self.next_in.atomic_load(Ordering::Acquire))?;
+        let next_out = position::<N>("out", self.next_out.atomic_load(Ordering::Relaxed))?;
         if next_in == next_out {
             return Err(TryConsumeError::Empty);
         }
-        let item = self.buffer.get(next_out);
+        let item = self.buffer.load(next_out);
         // Release pairs with the acquire in `try_produce`: the item was copied before its position is free.
         self.next_out
-            .store(((next_out + 1) % N) as i32, Ordering::Release);
+            .atomic_store(((next_out + 1) % N) as i32, Ordering::Release);
         Ok(item)
     }
 
@@ -407,14 +407,14 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     /// ```
     #[must_use]
     pub fn next_in(&self) -> i32 {
-        self.next_in.load(Ordering::Acquire)
+        self.next_in.atomic_load(Ordering::Acquire)
     }
 
     /// `out` as C has it: the first full position. Stale at once for everybody but the consumer; not checked. See
     /// [`next_in`](Self::next_in) for an example.
     #[must_use]
     pub fn next_out(&self) -> i32 {
-        self.next_out.load(Ordering::Acquire)
+        self.next_out.atomic_load(Ordering::Acquire)
     }
 
     /// How many items there are. The producer may believe "at most so many", the consumer "at least so many".
@@ -430,10 +430,10 @@ impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(48).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let buffer = BoundedBuffer::<i32, 10>::new(&segment).unwrap();
-    /// segment.reference::<i32>(40).unwrap().set(1); // in
-    /// segment.reference::<i32>(44).unwrap().set(8); // out
+    /// segment.reference::<i32>(40).unwrap().store(1); // in
+    /// segment.reference::<i32>(44).unwrap().store(8); // out
     /// assert_eq!(buffer.len(), Ok(3)); // positions 8, 9 and 0
-    /// segment.reference::<i32>(44).unwrap().set(10);
+    /// segment.reference::<i32>(44).unwrap().store(10);
     /// assert_eq!(buffer.len().unwrap_err().value, 10);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```

@@ -8,8 +8,9 @@
 )]
 
 use super::seam::{Mapped, SharedItems};
+use crate::access;
 use crate::bytemuck::Pod;
-use crate::memory::{SharedSlice, access};
+use crate::memory::SharedSlice;
 use std::mem::size_of_val;
 use std::ptr::NonNull;
 

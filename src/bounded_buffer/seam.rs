@@ -1,15 +1,15 @@
 //! What the protocols do to shared memory: the seam between them and the machine, or a model of it.
 //!
 //! The protocols are written against [`Shared`]. In a build for use that is [`Mapped`], an address and
-//! `memory::access`. Under `--cfg loom` the tests put a model behind it whose atomics explore every interleaving
+//! `access`. Under `--cfg loom` the tests put a model behind it whose atomics explore every interleaving
 //! and whose items notice unsynchronised accesses.
 #![allow(
     unsafe_code,
     reason = "offsets are checked against the segment once, by the geometry, and not at every access"
 )]
 
+use crate::access;
 use crate::bytemuck::Pod;
-use crate::memory::access;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
@@ -251,7 +251,7 @@ impl<T: Pod> SharedItems<T> for Mapped {
         // SAFETY: the caller vouches for the offset.
         let item = unsafe { self.address::<T>(at) };
         // SAFETY: as above; the item's bytes are mapped.
-        unsafe { access::get(item) }
+        unsafe { access::load(item) }
     }
 
     #[inline(always)]
@@ -261,7 +261,7 @@ impl<T: Pod> SharedItems<T> for Mapped {
         // SAFETY: the borrowed item itself; what is written to it are the bytes of another, and any bytes are one.
         let into = unsafe { &mut *(&raw mut *into).cast::<MaybeUninit<T>>() };
         // SAFETY: as above; the item's bytes are mapped.
-        unsafe { access::get_into(item, into) };
+        unsafe { access::load_into(item, into) };
     }
 
     #[inline(always)]
@@ -270,7 +270,7 @@ impl<T: Pod> SharedItems<T> for Mapped {
         let item = unsafe { self.address::<T>(at) };
         if size_of::<T>() <= 128 {
             // SAFETY: as above; the item's bytes are mapped and writable.
-            unsafe { access::set(item, *value) }
+            unsafe { access::store(item, *value) }
         } else {
             // Not by value: each move of a large item is a copy more.
             // SAFETY: as above; the value is private.

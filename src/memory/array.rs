@@ -2,33 +2,33 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::RangeBounds;
-use std::sync::atomic::Ordering;
 
-use bytemuck::Pod;
+use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::key::Key;
+use crate::segment::{Segment, SegmentId, SegmentOptions};
 
 use super::bounds::{byte_len, check_alignment};
-use super::{ArrayError, Chunks, Iter, LayoutError, Primitive, SharedRef, SharedSlice};
-use crate::key::Key;
-use crate::segment::{Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOptions};
+use super::{ArrayError, Element, Iter, LayoutError, SharedSlice};
 
 /// A segment that is an array of `T` and nothing else: C's `int *arr = shmat(...)`.
 ///
 /// Byte 0 of the segment is byte 0 of element 0; there is no header, so a C program needs to know nothing but type
-/// and length. All that a [`SharedSlice`] can do, the array can; [`view`](Self::view) lends one.
+/// and length. The array keeps the segment attached; [`view`](Self::view) lends the [`SharedSlice`] through which
+/// its elements are read and written.
 ///
 /// ```
 /// use sysvshm::{Key, SharedArray};
 ///
 /// let key = Key::random()?;
 /// let array = SharedArray::<i32>::create_new(key, 5)?;
-/// array.write_from(&[1, 2, 3, 4, 5]);
+/// let numbers = array.view();
+/// numbers.write_from(&[1, 2, 3, 4, 5]);
 ///
 /// // Perhaps in another process, perhaps in C:
 /// let other = SharedArray::<i32>::open(key, 5)?;
-/// other.set(0, 10);
+/// other.view().store(0, 10);
 ///
-/// assert_eq!(array.to_vec(), [10, 2, 3, 4, 5]);
+/// assert_eq!(numbers.to_vec(), [10, 2, 3, 4, 5]);
 /// assert_eq!(array.segment().len_bytes(), 20);
 /// array.segment().mark_for_removal()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,50 +42,17 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOpt
 /// let mut options = SegmentOptions::new();
 /// options.mode(0o666).removal(Removal::OnDrop);
 /// let array = options.create_new_array::<f64>(Key::random()?, 1000)?;
-/// array.fill(0.5);
+/// array.view().fill(0.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Reading, writing and atomic operations are those of [`SharedSlice`], under the same names:
-///
-/// ```
-/// use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-/// use sysvshm::{Key, SharedArray};
-///
-/// let array = SharedArray::<u32>::create_new(Key::PRIVATE, 4)?;
-/// array.segment().mark_for_removal()?;
-/// // Elements: copied out, copied in.
-/// array.set(0, 7);
-/// array.update(0, |old| old + 1);
-/// assert_eq!((array.get(0), array.at(0).get(), array.len(), array.is_empty()), (8, 8, 4, false));
-/// assert!(array.try_at(4).is_none() && array.try_slice(2..5).is_none());
-/// // In bulk.
-/// array.slice(1..).fill(1);
-/// array.copy_within(..2, 2);
-/// assert_eq!(array.to_vec(), [8, 1, 8, 1]);
-/// array.write_from(&[1, 2, 3, 4]);
-/// let mut copy = [0; 4];
-/// array.read_into(&mut copy);
-/// assert_eq!((copy, array.iter().sum::<u32>(), array.chunks(3).count()), ([1, 2, 3, 4], 10, 2));
-/// // Atomically.
-/// array.store(0, 5, Release);
-/// assert_eq!((array.load(0, Acquire), array.swap(0, 6, AcqRel)), (5, 5));
-/// assert_eq!(array.compare_exchange(0, 6, 8, AcqRel, Relaxed), Ok(6));
-/// assert_eq!(array.compare_exchange_weak(0, 7, 9, AcqRel, Relaxed), Err(8));
-/// assert_eq!((array.fetch_add(0, 4, AcqRel), array.fetch_sub(0, 2, AcqRel)), (8, 12));
-/// assert_eq!((array.fetch_and(0, 6, AcqRel), array.fetch_or(0, 5, AcqRel), array.fetch_xor(0, 1, AcqRel)), (10, 2, 7));
-/// assert_eq!((array.fetch_max(0, 9, AcqRel), array.fetch_min(0, 3, AcqRel), array.fetch_nand(0, 1, AcqRel)), (6, 9, 3));
-/// assert_eq!(array.get(0), !1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// `T` is plain data without padding ([`bytemuck::Pod`]): both sides may write any bytes, and write whole elements.
+/// `T` is plain data without padding ([`Element`]): both sides may write any bytes, and write whole elements.
 ///
 /// ```compile_fail,E0277
 /// sysvshm::SharedArray::<String>::open(sysvshm::Key::PRIVATE, 1);
 /// ```
 #[must_use = "dropping it detaches the segment"]
-pub struct SharedArray<T: Pod, A: Access = ReadWrite> {
+pub struct SharedArray<T: Element, A: Access = ReadWrite> {
     segment: Segment<A>,
     /// `len * size_of::<T>()` is at most the segment's size, and its address suits `T`.
     len: usize,
@@ -93,7 +60,7 @@ pub struct SharedArray<T: Pod, A: Access = ReadWrite> {
     elements: PhantomData<SharedSlice<'static, T, A>>,
 }
 
-impl<T: Pod> SharedArray<T> {
+impl<T: Element> SharedArray<T> {
     /// Creates a segment of `len` zeroed elements under a key that no segment has; mode 0600.
     ///
     /// **C calls:** those of [`SegmentOptions::create_new`].
@@ -109,7 +76,7 @@ impl<T: Pod> SharedArray<T> {
     ///
     /// let array = SharedArray::<u16>::create_new(Key::PRIVATE, 3)?;
     /// array.segment().mark_for_removal()?;
-    /// assert_eq!(array.to_vec(), [0; 3]);
+    /// assert_eq!(array.view().to_vec(), [0; 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("shmget", "shmat"))]
@@ -155,8 +122,8 @@ impl<T: Pod> SharedArray<T> {
     /// let key = Key::random()?;
     /// let first = SharedArray::<u64>::open_or_create(key, 8)?;
     /// let second = SharedArray::<u64>::open_or_create(key, 8)?;
-    /// first.set(7, 1);
-    /// assert_eq!(second.get(7), 1);
+    /// first.view().store(7, 1);
+    /// assert_eq!(second.view().load(7), 1);
     /// first.segment().mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -164,9 +131,7 @@ impl<T: Pod> SharedArray<T> {
     pub fn open_or_create(key: Key, len: usize) -> Result<Self, ArrayError> {
         SegmentOptions::new().open_or_create_array(key, len)
     }
-}
 
-impl<T: Pod> SharedArray<T, ReadOnly> {
     /// Attaches `len` elements of the segment that has this key, for reading alone.
     ///
     /// **C calls:** those of [`SegmentOptions::open_read_only`].
@@ -180,24 +145,24 @@ impl<T: Pod> SharedArray<T, ReadOnly> {
     ///
     /// let key = Key::random()?;
     /// let writer = SharedArray::<u8>::create_new(key, 5)?;
-    /// let reader = SharedArray::<u8, ReadOnly>::open_read_only(key, 5)?;
-    /// writer.write_from(b"hello");
-    /// assert_eq!(reader.to_vec(), b"hello");
+    /// let reader: SharedArray<u8, ReadOnly> = SharedArray::<u8>::open_read_only(key, 5)?;
+    /// writer.view().write_from(b"hello");
+    /// assert_eq!(reader.view().to_vec(), b"hello");
     /// writer.segment().mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// ```compile_fail,E0599
+    /// ```compile_fail,E0277
     /// use sysvshm::{Key, SharedArray};
-    /// SharedArray::<u8, _>::open_read_only(Key::from_raw(1), 5).unwrap().set(0, 1);
+    /// SharedArray::<u8>::open_read_only(Key::from_raw(1), 5).unwrap().view().store(0, 1);
     /// ```
     #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
-    pub fn open_read_only(key: Key, len: usize) -> Result<Self, ArrayError> {
+    pub fn open_read_only(key: Key, len: usize) -> Result<SharedArray<T, ReadOnly>, ArrayError> {
         SegmentOptions::new().open_read_only_array(key, len)
     }
 }
 
-impl<T: Pod, A: Access> SharedArray<T, A> {
+impl<T: Element, A: Access> SharedArray<T, A> {
     /// All whole elements that an attached segment holds.
     ///
     /// # Errors
@@ -209,7 +174,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
     ///
     /// let segment = SegmentOptions::new().size_bytes(23).create_new(Key::PRIVATE)?;
     /// segment.mark_for_removal()?;
-    /// assert_eq!(SharedArray::<i32, _>::from_segment(segment)?.len(), 5);
+    /// assert_eq!(SharedArray::<i32>::from_segment(segment)?.view().len(), 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_segment(segment: Segment<A>) -> Result<Self, LayoutError> {
@@ -231,7 +196,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
     ///
     /// let segment = SegmentOptions::new().size_bytes(20).create_new(Key::PRIVATE)?;
     /// segment.mark_for_removal()?;
-    /// let error = SharedArray::<i32, _>::from_segment_with_len(segment, 6).unwrap_err();
+    /// let error = SharedArray::<i32>::from_segment_with_len(segment, 6).unwrap_err();
     /// assert_eq!(error.to_string(), "6 elements of 4 bytes do not fit into a segment of 20 bytes, which holds 5");
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
@@ -293,7 +258,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
     ///
     /// let array = SharedArray::<u64>::create_new(Key::PRIVATE, 5)?;
     /// array.segment().mark_for_removal()?;
-    /// array.fill(2);
+    /// array.view().fill(2);
     /// assert_eq!(sum(array.view()), 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -304,7 +269,7 @@ impl<T: Pod, A: Access> SharedArray<T, A> {
     }
 }
 
-impl<T: Pod, A: Access> fmt::Debug for SharedArray<T, A> {
+impl<T: Element, A: Access> fmt::Debug for SharedArray<T, A> {
     /// Segment, type and length; not the elements, which would be out of date.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedArray")
@@ -315,7 +280,7 @@ impl<T: Pod, A: Access> fmt::Debug for SharedArray<T, A> {
     }
 }
 
-impl<'a, T: Pod, A: Access> IntoIterator for &'a SharedArray<T, A> {
+impl<'a, T: Element, A: Access> IntoIterator for &'a SharedArray<T, A> {
     type Item = T;
     type IntoIter = Iter<'a, T, A>;
 
@@ -324,70 +289,8 @@ impl<'a, T: Pod, A: Access> IntoIterator for &'a SharedArray<T, A> {
     }
 }
 
-/// The methods of [`SharedSlice`], on the whole array.
-macro_rules! forward {
-    ($(fn $name:ident(&$self:ident $(, $argument:ident: $type:ty)*) $(-> $result:ty)?;)*) => {$(
-        #[doc = concat!("[`SharedSlice::", stringify!($name), "`] of the whole array.")]
-        #[inline(always)]
-        #[track_caller]
-        #[allow(clippy::missing_errors_doc, clippy::must_use_candidate, clippy::double_must_use, reason = "documented there")]
-        pub fn $name(&$self $(, $argument: $type)*) $(-> $result)? {
-            $self.view().$name($($argument),*)
-        }
-    )*};
-}
-
-impl<T: Pod, A: Access> SharedArray<T, A> {
-    forward! {
-        fn len(&self) -> usize;
-        fn is_empty(&self) -> bool;
-        fn at(&self, index: usize) -> SharedRef<'_, T, A>;
-        fn try_at(&self, index: usize) -> Option<SharedRef<'_, T, A>>;
-        fn slice(&self, range: impl RangeBounds<usize>) -> SharedSlice<'_, T, A>;
-        fn try_slice(&self, range: impl RangeBounds<usize>) -> Option<SharedSlice<'_, T, A>>;
-        fn chunks(&self, len: usize) -> Chunks<'_, T, A>;
-        fn get(&self, index: usize) -> T;
-        fn read_into(&self, into: &mut [T]);
-        fn to_vec(&self) -> Vec<T>;
-        fn iter(&self) -> Iter<'_, T, A>;
-    }
-}
-
-impl<T: Pod> SharedArray<T> {
-    forward! {
-        fn set(&self, index: usize, value: T);
-        fn update(&self, index: usize, change: impl FnOnce(T) -> T);
-        fn write_from(&self, from: &[T]);
-        fn fill(&self, value: T);
-        fn copy_within(&self, range: impl RangeBounds<usize>, dest: usize);
-    }
-}
-
-impl<T: Primitive, A: Access> SharedArray<T, A> {
-    forward! {
-        fn load(&self, index: usize, order: Ordering) -> T;
-    }
-}
-
-impl<T: Primitive> SharedArray<T> {
-    forward! {
-        fn store(&self, index: usize, value: T, order: Ordering);
-        fn swap(&self, index: usize, value: T, order: Ordering) -> T;
-        fn compare_exchange(&self, index: usize, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T>;
-        fn compare_exchange_weak(&self, index: usize, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T>;
-        fn fetch_add(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_sub(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_and(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_nand(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_or(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_xor(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_max(&self, index: usize, value: T, order: Ordering) -> T;
-        fn fetch_min(&self, index: usize, value: T, order: Ordering) -> T;
-    }
-}
-
 /// The length in bytes that `len` elements need, refused early where no segment could hold an array of them.
-fn size_of_array<T: Pod>(len: usize) -> Result<usize, LayoutError> {
+fn size_of_array<T: Element>(len: usize) -> Result<usize, LayoutError> {
     let bytes = byte_len::<T>(len)?;
     // A segment starts at a page, so a page's address stands for its own.
     let page = std::ptr::without_provenance_mut::<u8>(crate::sys::process::page_size());
@@ -398,7 +301,7 @@ fn size_of_array<T: Pod>(len: usize) -> Result<usize, LayoutError> {
 /// Arrays: each method as its namesake, with the size given by type and length instead of
 /// [`size_bytes`](Self::size_bytes).
 impl SegmentOptions {
-    fn sized_for<T: Pod>(&self, len: usize) -> Result<Self, LayoutError> {
+    fn sized_for<T: Element>(&self, len: usize) -> Result<Self, LayoutError> {
         let mut options = self.clone();
         options.size_bytes(size_of_array::<T>(len)?);
         Ok(options)
@@ -418,7 +321,7 @@ impl SegmentOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("shmget", "shmat"))]
-    pub fn create_new_array<T: Pod>(
+    pub fn create_new_array<T: Element>(
         &self,
         key: Key,
         len: usize,
@@ -439,12 +342,16 @@ impl SegmentOptions {
     /// let key = Key::random()?;
     /// let array = SegmentOptions::new().removal(Removal::OnDrop).create_new_array::<i32>(key, 5)?;
     /// let start = SegmentOptions::new().open_array::<i32>(key, 2)?; // fewer will do
-    /// start.set(1, 6);
-    /// assert_eq!((start.len(), array.get(1)), (2, 6));
+    /// start.view().store(1, 6);
+    /// assert_eq!((start.view().len(), array.view().load(1)), (2, 6));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("shmget", "shmat"))]
-    pub fn open_array<T: Pod>(&self, key: Key, len: usize) -> Result<SharedArray<T>, ArrayError> {
+    pub fn open_array<T: Element>(
+        &self,
+        key: Key,
+        len: usize,
+    ) -> Result<SharedArray<T>, ArrayError> {
         let segment = self.sized_for::<T>(len)?.open(key)?;
         Ok(SharedArray::from_segment_with_len(segment, len)?)
     }
@@ -461,12 +368,12 @@ impl SegmentOptions {
     /// let key = Key::random()?;
     /// let array = SegmentOptions::new().removal(Removal::OnDrop).create_new_array::<i32>(key, 5)?;
     /// let reader = SegmentOptions::new().open_read_only_array::<i32>(key, 5)?;
-    /// array.set(4, 1);
-    /// assert_eq!(reader.get(4), 1);
+    /// array.view().store(4, 1);
+    /// assert_eq!(reader.view().load(4), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("shmget", "shmat", "SHM_RDONLY"))]
-    pub fn open_read_only_array<T: Pod>(
+    pub fn open_read_only_array<T: Element>(
         &self,
         key: Key,
         len: usize,
@@ -493,7 +400,7 @@ impl SegmentOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias("shmget", "shmat"))]
-    pub fn open_or_create_array<T: Pod>(
+    pub fn open_or_create_array<T: Element>(
         &self,
         key: Key,
         len: usize,
@@ -516,18 +423,46 @@ impl SegmentOptions {
     /// let array = SharedArray::<u32>::create_new(Key::PRIVATE, 3)?;
     /// let id = array.segment().id();
     /// let same = SegmentOptions::new().attach_array::<u32>(id, 3)?;
-    /// same.set(2, 5);
-    /// assert_eq!(array.to_vec(), [0, 0, 5]);
+    /// same.view().store(2, 5);
+    /// assert_eq!(array.view().to_vec(), [0, 0, 5]);
     /// assert!(SegmentOptions::new().attach_array::<u32>(id, 4).is_err());
     /// id.mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn attach_array<T: Pod>(
+    pub fn attach_array<T: Element>(
         &self,
         id: SegmentId,
         len: usize,
     ) -> Result<SharedArray<T>, ArrayError> {
         let segment = self.sized_for::<T>(len)?.attach(id)?;
+        Ok(SharedArray::from_segment_with_len(segment, len)?)
+    }
+
+    /// [`attach_read_only`](Self::attach_read_only) for an array of `len` elements; see [`SharedArray`].
+    ///
+    /// # Errors
+    ///
+    /// As [`attach_array`](Self::attach_array), with the kernel's of [`attach_read_only`](Self::attach_read_only).
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions, SharedArray};
+    ///
+    /// let array = SharedArray::<u32>::create_new(Key::PRIVATE, 3)?;
+    /// array.segment().mark_for_removal()?;
+    /// # #[cfg(target_os = "linux")] {
+    /// let reader = SegmentOptions::new().attach_read_only_array::<u32>(array.segment().id(), 3)?;
+    /// array.view().store(2, 5);
+    /// assert_eq!(reader.view().to_vec(), [0, 0, 5]);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("shmat", "SHM_RDONLY"))]
+    pub fn attach_read_only_array<T: Element>(
+        &self,
+        id: SegmentId,
+        len: usize,
+    ) -> Result<SharedArray<T, ReadOnly>, ArrayError> {
+        let segment = self.sized_for::<T>(len)?.attach_read_only(id)?;
         Ok(SharedArray::from_segment_with_len(segment, len)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Atomic operations on integers in shared memory, by [`SharedRef`] or by index of a [`SharedSlice`].
+//! Atomic operations on integers in shared memory, by [`SharedRef`]: `field!(shared, hits)`, or `slice.at(i)`.
 //!
 //! Operations instead of references to std's atomics: the same bytes may at any time be seen through another view,
 //! or written by a process that knows nothing of Rust. Between processes they order what std's operations order
@@ -6,9 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::access::{self, Primitive};
-use super::{SharedRef, SharedSlice};
-use crate::segment::{Access, ReadWrite};
+use crate::access::{self, Access, Primitive, Writable};
+
+use super::{SharedRef, Viewable};
 
 #[cold]
 #[inline(never)]
@@ -17,11 +17,14 @@ fn misaligned(address: usize, size: usize) -> ! {
     panic!("atomic access to {size} bytes at {address:#x}, which is no multiple of {size}")
 }
 
-impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
+impl<T: Viewable, A: Access> SharedRef<'_, T, A> {
     /// The address, known to be a multiple of the size: what every atomic instruction wants.
     #[inline(always)]
     #[track_caller]
-    fn atomic_address(self) -> *mut T {
+    fn atomic_address(self) -> *mut T
+    where
+        T: Primitive,
+    {
         let address = self.as_ptr().cast_mut();
         if address.addr() % size_of::<T>() != 0 {
             misaligned(address.addr(), size_of::<T>());
@@ -47,7 +50,7 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let ready = segment.reference::<u32>(0).unwrap().read_only();
-    /// assert_eq!(ready.load(Acquire), 0);
+    /// assert_eq!(ready.atomic_load(Acquire), 0);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
@@ -55,7 +58,10 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     #[allow(unsafe_code, reason = "reads shared bytes")]
     #[doc(alias = "atomic_load_explicit")]
     #[must_use]
-    pub fn load(self, order: Ordering) -> T {
+    pub fn atomic_load(self, order: Ordering) -> T
+    where
+        T: Primitive,
+    {
         const {
             assert!(
                 !A::READ_ONLY || size_of::<T>() <= size_of::<usize>(),
@@ -74,11 +80,10 @@ impl<T: Primitive, A: Access> SharedRef<'_, T, A> {
     }
 }
 
-/// One method on each of the two views for every read-modify-write operation that takes a value and returns what
-/// was there.
+/// One method for every read-modify-write operation that takes a value and returns what was there.
 macro_rules! read_modify_write {
     ($($name:ident, $c:literal, $what:literal, $example:literal, |$p:ident, $value:ident, $order:ident| $operation:expr;)*) => {
-        impl<T: Primitive> SharedRef<'_, T, ReadWrite> {$(
+        impl<T: Viewable, A: Access> SharedRef<'_, T, A> {$(
             #[doc = $what]
             ///
             /// # Panics
@@ -93,47 +98,24 @@ macro_rules! read_modify_write {
             /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
             /// # segment.mark_for_removal()?;
             /// let value = segment.reference::<i32>(0).unwrap();
-            /// value.set(6);
+            /// value.store(6);
             #[doc = concat!("assert_eq!(value.", stringify!($name), "(3, SeqCst), 6);")]
-            #[doc = concat!("assert_eq!(value.get(), ", $example, ");")]
+            #[doc = concat!("assert_eq!(value.load(), ", $example, ");")]
             /// # Ok::<(), sysvshm::Error>(())
             /// ```
             #[inline(always)]
             #[track_caller]
             #[allow(unsafe_code, reason = "reads and writes shared bytes")]
             #[doc(alias = $c)]
-            pub fn $name(self, $value: T, $order: Ordering) -> T {
+            pub fn $name(self, $value: T, $order: Ordering) -> T
+            where
+                T: Primitive,
+                A: Writable,
+            {
                 let $p = self.atomic_address();
                 // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a`
                 // keeps them mapped; the alignment was just checked.
                 unsafe { $operation }
-            }
-        )*}
-
-        impl<T: Primitive> SharedSlice<'_, T, ReadWrite> {$(
-            #[doc = concat!("[`SharedRef::", stringify!($name), "`] of one element.")]
-            ///
-            /// # Panics
-            ///
-            /// If `index` is not below the length; otherwise as there.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// use std::sync::atomic::Ordering::SeqCst;
-            /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-            /// # segment.mark_for_removal()?;
-            /// let values = segment.slice::<i32>(0, 2).unwrap();
-            /// values.set(1, 6);
-            #[doc = concat!("assert_eq!(values.", stringify!($name), "(1, 3, SeqCst), 6);")]
-            #[doc = concat!("assert_eq!(values.to_vec(), [0, ", $example, "]);")]
-            /// # Ok::<(), sysvshm::Error>(())
-            /// ```
-            #[inline(always)]
-            #[track_caller]
-            #[doc(alias = $c)]
-            pub fn $name(self, index: usize, value: T, order: Ordering) -> T {
-                self.at(index).$name(value, order)
             }
         )*}
     };
@@ -160,7 +142,7 @@ read_modify_write! {
         |p, value, order| access::atomic_update(p, order, |old| old.min(value));
 }
 
-impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
+impl<T: Viewable, A: Access> SharedRef<'_, T, A> {
     /// Writes the integer atomically; with `Release` or `SeqCst`, who reads it with `Acquire` sees what was written
     /// before.
     ///
@@ -176,15 +158,19 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let ready = segment.reference::<u32>(0).unwrap();
-    /// ready.store(1, Release);
-    /// assert_eq!(ready.get(), 1);
+    /// ready.atomic_store(1, Release);
+    /// assert_eq!(ready.load(), 1);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[track_caller]
     #[allow(unsafe_code, reason = "writes shared bytes")]
     #[doc(alias = "atomic_store_explicit")]
-    pub fn store(self, value: T, order: Ordering) {
+    pub fn atomic_store(self, value: T, order: Ordering)
+    where
+        T: Primitive,
+        A: Writable,
+    {
         let address = self.atomic_address();
         // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
         // mapped; the alignment was just checked.
@@ -223,7 +209,11 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
         new: T,
         success: Ordering,
         failure: Ordering,
-    ) -> Result<T, T> {
+    ) -> Result<T, T>
+    where
+        T: Primitive,
+        A: Writable,
+    {
         let address = self.atomic_address();
         // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
         // mapped; the alignment was just checked.
@@ -248,11 +238,11 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let highest = segment.reference::<u64>(0).unwrap();
-    /// let mut seen = highest.load(Relaxed);
+    /// let mut seen = highest.atomic_load(Relaxed);
     /// while let Err(now) = highest.compare_exchange_weak(seen, seen * 2 + 1, Relaxed, Relaxed) {
     ///     seen = now;
     /// }
-    /// assert_eq!(highest.get(), 1);
+    /// assert_eq!(highest.load(), 1);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
@@ -265,129 +255,14 @@ impl<T: Primitive> SharedRef<'_, T, ReadWrite> {
         new: T,
         success: Ordering,
         failure: Ordering,
-    ) -> Result<T, T> {
+    ) -> Result<T, T>
+    where
+        T: Primitive,
+        A: Writable,
+    {
         let address = self.atomic_address();
         // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
         // mapped; the alignment was just checked.
         unsafe { access::atomic_compare_exchange_weak(address, current, new, success, failure) }
-    }
-}
-
-impl<T: Primitive, A: Access> SharedSlice<'_, T, A> {
-    /// [`SharedRef::load`] of one element.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length; otherwise as there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::Ordering::Acquire;
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// assert_eq!(segment.slice::<u32>(0, 2).unwrap().load(1, Acquire), 0);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[must_use]
-    pub fn load(self, index: usize, order: Ordering) -> T {
-        self.at(index).load(order)
-    }
-}
-
-impl<T: Primitive> SharedSlice<'_, T, ReadWrite> {
-    /// [`SharedRef::store`] of one element.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length; otherwise as there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::Ordering::Release;
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let flags = segment.slice::<u8>(0, 8).unwrap();
-    /// flags.store(5, 1, Release);
-    /// assert_eq!(flags.get(5), 1);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    pub fn store(self, index: usize, value: T, order: Ordering) {
-        self.at(index).store(value, order);
-    }
-
-    /// [`SharedRef::compare_exchange`] of one element.
-    ///
-    /// # Errors
-    ///
-    /// What is there instead, if it is not `current`.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length; otherwise as there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let slots = segment.slice::<u16>(0, 4).unwrap();
-    /// assert_eq!(slots.compare_exchange(2, 0, 7, AcqRel, Acquire), Ok(0));
-    /// assert_eq!(slots.compare_exchange(2, 0, 8, AcqRel, Acquire), Err(7));
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    pub fn compare_exchange(
-        self,
-        index: usize,
-        current: T,
-        new: T,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<T, T> {
-        self.at(index)
-            .compare_exchange(current, new, success, failure)
-    }
-
-    /// [`SharedRef::compare_exchange_weak`] of one element.
-    ///
-    /// # Errors
-    ///
-    /// What is there; it may be `current`.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length; otherwise as there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let slots = segment.slice::<u16>(0, 4).unwrap();
-    /// while slots.compare_exchange_weak(2, 0, 7, AcqRel, Acquire).is_err() {}
-    /// assert_eq!(slots.get(2), 7);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    pub fn compare_exchange_weak(
-        self,
-        index: usize,
-        current: T,
-        new: T,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<T, T> {
-        self.at(index)
-            .compare_exchange_weak(current, new, success, failure)
     }
 }

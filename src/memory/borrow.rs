@@ -10,10 +10,10 @@
 
 use std::slice;
 
-use super::access::Primitive;
+use crate::access::{Access, Primitive, ReadWrite};
+
 use super::bounds::check_alignment;
 use super::{LayoutError, Readable, SharedRef, SharedSlice, Storable, Viewable};
-use crate::segment::{Access, ReadWrite};
 
 impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// The elements as an ordinary slice, without a copy.
@@ -112,7 +112,7 @@ impl<'a, T: Viewable> SharedSlice<'a, T, ReadWrite> {
     /// // otherwise meanwhile.
     /// let atomics = unsafe { counters.as_atomics() }.unwrap();
     /// atomics[1].fetch_add(2, Relaxed);
-    /// assert_eq!(counters.get(1), 2);
+    /// assert_eq!(counters.load(1), 2);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     pub unsafe fn as_atomics(self) -> Result<&'a [T::Atomic], LayoutError>
@@ -179,7 +179,7 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     /// let value = segment.reference::<u64>(0).unwrap();
     /// // SAFETY: the segment is private to this process and marked for removal; nobody uses it meanwhile.
     /// *unsafe { value.as_mut() }.unwrap() += 3;
-    /// assert_eq!(value.get(), 3);
+    /// assert_eq!(value.load(), 3);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     pub unsafe fn as_mut(self) -> Result<&'a mut T, LayoutError>
@@ -213,7 +213,7 @@ impl<'a, T: Viewable> SharedRef<'a, T, ReadWrite> {
     /// // SAFETY: the segment is private to this process and marked for removal; nobody accesses it
     /// // otherwise meanwhile.
     /// unsafe { counter.as_atomic() }.unwrap().fetch_add(5, Relaxed);
-    /// assert_eq!(counter.get(), 5);
+    /// assert_eq!(counter.load(), 5);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     pub unsafe fn as_atomic(self) -> Result<&'a T::Atomic, LayoutError>

@@ -2,11 +2,11 @@
 
 use std::ops::RangeBounds;
 
-use super::access;
+use crate::access::{self, Access, Writable};
+
 use super::bounds::resolve;
 use super::slice::{out_of_range, range_out_of_range};
 use super::{Readable, SharedSlice, Storable, Viewable};
-use crate::segment::{Access, ReadWrite};
 
 #[cold]
 #[inline(never)]
@@ -79,7 +79,7 @@ impl<T: Viewable, A: Access> SharedSlice<'_, T, A> {
     }
 }
 
-impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
+impl<T: Viewable, A: Access> SharedSlice<'_, T, A> {
     /// Copies all elements in. The bytes are moved at memcpy's speed, in any order and in pieces of any size.
     ///
     /// # Panics
@@ -102,6 +102,7 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     pub fn write_from(self, from: &[T])
     where
         T: Storable,
+        A: Writable,
     {
         if from.len() != self.len() {
             lengths_differ(from.len(), self.len());
@@ -134,6 +135,7 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     pub fn fill(self, value: T)
     where
         T: Storable,
+        A: Writable,
     {
         // SAFETY: whoever made this view checked the run and that it may be written, and `'a` keeps it mapped.
         unsafe { access::fill(self.as_mut_ptr(), value, self.len()) }
@@ -159,7 +161,10 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     #[inline(always)]
     #[track_caller]
     #[allow(unsafe_code, reason = "reads and writes shared bytes")]
-    pub fn copy_within(self, range: impl RangeBounds<usize>, dest: usize) {
+    pub fn copy_within(self, range: impl RangeBounds<usize>, dest: usize)
+    where
+        A: Writable,
+    {
         let (start, end) = match resolve(range, self.len()) {
             Ok(range) => range,
             Err((start, end)) => range_out_of_range(start, end, self.len()),

@@ -1,6 +1,6 @@
 //! Which types may be viewed in shared bytes, which read from them, and which written to them.
 
-use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
+use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 
 /// What a view can be of: plain data with a fixed layout, to look into even if it can be neither read nor written
 /// as a whole.
@@ -44,8 +44,8 @@ use bytemuck::{AnyBitPattern, NoUninit, Zeroable};
 /// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
 /// segment.mark_for_removal()?;
 /// let shared = segment.reference::<Shared>(0).unwrap();
-/// field!(shared, ring[9].value).set(-1);
-/// assert_eq!(field!(shared, ring).at(9).get().value, -1);
+/// field!(shared, ring[9].value).store(-1);
+/// assert_eq!(field!(shared, ring).at(9).load().value, -1);
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -127,18 +127,38 @@ impl<T: AnyBitPattern> Readable for T {}
 /// let segment = SegmentOptions::new().size_bytes(size_of::<Padded>()).create_new(Key::PRIVATE)?;
 /// segment.mark_for_removal()?;
 /// let padded = segment.reference::<Padded>(0).unwrap();
-/// field!(padded, tag).set(1);
-/// field!(padded, value).set(2);
-/// assert_eq!(padded.get().value, 2);
+/// field!(padded, tag).store(1);
+/// field!(padded, value).store(2);
+/// assert_eq!(padded.load().value, 2);
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be written to shared memory as a whole: it may have padding, whose bytes have no value",
     label = "may have uninitialised bytes",
-    note = "write its members one by one: `field!(reference, member).set(value)`",
+    note = "write its members one by one: `field!(reference, member).store(value)`",
     note = "or give the padding a name (`_padding: [u8; 7]`) and `#[derive(Pod, Zeroable)]` from `sysvshm::bytemuck`"
 )]
 pub trait Storable: NoUninit {}
 
 #[diagnostic::do_not_recommend]
 impl<T: NoUninit> Storable for T {}
+
+/// What can be an element of an array, or an item of a ring: types that are both [`Readable`] and [`Storable`].
+///
+/// It is [`bytemuck::Pod`] under a name that can explain itself; every such type has this one, and it cannot be
+/// implemented otherwise.
+///
+/// ```compile_fail,E0277
+/// fn element<T: sysvshm::memory::Element>() {}
+/// element::<String>(); // an address, which means nothing in another process
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an element in shared memory: it is not plain data without padding",
+    label = "not `Pod`",
+    note = "for text: an array of bytes such as `[u8; 64]`, padded with zeros, or a ring of `u8`",
+    note = "for a `#[repr(C)]` struct of integers: `#[derive(Clone, Copy, Pod, Zeroable)]` from `sysvshm::bytemuck`, with padding named (`_padding: [u8; 7]`)"
+)]
+pub trait Element: Pod {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Pod> Element for T {}

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
+use crate::access::{Access, ReadWrite};
+
 use super::{Readable, SharedSlice, Viewable};
-use crate::segment::{Access, ReadWrite};
 
 /// Copies of the elements of a [`SharedSlice`], each read when the iterator comes to it. Made by
 /// [`SharedSlice::iter`].
@@ -46,10 +47,10 @@ impl<T: Readable, A: Access> Iterator for Iter<'_, T, A> {
 
     #[inline]
     fn nth(&mut self, n: usize) -> Option<T> {
-        match self.rest.try_at(n) {
+        match self.rest.get(n) {
             Some(element) => {
                 self.rest = self.rest.slice(n + 1..);
-                Some(element.get())
+                Some(element.load())
             }
             None => {
                 self.rest = self.rest.slice(self.rest.len()..);
@@ -68,7 +69,7 @@ impl<T: Readable, A: Access> DoubleEndedIterator for Iter<'_, T, A> {
     #[inline]
     fn next_back(&mut self) -> Option<T> {
         let last = self.rest.len().checked_sub(1)?;
-        let element = self.rest.get(last);
+        let element = self.rest.load(last);
         self.rest = self.rest.slice(..last);
         Some(element)
     }

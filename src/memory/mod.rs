@@ -7,9 +7,9 @@
 //! | [`SharedRef<'_, T>`](SharedRef) | one value; [`field!`](crate::field) reaches into it | `struct shared *p`, `&p->member` |
 //!
 //! A *view* is an address that was checked once: bounds, alignment, and that the mapping outlives it. It is no
-//! reference. Values are copied out ([`get`](SharedSlice::get), [`read_into`](SharedSlice::read_into)) and in
-//! ([`set`](SharedSlice::set), [`write_from`](SharedSlice::write_from)), or changed in place by an atomic
-//! operation. So another process may write the same bytes at any moment, with any program, and nothing worse comes
+//! reference. Values are copied out ([`load`](SharedSlice::load), [`read_into`](SharedSlice::read_into)) and in
+//! ([`store`](SharedSlice::store), [`write_from`](SharedSlice::write_from)), or changed in place by an atomic
+//! operation ([`atomic_load`](SharedRef::atomic_load), [`fetch_add`](SharedRef::fetch_add)). So another process may write the same bytes at any moment, with any program, and nothing worse comes
 //! of it than a value one did not expect. [The guide](crate::guide::soundness) says why, and by what right.
 //!
 //! ```text
@@ -19,7 +19,7 @@
 //!       | 'a: neither can be detached or dropped                         | at, slice, chunks, field!: views of parts,
 //!       | while a view of it is in use                                   | each as long-lived as the whole
 //!       v                                                                v
-//!   detach, drop                                                     get, set, load, store, read_into, write_from ...
+//!   detach, drop                                                     load, store, fetch_add, read_into, write_from ...
 //! ```
 //!
 //! [`field!`](crate::field) names a member as C's `->` does: `field!(shared, ready)`, `field!(shared, rates[3])`,
@@ -43,11 +43,11 @@
 //! segment.mark_for_removal()?;
 //! let shared = segment.reference::<Shared>(0).unwrap();
 //! field!(shared, rates).elements().write_from(&[0.5; 16]);
-//! field!(shared, ready).store(1, Release);
+//! field!(shared, ready).atomic_store(1, Release);
 //!
 //! // Perhaps in another process:
-//! if field!(shared, ready).load(Acquire) == 1 {
-//!     assert_eq!(field!(shared, rates[3]).get(), 0.5);
+//! if field!(shared, ready).atomic_load(Acquire) == 1 {
+//!     assert_eq!(field!(shared, rates[3]).load(), 0.5);
 //! }
 //! # Ok::<(), sysvshm::Error>(())
 //! ```
@@ -60,12 +60,12 @@
 //! | be read | [`Readable`] | valid for any bytes: no `bool`, no enum, no pointer |
 //! | be written whole | [`Storable`] | without padding |
 //! | have atomic operations | [`Primitive`] | an integer |
-//! | be an array's element | [`Pod`](bytemuck::Pod) | readable and storable |
+//! | be an array's element | [`Element`] | readable and storable |
 //!
 //! # Torn values
 //!
 //! An element of 1, 2, 4 or 8 bytes at an address that is a multiple of its size (8: on 64-bit systems) is read by
-//! `get`, `iter` and the atomics, and written by `set` and the atomics, in one piece: what comes out is what one
+//! `load`, `iter` and the atomics, and written by `store` and the atomics, in one piece: what comes out is what one
 //! call put in. Two things may come out mixed, partly old and partly new, if somebody writes meanwhile:
 //!
 //! * elements of any other size or alignment;
@@ -93,11 +93,10 @@
 //! # What this does not protect you from
 //!
 //! * Values that change between two reads, and values that make no sense. Copy out, then check, then use the copy.
-//! * A lost update: [`update`](SharedSlice::update) reads and writes in two steps.
+//! * A lost update: [`update`](SharedRef::update) reads and writes in two steps.
 //! * Pages that cannot be had when they are first touched: [prefault](crate::Segment::prefault), where that must
 //!   not happen late.
 
-pub(crate) mod access;
 mod array;
 mod atomic;
 mod borrow;
@@ -109,9 +108,9 @@ mod iter;
 mod reference;
 mod slice;
 
-pub use access::Primitive;
+pub use crate::access::Primitive;
 pub use array::SharedArray;
-pub use element::{Readable, Storable, Viewable};
+pub use element::{Element, Readable, Storable, Viewable};
 pub use error::{ArrayError, LayoutError};
 pub use iter::{Chunks, Iter};
 pub use reference::SharedRef;

@@ -4,18 +4,19 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::access;
+use crate::access::{self, Access, ReadOnly, ReadWrite, Writable};
+use crate::segment::Segment;
+
 use super::bounds::check_run;
 use super::{LayoutError, Readable, SharedSlice, Storable, Viewable};
-use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// One `T` in shared memory: what a `T *` into a segment is in C.
 ///
-/// A small `Copy` handle of an address, never a `&T`: [`get`](Self::get) copies the value out, [`set`](Self::set)
+/// A small `Copy` handle of an address, never a `&T`: [`load`](Self::load) copies the value out, [`store`](Self::store)
 /// copies one in, and [`field!`](crate::field) narrows the handle to a member. `A` says whether it may write.
 ///
 /// Safe constructors check bounds and alignment once; `'a` keeps the segment attached. Only a member of a packed
-/// struct can lie at an address its type does not divide: `get` and `set` work there, atomic operations panic (as
+/// struct can lie at an address its type does not divide: `load` and `store` work there, atomic operations panic (as
 /// on 32-bit x86 for a 64-bit integer, whose type divides by 4, at an address that 8 does not).
 ///
 /// ```
@@ -38,10 +39,10 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
 /// segment.mark_for_removal()?;
 /// let shared = segment.reference::<Shared>(0).unwrap();    // struct shared *p = shmat(...)
-/// field!(shared, magic).set(42);                           // p->magic = 42
-/// field!(shared, rates[3]).set(0.5);                       // p->rates[3] = 0.5
-/// field!(shared, r#in).set(1);                             // p->in = 1
-/// assert_eq!(shared.get().rates[3], 0.5);
+/// field!(shared, magic).store(42);                           // p->magic = 42
+/// field!(shared, rates[3]).store(0.5);                       // p->rates[3] = 0.5
+/// field!(shared, r#in).store(1);                             // p->in = 1
+/// assert_eq!(shared.load().rates[3], 0.5);
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 ///
@@ -107,8 +108,8 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// let memory: *mut u64 = Box::into_raw(Box::new(7)); // a stand-in for what mmap returns
     /// // SAFETY: valid until freed below, and nothing else refers to it.
     /// let view = unsafe { SharedRef::<u64, ReadWrite>::from_raw(memory) }.unwrap();
-    /// view.set(8);
-    /// assert_eq!(view.get(), 8);
+    /// view.store(8);
+    /// assert_eq!(view.load(), 8);
     /// // SAFETY: comes from a box; no view is used after this.
     /// drop(unsafe { Box::from_raw(memory) });
     /// ```
@@ -125,7 +126,7 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// Copies the value out.
     ///
     /// One load, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones
-    /// in pieces. No ordering with anything else: that is what [`load`](Self::load) is for.
+    /// in pieces. Orders nothing else: [`atomic_load`](Self::atomic_load) does.
     ///
     /// # Examples
     ///
@@ -133,18 +134,18 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let value = segment.reference::<f64>(0).unwrap();
-    /// assert_eq!(value.get(), 0.0);
+    /// assert_eq!(value.load(), 0.0);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[allow(unsafe_code, reason = "reads shared bytes")]
     #[must_use]
-    pub fn get(self) -> T
+    pub fn load(self) -> T
     where
         T: Readable,
     {
         // SAFETY: whoever made this view checked that the bytes are there, and `'a` keeps them mapped.
-        unsafe { access::get(self.address.as_ptr()) }
+        unsafe { access::load(self.address.as_ptr()) }
     }
 
     /// The address in this process, for C.
@@ -166,10 +167,10 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
 
     /// The same value, for reading alone.
     ///
-    /// ```compile_fail,E0599
+    /// ```compile_fail,E0277
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE).unwrap();
     /// # segment.mark_for_removal().unwrap();
-    /// segment.reference::<i32>(0).unwrap().read_only().set(1);
+    /// segment.reference::<i32>(0).unwrap().read_only().store(1);
     /// ```
     #[must_use]
     pub fn read_only(self) -> SharedRef<'a, T, ReadOnly> {
@@ -188,7 +189,7 @@ impl<'a, T: Viewable, A: Access> SharedRef<'a, T, A> {
     /// # segment.mark_for_removal()?;
     /// let value = segment.reference::<u32>(0).unwrap();
     /// value.bytes().fill(0xff);
-    /// assert_eq!(value.get(), u32::MAX);
+    /// assert_eq!(value.load(), u32::MAX);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[must_use]
@@ -269,11 +270,11 @@ fn offset_of_member<T: Viewable, F>(member: impl FnOnce(&T) -> *const F) -> usiz
     }
 }
 
-impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
+impl<T: Viewable, A: Access> SharedRef<'_, T, A> {
     /// Copies a value in.
     ///
     /// One store, never torn, for 1, 2, 4 or 8 bytes at a multiple of the size (8: on 64-bit systems); larger ones
-    /// in pieces. No ordering with anything else: that is what [`store`](Self::store) is for.
+    /// in pieces. Orders nothing else: [`atomic_store`](Self::atomic_store) does.
     ///
     /// # Examples
     ///
@@ -281,19 +282,20 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let value = segment.reference::<f64>(0).unwrap();
-    /// value.set(2.5);
-    /// assert_eq!(value.get(), 2.5);
+    /// value.store(2.5);
+    /// assert_eq!(value.load(), 2.5);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[allow(unsafe_code, reason = "writes shared bytes")]
-    pub fn set(self, value: T)
+    pub fn store(self, value: T)
     where
         T: Storable,
+        A: Writable,
     {
         // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps them
         // mapped.
-        unsafe { access::set(self.address.as_ptr(), value) }
+        unsafe { access::store(self.address.as_ptr(), value) }
     }
 
     /// Copies the value out, changes it, and copies it back.
@@ -308,15 +310,16 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// # segment.mark_for_removal()?;
     /// let value = segment.reference::<f64>(0).unwrap();
     /// value.update(|old| old + 1.5);
-    /// assert_eq!(value.get(), 1.5);
+    /// assert_eq!(value.load(), 1.5);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline]
     pub fn update(self, change: impl FnOnce(T) -> T)
     where
         T: Readable + Storable,
+        A: Writable,
     {
-        self.set(change(self.get()));
+        self.store(change(self.load()));
     }
 
     /// The address in this process, for C.
@@ -329,11 +332,14 @@ impl<T: Viewable> SharedRef<'_, T, ReadWrite> {
     /// let view = segment.reference::<u16>(2).unwrap();
     /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
     /// unsafe { view.as_mut_ptr().write_volatile(7) };
-    /// assert_eq!(view.get(), 7);
+    /// assert_eq!(view.load(), 7);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[must_use]
-    pub fn as_mut_ptr(self) -> *mut T {
+    pub fn as_mut_ptr(self) -> *mut T
+    where
+        A: Writable,
+    {
         self.address.as_ptr()
     }
 }
@@ -351,8 +357,8 @@ impl<'a, T: Viewable, A: Access, const N: usize> SharedRef<'a, [T; N], A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(128).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let matrix = segment.reference::<[[f64; 4]; 4]>(0).unwrap();
-    /// matrix.at(2).at(3).set(1.0);
-    /// assert_eq!(matrix.get()[2][3], 1.0);
+    /// matrix.at(2).at(3).store(1.0);
+    /// assert_eq!(matrix.load()[2][3], 1.0);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
@@ -395,7 +401,7 @@ impl<A: Access> Segment<A> {
     ///
     /// let segment = SegmentOptions::new().size_bytes(20).create_new(Key::PRIVATE)?;
     /// segment.mark_for_removal()?;
-    /// segment.reference::<i32>(16).unwrap().set(5);
+    /// segment.reference::<i32>(16).unwrap().store(5);
     /// assert!(segment.reference::<i32>(17).is_err(), "misaligned, and beyond the end");
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
@@ -406,7 +412,7 @@ impl<A: Access> Segment<A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE).unwrap();
     /// let value = segment.reference::<i32>(0).unwrap();
     /// segment.detach().unwrap();
-    /// value.get();
+    /// value.load();
     /// ```
     pub fn reference<T: Viewable>(
         &self,
@@ -455,12 +461,12 @@ impl<A: Access> Segment<A> {
 /// let segment = SegmentOptions::new().size_bytes(size_of::<Shared>()).create_new(Key::PRIVATE)?;
 /// segment.mark_for_removal()?;
 /// let shared = segment.reference::<Shared>(0).unwrap();
-/// field!(shared, r#type).set(3);
+/// field!(shared, r#type).store(3);
 /// let ring = field!(shared, ring);
 /// for i in 0..64 {
-///     field!(ring.at(i), value).set(i as i64);
+///     field!(ring.at(i), value).store(i as i64);
 /// }
-/// assert_eq!(field!(shared, ring[7].value).get(), 7);
+/// assert_eq!(field!(shared, ring[7].value).load(), 7);
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 ///

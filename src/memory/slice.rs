@@ -5,9 +5,11 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::ptr::NonNull;
 
+use crate::access::{Access, ReadOnly, ReadWrite, Writable};
+use crate::segment::Segment;
+
 use super::bounds::{check_run, resolve};
 use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
-use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 
 /// A run of `T` in shared memory: what a `T *` and a length are in C.
 ///
@@ -22,8 +24,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 /// segment.mark_for_removal()?;
 /// let numbers = segment.slice::<i32>(0, 5).unwrap();
 /// numbers.write_from(&[1, 2, 3, 4, 5]);
-/// numbers.set(0, 10);
-/// assert_eq!(numbers.get(4), 5);
+/// numbers.store(0, 10);
+/// assert_eq!(numbers.load(4), 5);
 /// assert_eq!(numbers.slice(1..3).to_vec(), [2, 3]);
 /// assert_eq!(numbers.iter().sum::<i32>(), 24);
 /// # Ok::<(), sysvshm::Error>(())
@@ -33,8 +35,8 @@ use crate::segment::{Access, ReadOnly, ReadWrite, Segment};
 ///
 /// | call | moves | torn? |
 /// |---|---|---|
-/// | [`get`](Self::get), [`set`](Self::set), [`iter`](Self::iter), [`update`](Self::update) | elements, one at a time | never for 1, 2, 4 or 8 bytes at a multiple of the size |
-/// | [`load`](Self::load), [`store`](Self::store), [`swap`](Self::swap), ... | one integer, in the order asked for | never |
+/// | [`load`](Self::load), [`store`](Self::store), [`iter`](Self::iter) | elements, one at a time | never for 1, 2, 4 or 8 bytes at a multiple of the size |
+/// | [`at(i)`](Self::at), then [`atomic_load`](SharedRef::atomic_load), [`fetch_add`](SharedRef::fetch_add), ... | one integer, in the order asked for | never |
 /// | [`read_into`](Self::read_into), [`write_from`](Self::write_from), [`to_vec`](Self::to_vec), [`fill`](Self::fill), [`copy_within`](Self::copy_within) | bytes, at memcpy's speed | elements may be |
 ///
 /// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how
@@ -104,7 +106,7 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// let memory: *mut [u32; 4] = Box::into_raw(Box::new([1, 2, 3, 4])); // a stand-in for what mmap returns
     /// // SAFETY: valid until freed below, and nothing else refers to it.
     /// let view = unsafe { SharedSlice::<u32, ReadOnly>::from_raw_parts(memory.cast(), 4) }.unwrap();
-    /// assert_eq!(view.get(2), 3);
+    /// assert_eq!(view.load(2), 3);
     /// // SAFETY: comes from a box; no view is used after this.
     /// drop(unsafe { Box::from_raw(memory) });
     /// ```
@@ -179,10 +181,10 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
 
     /// The same run, for reading alone.
     ///
-    /// ```compile_fail,E0599
+    /// ```compile_fail,E0277
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE).unwrap();
     /// # segment.mark_for_removal().unwrap();
-    /// segment.slice::<i32>(0, 2).unwrap().read_only().set(0, 1);
+    /// segment.slice::<i32>(0, 2).unwrap().read_only().store(0, 1);
     /// ```
     #[must_use]
     pub fn read_only(self) -> SharedSlice<'a, T, ReadOnly> {
@@ -218,15 +220,15 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let numbers = segment.slice::<i32>(0, 2).unwrap();
-    /// numbers.at(1).set(9);
-    /// assert_eq!(numbers.get(1), 9);
+    /// numbers.at(1).store(9);
+    /// assert_eq!(numbers.load(1), 9);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[track_caller]
     #[must_use]
     pub fn at(self, index: usize) -> SharedRef<'a, T, A> {
-        match self.try_at(index) {
+        match self.get(index) {
             Some(element) => element,
             None => out_of_range(index, self.len),
         }
@@ -240,14 +242,14 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let numbers = segment.slice::<u32>(0, 2).unwrap();
-    /// let index = numbers.get(0) as usize; // whatever somebody wrote there
-    /// assert_eq!(numbers.try_at(index).map(|element| element.get()), Some(0));
-    /// assert!(numbers.try_at(2).is_none());
+    /// let index = numbers.load(0) as usize; // whatever somebody wrote there
+    /// assert_eq!(numbers.get(index).map(|element| element.load()), Some(0));
+    /// assert!(numbers.get(2).is_none());
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[must_use]
-    pub fn try_at(self, index: usize) -> Option<SharedRef<'a, T, A>> {
+    pub fn get(self, index: usize) -> Option<SharedRef<'a, T, A>> {
         if index >= self.len {
             return None;
         }
@@ -370,17 +372,17 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
     /// ```
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
-    /// assert_eq!(segment.slice::<u16>(0, 4).unwrap().get(3), 0);
+    /// assert_eq!(segment.slice::<u16>(0, 4).unwrap().load(3), 0);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[track_caller]
     #[must_use]
-    pub fn get(self, index: usize) -> T
+    pub fn load(self, index: usize) -> T
     where
         T: Readable,
     {
-        self.at(index).get()
+        self.at(index).load()
     }
 
     /// Copies of the elements, one after the other, each read when the iterator comes to it.
@@ -418,7 +420,7 @@ pub(super) fn range_out_of_range(start: usize, end: usize, len: usize) -> ! {
     panic!("range {start}..{end} out of range for a shared slice of length {len}")
 }
 
-impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
+impl<T: Viewable, A: Access> SharedSlice<'_, T, A> {
     /// Copies one element in. See [which access promises what](Self#which-access-promises-what).
     ///
     /// # Panics
@@ -431,45 +433,18 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
     /// # segment.mark_for_removal()?;
     /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.set(3, 7);
+    /// numbers.store(3, 7);
     /// assert_eq!(numbers.to_vec(), [0, 0, 0, 7]);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[inline(always)]
     #[track_caller]
-    pub fn set(self, index: usize, value: T)
+    pub fn store(self, index: usize, value: T)
     where
         T: Storable,
+        A: Writable,
     {
-        self.at(index).set(value);
-    }
-
-    /// Copies one element out, changes it, and copies it back.
-    ///
-    /// **Not atomic**: what another process writes in between is lost. For integers there are
-    /// [`fetch_add`](Self::fetch_add) and its siblings; for the rest, a lock.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<f32>(0, 2).unwrap();
-    /// numbers.update(1, |old| old + 0.5);
-    /// assert_eq!(numbers.to_vec(), [0.0, 0.5]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    pub fn update(self, index: usize, change: impl FnOnce(T) -> T)
-    where
-        T: Readable + Storable,
-    {
-        self.at(index).update(change);
+        self.at(index).store(value);
     }
 
     /// The address of the first element in this process, for C.
@@ -482,11 +457,14 @@ impl<T: Viewable> SharedSlice<'_, T, ReadWrite> {
     /// let view = segment.slice::<u16>(0, 4).unwrap();
     /// // SAFETY: inside the segment, which no other process knows of and no other thread uses.
     /// unsafe { view.as_mut_ptr().write_volatile(7) };
-    /// assert_eq!(view.get(0), 7);
+    /// assert_eq!(view.load(0), 7);
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[must_use]
-    pub fn as_mut_ptr(self) -> *mut T {
+    pub fn as_mut_ptr(self) -> *mut T
+    where
+        A: Writable,
+    {
         self.start.as_ptr()
     }
 }
@@ -509,7 +487,7 @@ impl<A: Access> Segment<A> {
     /// let header = segment.reference::<u64>(0).unwrap();
     /// let items = segment.slice::<f64>(8, 7).unwrap();
     /// items.fill(1.5);
-    /// header.set(items.len() as u64);
+    /// header.store(items.len() as u64);
     /// assert!(segment.slice::<f64>(8, 8).is_err());
     /// # Ok::<(), sysvshm::Error>(())
     /// ```

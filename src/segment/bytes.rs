@@ -1,8 +1,8 @@
 //! Copying bytes out of and into a [`Segment`].
 
+use crate::access::{self, Access, Writable};
 use crate::error::{self, Call, Error, ErrorKind, Hint};
-use crate::memory::access;
-use crate::segment::{Access, ReadWrite, Segment};
+use crate::segment::Segment;
 
 impl<A: Access> Segment<A> {
     /// Copies bytes out, starting `offset` bytes into the segment, and says how many: fewer than asked where the
@@ -76,20 +76,6 @@ impl<A: Access> Segment<A> {
         Ok(())
     }
 
-    fn out_of_bounds(&self, access: error::Access, offset: usize, len: usize) -> Error {
-        let call = Call::Copy {
-            access,
-            offset,
-            len,
-        };
-        let hint = Hint::Bounds {
-            segment_bytes: self.len_bytes,
-        };
-        Error::refused(call, ErrorKind::OutOfBounds, hint)
-    }
-}
-
-impl Segment<ReadWrite> {
     /// Copies bytes in, starting `offset` bytes into the segment: all of them or, if they do not fit, none.
     ///
     /// Another process that reads meanwhile may see old, new or mixed bytes. **C call:** none.
@@ -110,7 +96,10 @@ impl Segment<ReadWrite> {
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[doc(alias("shmwrite", "memcpy"))]
-    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error>
+    where
+        A: Writable,
+    {
         let fits = self
             .len_bytes
             .checked_sub(offset)
@@ -127,5 +116,17 @@ impl Segment<ReadWrite> {
             access::copy_in(target, bytes.as_ptr(), bytes.len());
         }
         Ok(())
+    }
+
+    fn out_of_bounds(&self, access: error::Access, offset: usize, len: usize) -> Error {
+        let call = Call::Copy {
+            access,
+            offset,
+            len,
+        };
+        let hint = Hint::Bounds {
+            segment_bytes: self.len_bytes,
+        };
+        Error::refused(call, ErrorKind::OutOfBounds, hint)
     }
 }

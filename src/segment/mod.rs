@@ -42,7 +42,6 @@
 //! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes
 //!   when](crate::guide::lifecycle).
 
-mod access;
 mod attach;
 mod bytes;
 mod id;
@@ -52,7 +51,7 @@ mod pages;
 mod reclaim;
 mod status;
 
-pub use access::{Access, ReadOnly, ReadWrite};
+pub use crate::access::{Access, ReadOnly, ReadWrite, Writable};
 pub use id::SegmentId;
 pub use options::{Removal, SegmentOptions};
 pub use pages::HugePages;
@@ -74,7 +73,7 @@ use std::ptr::NonNull;
 ///
 /// Writing needs `Segment<ReadWrite>`, the default; through `Segment<ReadOnly>` it does not compile:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// use sysvshm::{Key, SegmentOptions};
 ///
 /// let reader = SegmentOptions::new().open_read_only(Key::from_raw(42))?;
@@ -104,7 +103,7 @@ pub struct Segment<A: Access = ReadWrite> {
 // SAFETY: an attach belongs to the whole process (shmop(2)); any thread may use and detach it.
 unsafe impl<A: Access> Send for Segment<A> {}
 #[allow(unsafe_code)]
-// SAFETY: all methods but the consuming ones take &self and reach the bytes through `memory::access`, which allows
+// SAFETY: all methods but the consuming ones take &self and reach the bytes through `access`, which allows
 // any thread and any process to do so at the same time; the fields are never changed after construction.
 unsafe impl<A: Access> Sync for Segment<A> {}
 

@@ -15,27 +15,27 @@ struct Shared {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reader: Segment<ReadOnly> = SegmentOptions::new().open_read_only(Key::from_raw(42))?;
     let numbers = reader.slice::<u32>(0, 4)?;
-    let _: u32 = numbers.get(0) + numbers.load(1, Acquire);
-    numbers.set(0, 1); //~ E0599
-    numbers.update(0, |old| old); //~ E0599
-    numbers.fill(1); //~ E0599
-    numbers.write_from(&[1; 4]); //~ E0599
-    numbers.copy_within(..2, 2); //~ E0599
-    numbers.store(0, 1, Release); //~ E0599
-    numbers.swap(0, 1, Relaxed); //~ E0599
-    numbers.fetch_add(0, 1, Relaxed); //~ E0599
-    let _ = numbers.compare_exchange(0, 1, 2, Relaxed, Relaxed); //~ E0599
-    numbers.at(0).set(1); //~ E0599
-    numbers.as_mut_ptr(); //~ E0599
+    let _: u32 = numbers.load(0) + numbers.at(1).atomic_load(Acquire);
+    numbers.store(0, 1); //~ E0277 nothing can be written through it
+    numbers.at(0).update(|old| old); //~ E0277
+    numbers.fill(1); //~ E0277
+    numbers.write_from(&[1; 4]); //~ E0277
+    numbers.copy_within(..2, 2); //~ E0277
+    numbers.at(0).atomic_store(1, Release); //~ E0277 nothing can be written through it
+    numbers.at(0).swap(1, Relaxed); //~ E0277
+    numbers.at(0).fetch_add(1, Relaxed); //~ E0277
+    let _ = numbers.at(0).compare_exchange(1, 2, Relaxed, Relaxed); //~ E0277
+    numbers.at(0).store(1); //~ E0277
+    numbers.as_mut_ptr(); //~ E0277
     let _: SharedSlice<'_, u32> = numbers; //~ E0308
 
     let shared = reader.reference::<Shared>(0)?;
-    field!(shared, magic).set(1); //~ E0599
-    field!(shared, rates).at(0).set(1.0); //~ E0599
+    field!(shared, magic).store(1); //~ E0277
+    field!(shared, rates).at(0).store(1.0); //~ E0277
     field!(shared, no_such_member); //~ E0609
 
-    let array: SharedArray<u8, ReadOnly> = SharedArray::open_read_only(Key::from_raw(42), 4)?;
-    array.set(0, 1); //~ E0599
-    array.fill(1); //~ E0599
+    let array: SharedArray<u8, ReadOnly> = SharedArray::<u8>::open_read_only(Key::from_raw(42), 4)?;
+    array.view().store(0, 1); //~ E0277
+    array.view().fill(1); //~ E0277
     Ok(())
 }

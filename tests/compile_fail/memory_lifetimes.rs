@@ -13,19 +13,19 @@ struct Shared {
 fn detached(segment: Segment) {
     let view = segment.slice::<u8>(0, 1).unwrap();
     segment.detach().unwrap(); //~ E0505
-    view.get(0);
+    view.load(0);
 }
 
 fn dropped(array: SharedArray<u32>) {
-    let part = array.slice(..2);
+    let part = array.view().slice(..2);
     drop(array); //~ E0505
-    part.get(0);
+    part.load(0);
 }
 
 fn projected(segment: Segment) {
     let rate = field!(segment.reference::<Shared>(0).unwrap(), rates).at(1);
     drop(segment); //~ E0505
-    rate.get();
+    rate.load();
 }
 
 fn iterated(segment: Segment) {
@@ -42,7 +42,7 @@ fn returned<'a>() -> SharedRef<'a, u8> {
 #[rustfmt::skip]
 fn sent_away(segment: &Segment) {
     // In one line, because compilers differ in which part of it they blame.
-    std::thread::spawn({ let view: SharedSlice<'_, u8> = segment.slice(0, 1).unwrap(); move || view.get(0) }); //~ E0521
+    std::thread::spawn({ let view: SharedSlice<'_, u8> = segment.slice(0, 1).unwrap(); move || view.load(0) }); //~ E0521
 }
 
 fn borrowed<'a>(segment: Segment) -> &'a [u8] {

@@ -21,7 +21,7 @@ struct WithPointer {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let segment: Segment = SegmentOptions::new().size_bytes(4096).create_new(Key::PRIVATE)?;
 
-    let _: Option<SharedArray<String>> = None; //~ E0277
+    let _: Option<SharedArray<String>> = None; //~ E0277 cannot be an element in shared memory
     let _: Option<SharedArray<bool>> = None; //~ E0277
     let _: Option<SharedArray<*const u8>> = None; //~ E0277
     let _: Option<SharedArray<&'static u8>> = None; //~ E0277
@@ -32,21 +32,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     segment.reference::<Vec<u8>>(0)?; //~ E0277 cannot be viewed in shared memory: it is not plain data
     segment.reference::<&'static u8>(0)?; //~ E0277 cannot be viewed in shared memory: it is not plain data
 
-    segment.reference::<bool>(0)?.get(); //~ E0277 cannot be read from shared memory: not every bit pattern is a `bool`
+    segment.reference::<bool>(0)?.load(); //~ E0277 cannot be read from shared memory: not every bit pattern is a `bool`
     segment.slice::<char>(0, 1)?.to_vec(); //~ E0277 cannot be read from shared memory
-    segment.reference::<WithPointer>(0)?.get(); //~ E0277 cannot be read from shared memory
-    let _: *mut u8 = segment.reference::<*mut u8>(0)?.get(); //~ E0277 cannot be read from shared memory
+    segment.reference::<WithPointer>(0)?.load(); //~ E0277 cannot be read from shared memory
+    let _: *mut u8 = segment.reference::<*mut u8>(0)?.load(); //~ E0277 cannot be read from shared memory
 
     let padded = segment.reference::<Padded>(0)?;
-    let value: Padded = padded.get();
-    padded.set(value); //~ E0277 `Padded` cannot be written to shared memory as a whole: it may have padding
+    let value: Padded = padded.load();
+    padded.store(value); //~ E0277 `Padded` cannot be written to shared memory as a whole: it may have padding
     padded.update(|value| value); //~ E0277 cannot be written to shared memory as a whole
     let padded = segment.slice::<Padded>(0, 4)?;
-    padded.set(0, value); //~ E0277 cannot be written to shared memory as a whole
+    padded.store(0, value); //~ E0277 cannot be written to shared memory as a whole
     padded.fill(value); //~ E0277 cannot be written to shared memory as a whole
     padded.write_from(&[value; 4]); //~ E0277 cannot be written to shared memory as a whole
 
-    segment.reference::<f64>(0)?.load(std::sync::atomic::Ordering::Acquire); //~ E0599
-    segment.reference::<u128>(0)?.fetch_add(1, std::sync::atomic::Ordering::Acquire); //~ E0599
+    segment.reference::<f64>(0)?.atomic_load(std::sync::atomic::Ordering::Acquire); //~ E0277 has no atomic operations
+    segment.reference::<u128>(0)?.fetch_add(1, std::sync::atomic::Ordering::Acquire); //~ E0277 has no atomic operations
     Ok(())
 }

@@ -236,12 +236,12 @@ fn what_holds_no_ring_is_refused_in_words() {
     // The right magic, and garbage behind it.
     for magic in [b"svshspsc", b"svshmpmc"] {
         segment.write_at(0, magic).unwrap();
-        segment.reference::<u64>(8).unwrap().set(1);
+        segment.reference::<u64>(8).unwrap().store(1);
         inspect(&["--key", &text])
             .assert_refused(1, &["holds no ring that this version knows", "version"]);
     }
     // A state that no living process is behind.
-    segment.reference::<u64>(8).unwrap().set(u64::MAX);
+    segment.reference::<u64>(8).unwrap().store(u64::MAX);
     let printed = shown(&["--key", &text, "--seconds", "0.1"]);
     assert_eq!(line(&printed, "ring"), "mpmc, being initialised");
     assert_eq!(

@@ -128,16 +128,16 @@ fn every_server_serves_every_client() {
                 (Some(0), "bob: 37 records put\n")
             );
 
-            until(|| place.look(|shared| field!(shared, count).get().iter().sum::<i32>()) == 537);
+            until(|| place.look(|shared| field!(shared, count).load().iter().sum::<i32>()) == 537);
             let (sent, ready, seen) = place.look(|shared| {
-                let sent = field!(shared, sent).load(Ordering::Relaxed);
-                let ready = field!(shared, ready).load(Ordering::Acquire);
+                let sent = field!(shared, sent).atomic_load(Ordering::Relaxed);
+                let ready = field!(shared, ready).atomic_load(Ordering::Acquire);
                 (sent, ready, layout::names(shared))
             });
             assert_eq!((sent, ready), (537, 1));
             assert_eq!(seen, ["alice", "bob"]);
             // The last record is still in the ring: 537 of them went round it, the last in slot 536 % 16.
-            let last = place.look(|shared| field!(shared, ring[536 % RING]).get());
+            let last = place.look(|shared| field!(shared, ring[536 % RING]).load());
             assert_eq!((last.client, last.kind, last.value), (1, 1, 36));
 
             let stop = place.run(client, &["-q"]);
@@ -162,7 +162,7 @@ fn clients_of_both_languages_work_at_the_same_time() {
     for server in &servers {
         let place = Place::new();
         let mut serving = place.serve(server);
-        let known = || place.look(|shared| field!(shared, nnames).get());
+        let known = || place.look(|shared| field!(shared, nnames).load());
         let mut running = Vec::new();
         // One after the other past the table of names, whose lock is the one that C gets wrong; then all at once.
         for (index, (program, name)) in [(&c, "c1"), (&rust, "r1"), (&c, "c2"), (&rust, "r2")]
@@ -203,7 +203,7 @@ fn rust_clients_enter_the_table_of_names_one_at_a_time() {
     place
         .run(&client, &["a-name-of-sixteen", "0"])
         .assert_refused(1, &["up to 11 bytes"]);
-    assert_eq!(place.look(|shared| field!(shared, count).get()), [0; 4]);
+    assert_eq!(place.look(|shared| field!(shared, count).load()), [0; 4]);
     serving.kill();
 }
 
@@ -247,12 +247,12 @@ fn a_ported_client_that_is_killed_in_the_mutex_does_not_stop_the_system() {
         // Each kill may cost one of the 16 slots, which only the mutex is spared: fewer kills than slots.
         for _ in 0..12 {
             let victim = place.start(&client, &["victim", "1000000"]);
-            until(|| place.look(|shared| field!(shared, sent).get()) > 0);
+            until(|| place.look(|shared| field!(shared, sent).load()) > 0);
             std::thread::sleep(std::time::Duration::from_millis(3));
             victim.kill();
             place.look(|shared| {
-                field!(shared, nnames).set(0);
-                field!(shared, sent).set(0);
+                field!(shared, nnames).store(0);
+                field!(shared, sent).store(0);
             });
             // Reaped, so whatever it held is given back; the server alone may hold the mutex now, and goes on.
             set.semaphore(layout::MUTEX)

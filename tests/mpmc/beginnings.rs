@@ -146,7 +146,7 @@ fn used_ring(scene: Scene, dead: u64) -> BoundedBuffer<u64> {
     if scene == Scene::EnterAfterTheDead {
         for index in 0..PARTICIPANTS {
             let entry = ring.segment().reference::<u64>(TABLE + index * ENTRY);
-            entry.unwrap().set(dead);
+            entry.unwrap().store(dead);
         }
     }
     ring
@@ -167,7 +167,7 @@ fn half_a_ring(key: Key, dead: u64) -> Segment {
         (TABLE, dead),
         (TABLE + 192, 77),
     ] {
-        segment.reference::<u64>(at).unwrap().set(value);
+        segment.reference::<u64>(at).unwrap().store(value);
     }
     segment
 }
@@ -219,7 +219,7 @@ fn outcome(stepped: &Peer, scene: Scene, dead: u64, lead: impl FnOnce(i32) -> Le
 fn after_creation(key: Key, what: &str) -> String {
     let picture = match SegmentId::find(key) {
         Err(_) => "no segment",
-        Ok(id) => match id.attach().unwrap().reference::<u64>(8).unwrap().get() {
+        Ok(id) => match id.attach().unwrap().reference::<u64>(8).unwrap().load() {
             0 => "untouched",
             1 => "ready",
             _ => "begun",
@@ -280,7 +280,7 @@ fn killed_while_beginning_or_leaving() {
         let ring = ring::<u64>(CAPACITY);
         let mut running = holder.arg(id(&ring)).start();
         assert_eq!(running.hear(), "held");
-        let claim = ring.segment().reference::<u64>(TABLE).unwrap().get();
+        let claim = ring.segment().reference::<u64>(TABLE).unwrap().load();
         running.kill();
         claim
     };

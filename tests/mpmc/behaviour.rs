@@ -681,7 +681,7 @@ fn mismatches_say_both_values() {
         .open::<u32>(key)
         .map(drop);
     assert_eq!(mismatch(spsc).0, "magic");
-    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().set(value);
+    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
     word(16, 2);
     assert_eq!(mismatch(open(&Options::new())), ("version", 2, 1));
     word(16, 1 | 2 << 32);
@@ -706,7 +706,7 @@ fn a_lying_header_is_refused() {
         let ring: BoundedBuffer<u32> =
             ring_with(Options::new().capacity(8).participants(4).layout(layout));
         let id = ring.segment().id();
-        let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().set(value);
+        let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
         let opens = || Options::new().attach::<u32>(id).is_ok();
         for capacity in [0, 9, 1 << 20, 1 << 31, u64::MAX, 1 << 61] {
             word(32, capacity);

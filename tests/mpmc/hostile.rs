@@ -49,7 +49,7 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
             1 => [16, 32, 48, 64, 80, 96, 112, 113][random.below(8) as usize],
             _ => some_slot(layout, random),
         };
-        let near = words.get(some_slot(layout, random));
+        let near = words.load(some_slot(layout, random));
         let value = match random.below(10) {
             0 => 0,
             1 => 1,
@@ -63,7 +63,7 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
             8 => near & !7 | [1, 3, 4][random.below(3) as usize] | 1023 << 24,
             _ => random.next(),
         };
-        words.set(word, value);
+        words.store(word, value);
         // Now and then leave the other side some time to believe it.
         if random.below(20) == 0 {
             std::thread::sleep(Duration::from_micros(random.below(100)));
@@ -78,42 +78,42 @@ fn meddle(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
     let entry = |random: &mut Random| 896 / 8 + 8 * random.below(PARTICIPANTS as u64) as usize;
     loop {
         let at = some_slot(layout, random);
-        let word = words.get(at);
+        let word = words.load(at);
         // Half of the phases have an owner; where there is none, one comes with it.
         let owner = random.below(PARTICIPANTS as u64) << 3 | (1 + random.below(8)) << 12;
         let run = 1 + random.below(8);
         let owned = word & !((1 << 34) - 1) | run << 24 | owner;
         match random.below(16) {
-            0 => words.set(
+            0 => words.store(
                 at,
                 word & !((1 << 34) - 1) | [0, 2, 5][random.below(3) as usize],
             ),
-            1 => words.set(at, owned | [1, 3, 4][random.below(3) as usize]),
-            2 => words.set(at, word & !7 | random.below(6)),
-            3 => words.set(at, word & !(1023 << 24) | run << 24),
-            4 => words.set(at, word & !(0x1f_ffff << 3) | owner),
-            5 => words.set(at, word.wrapping_add(1 << 34)),
-            6 => words.set(at, word.wrapping_sub(1 << 34)),
+            1 => words.store(at, owned | [1, 3, 4][random.below(3) as usize]),
+            2 => words.store(at, word & !7 | random.below(6)),
+            3 => words.store(at, word & !(1023 << 24) | run << 24),
+            4 => words.store(at, word & !(0x1f_ffff << 3) | owner),
+            5 => words.store(at, word.wrapping_add(1 << 34)),
+            6 => words.store(at, word.wrapping_sub(1 << 34)),
             // A neighbour's word.
-            7 => words.set(at, words.get(some_slot(layout, random))),
+            7 => words.store(at, words.load(some_slot(layout, random))),
             // Hints: another slot, another lap. They must not matter.
-            8 => words.set(
+            8 => words.store(
                 32,
-                words.get(32) >> 32 << 32 | random.below(CAPACITY as u64),
+                words.load(32) >> 32 << 32 | random.below(CAPACITY as u64),
             ),
-            9 => words.set(48, words.get(48).wrapping_add(1 << 32)),
+            9 => words.store(48, words.load(48).wrapping_add(1 << 32)),
             // The epoch, and somebody who seems to sleep.
-            10 => words.set(96, words.get(96).wrapping_add(1)),
-            11 => halves.set([128, 160][random.below(2) as usize], random.below(8) as u32),
+            10 => words.store(96, words.load(96).wrapping_add(1)),
+            11 => halves.store([128, 160][random.below(2) as usize], random.below(8) as u32),
             // The table: an entry that is free, somebody else's, of another generation, in another role.
-            12 => words.set(entry(random), 0),
-            13 => words.set(
+            12 => words.store(entry(random), 0),
+            13 => words.store(
                 entry(random),
-                words.get(entry(random)) ^ random.below(2) << 48,
+                words.load(entry(random)) ^ random.below(2) << 48,
             ),
-            14 => words.set(entry(random) + 1, random.below(8)),
-            15 => words.set(entry(random), DEAD),
-            _ => halves.set(2 * entry(random) + 4, random.below(3) as u32),
+            14 => words.store(entry(random) + 1, random.below(8)),
+            15 => words.store(entry(random), DEAD),
+            _ => halves.store(2 * entry(random) + 4, random.below(3) as u32),
         }
         std::thread::sleep(Duration::from_micros(random.below(100)));
     }
@@ -144,10 +144,10 @@ fn guarded(id: SegmentId) -> Segment {
 fn mend(segment: &Segment, layout: Layout) {
     let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
     for word in [32, 48] {
-        words.set(word, 0);
+        words.store(word, 0);
     }
     for slot in 0..CAPACITY {
-        words.set(word_of(layout, slot), 0);
+        words.store(word_of(layout, slot), 0);
     }
 }
 
@@ -199,9 +199,9 @@ fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer
             behind.fill(0);
             // And somebody dead in it, who was about to write into the first three slots.
             let last = PARTICIPANTS - 1;
-            behind.set((896 - 256) / 8 + 8 * last, DEAD);
+            behind.store((896 - 256) / 8 + 8 * last, DEAD);
             let writing = 1 | (last as u64) << 3 | 3 << 24;
-            behind.set((FRONT - 256) / 8, writing);
+            behind.store((FRONT - 256) / 8, writing);
             // Who finds it: in turns, one who asks for it, and whoever comes to those slots.
             if (call / heal.unwrap_or(1)) % 2 == 0 {
                 seen.recover(&ring);
@@ -371,10 +371,13 @@ fn ring_of_words(capacity: usize, word: impl Fn(usize) -> u64) -> BoundedBuffer<
     options.capacity(capacity).participants(PARTICIPANTS);
     let ring = ring_with::<u64>(options.layout(Layout::Contiguous));
     let words = ring.segment().slice::<u64>(FRONT, capacity).unwrap();
-    (0..capacity).for_each(|slot| words.set(slot, word(slot)));
+    (0..capacity).for_each(|slot| words.store(slot, word(slot)));
     // No hint leads out of there.
     for hint in [256, 384] {
-        ring.segment().reference::<u64>(hint).unwrap().set(u64::MAX);
+        ring.segment()
+            .reference::<u64>(hint)
+            .unwrap()
+            .store(u64::MAX);
     }
     ring
 }

@@ -200,7 +200,7 @@ fn prepare(state: State) -> BoundedBuffer<u64> {
     drop((producer, consumer));
     if state.asleep {
         for word in [512, 640] {
-            ring.segment().reference::<u32>(word).unwrap().set(1);
+            ring.segment().reference::<u32>(word).unwrap().store(1);
         }
     }
     ring

@@ -52,15 +52,15 @@ const STOP: usize = 7;
 fn produce(ring: &BoundedBuffer<Item>, account: &Segment, name: u64, random: &mut Random) {
     let notes = account.slice::<u64>(0, 8).unwrap();
     let mut producer = ring.producer().unwrap();
-    let mut next = notes.get(name as usize);
-    while notes.get(STOP) == 0 {
+    let mut next = notes.load(name as usize);
+    while notes.load(STOP) == 0 {
         let count = 1 + random.below(LONGEST);
         let mut done = 0;
         while done < count {
             let run: Vec<Item> = (next + done..next + count).map(|n| item(name, n)).collect();
             // One operation at a time is in doubt, so each is noted before it begins; one that did not happen is
             // tried again.
-            notes.set(name as usize, next + count);
+            notes.store(name as usize, next + count);
             let patience = Duration::from_millis(20);
             let pushed = match random.below(4) {
                 0 => producer.push_timeout(run[0], patience).map(|()| 1).ok(),
@@ -78,9 +78,9 @@ fn produce(ring: &BoundedBuffer<Item>, account: &Segment, name: u64, random: &mu
                     }),
             };
             done += pushed.unwrap_or(0) as u64;
-            if pushed.is_none() && notes.get(STOP) != 0 {
+            if pushed.is_none() && notes.load(STOP) != 0 {
                 // Not pushed after all: nothing of this batch is in doubt.
-                notes.set(name as usize, next + done);
+                notes.store(name as usize, next + done);
                 return;
             }
         }
@@ -110,7 +110,7 @@ fn consume(ring: &BoundedBuffer<Item>, account: &Segment, random: &mut Random) {
                 }
                 items.release(release).unwrap();
             }
-            Err(PopError::Empty | PopError::TimedOut) if notes.get(STOP) == 2 => return,
+            Err(PopError::Empty | PopError::TimedOut) if notes.load(STOP) == 2 => return,
             Err(PopError::Empty | PopError::TimedOut) => {}
             Err(error) => panic!("{error}"),
         }
@@ -186,7 +186,7 @@ fn storm_of_kills() {
             cast.insert(victim, successor());
         }
         // All still get on with each other.
-        let noted = |name: usize| notes.get(name);
+        let noted = |name: usize| notes.load(name);
         let before: Vec<u64> = (0..producers).map(noted).collect();
         let started = Instant::now();
         while (0..producers).any(|name| noted(name) < before[name] + 50) {
@@ -199,7 +199,7 @@ fn storm_of_kills() {
             );
             thread::sleep(Duration::from_millis(1));
         }
-        notes.set(STOP, 1);
+        notes.store(STOP, 1);
         let consumers_left = cast.split_off(producers);
         cast.into_iter()
             .for_each(|producer| drop(producer.finish()));
@@ -209,7 +209,7 @@ fn storm_of_kills() {
             assert!(started.elapsed() < Duration::from_secs(60), "not drained");
             thread::sleep(Duration::from_millis(1));
         }
-        notes.set(STOP, 2);
+        notes.store(STOP, 2);
         consumers_left
             .into_iter()
             .for_each(|consumer| drop(consumer.finish()));
@@ -217,13 +217,13 @@ fn storm_of_kills() {
         let (mut missing, mut again) = (0, 0);
         for name in 0..producers {
             for number in 0..noted(name) as usize {
-                match counts.get(name * NUMBERS + number) {
+                match counts.load(name * NUMBERS + number) {
                     0 => missing += 1,
                     count => again += u64::from(count) - 1,
                 }
                 items += 1;
             }
-            let beyond = counts.get(name * NUMBERS + noted(name) as usize);
+            let beyond = counts.load(name * NUMBERS + noted(name) as usize);
             assert_eq!(beyond, 0, "an item from nowhere");
         }
         assert!(

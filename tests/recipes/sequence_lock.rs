@@ -18,13 +18,13 @@ impl<T: Readable, A: Access> SequenceLock<'_, T, A> {
     pub fn read(&self, attempts: u32) -> Option<T> {
         for _ in 0..attempts {
             // Acquire, with the writer's last store: who sees it sees the value it published.
-            let before = self.sequence.load(Ordering::Acquire);
+            let before = self.sequence.atomic_load(Ordering::Acquire);
             if before % 2 == 0 {
-                let value = self.value.get(); // may be torn
+                let value = self.value.load(); // may be torn
                 // Acquire, with the writer's fence: who read a byte of a newer value sees at least that writer's
                 // odd number.
                 fence(Ordering::Acquire);
-                if self.sequence.load(Ordering::Relaxed) == before {
+                if self.sequence.atomic_load(Ordering::Relaxed) == before {
                     return Some(value);
                 }
             }
@@ -39,10 +39,11 @@ impl<T: Readable + Storable> SequenceLock<'_, T> {
     /// to.
     pub fn write(&self, value: T) {
         // Odd already if a writer died half way: this write then completes what that one began.
-        let odd = self.sequence.load(Ordering::Relaxed) | 1;
-        self.sequence.store(odd, Ordering::Relaxed);
+        let odd = self.sequence.atomic_load(Ordering::Relaxed) | 1;
+        self.sequence.atomic_store(odd, Ordering::Relaxed);
         fence(Ordering::Release); // with the reader's fence
-        self.value.set(value);
-        self.sequence.store(odd.wrapping_add(1), Ordering::Release); // with the reader's first load
+        self.value.store(value);
+        self.sequence
+            .atomic_store(odd.wrapping_add(1), Ordering::Release); // with the reader's first load
     }
 }

@@ -19,12 +19,12 @@ impl<T: Readable, A: Access> TwoCopies<'_, T, A> {
     pub fn read(&self, attempts: u32) -> Option<(u64, T)> {
         for _ in 0..attempts {
             // Acquire, with the writer's last store: who sees the version sees its copy.
-            let version = self.version.load(Ordering::Acquire);
-            let value = self.copies[(version & 1) as usize].get();
+            let version = self.version.atomic_load(Ordering::Acquire);
+            let value = self.copies[(version & 1) as usize].load();
             // Acquire, with the writer's fence: who read a byte of the write after the next sees that the next was
             // published.
             fence(Ordering::Acquire);
-            if self.version.load(Ordering::Relaxed) == version {
+            if self.version.atomic_load(Ordering::Relaxed) == version {
                 return Some((version, value));
             }
         }
@@ -35,9 +35,9 @@ impl<T: Readable, A: Access> TwoCopies<'_, T, A> {
 impl<T: Readable + Storable> TwoCopies<'_, T> {
     /// Writes the copy that does not count, then makes it count by one store. **That store is the write.**
     pub fn write(&self, value: T) {
-        let next = self.version.load(Ordering::Relaxed).wrapping_add(1);
+        let next = self.version.atomic_load(Ordering::Relaxed).wrapping_add(1);
         fence(Ordering::Release); // with the reader's fence
-        self.copies[(next & 1) as usize].set(value);
-        self.version.store(next, Ordering::Release); // with the reader's first load
+        self.copies[(next & 1) as usize].store(value);
+        self.version.atomic_store(next, Ordering::Release); // with the reader's first load
     }
 }

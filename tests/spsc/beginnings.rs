@@ -126,7 +126,7 @@ fn dead_claim() -> u64 {
     let ring = ring::<u64>(CAPACITY, Layout::Interleaved);
     let mut peer = Peer::start("hold", &[id(&ring)]);
     peer.expect("held");
-    let claim = ring.segment().reference::<u64>(128).unwrap().get();
+    let claim = ring.segment().reference::<u64>(128).unwrap().load();
     peer.kill();
     assert_eq!(ring.producer_state(), PeerState::Dead);
     claim
@@ -145,8 +145,8 @@ fn used_ring(scene: Scene, layout: Layout, dead: u64) -> BoundedBuffer<u64> {
         Scene::TakeOverConsumer => (144, 640),
         _ => return ring,
     };
-    ring.segment().reference::<u64>(claim).unwrap().set(dead);
-    ring.segment().reference::<u32>(sleeps).unwrap().set(1);
+    ring.segment().reference::<u64>(claim).unwrap().store(dead);
+    ring.segment().reference::<u32>(sleeps).unwrap().store(1);
     ring
 }
 
@@ -161,7 +161,7 @@ fn half_a_ring(key: Key, layout: Layout, dead: u64) -> Segment {
         .unwrap();
     // Remains of its work, which must not matter.
     for (at, value) in [(8, dead), (32, 99), (256, 0x1234), (768, 77)] {
-        segment.reference::<u64>(at).unwrap().set(value);
+        segment.reference::<u64>(at).unwrap().store(value);
     }
     segment
 }
@@ -222,7 +222,7 @@ fn after_creation(key: Key, layout: Layout, what: &str) -> String {
         Err(_) => "no segment",
         Ok(id) => {
             let segment = id.attach().unwrap();
-            match segment.reference::<u64>(8).unwrap().get() {
+            match segment.reference::<u64>(8).unwrap().load() {
                 0 => "untouched",
                 1 => "ready",
                 _ => "begun",

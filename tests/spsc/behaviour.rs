@@ -383,7 +383,7 @@ fn mismatches_say_both_values() {
             .open_or_create::<u32>(key)
             .is_ok()
     );
-    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().set(value);
+    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
     word(16, 2);
     assert_eq!(mismatch(open(&Options::new())), ("version", 2, 1));
     word(0, 0x1234);
@@ -400,7 +400,7 @@ fn mismatches_say_both_values() {
 fn a_lying_header_is_refused() {
     let ring = ring::<u32>(8, Layout::Interleaved);
     let id = ring.segment().id();
-    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().set(value);
+    let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
     for capacity in [0, 9, 1 << 20, u64::MAX, 1 << 61] {
         word(32, capacity);
         assert!(

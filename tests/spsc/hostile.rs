@@ -27,7 +27,7 @@ pub(crate) fn peer(numbers: &[u64]) {
             _ => random.below(BYTES as u64 / 8) as usize,
         };
         let capacity = CAPACITY as u64;
-        let near = words.get([32, 48, 96][random.below(3) as usize]);
+        let near = words.load([32, 48, 96][random.below(3) as usize]);
         let value = match random.below(10) {
             0 => 0,
             1 => 1,
@@ -40,7 +40,7 @@ pub(crate) fn peer(numbers: &[u64]) {
             8 => random.below(3),
             _ => random.next(),
         };
-        words.set(word, value);
+        words.store(word, value);
         // Now and then leave the other side some time to believe it.
         if random.below(200) == 0 {
             std::thread::sleep(Duration::from_micros(random.below(50)));

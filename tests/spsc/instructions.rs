@@ -113,7 +113,7 @@ pub(crate) fn peer(numbers: &[u64]) {
     // Claiming the consuming side wakes a producer that sleeps.
     let fall_asleep = || {
         let word = ring.segment().reference::<u32>(512).unwrap();
-        word.set(numbers[2] as u32);
+        word.store(numbers[2] as u32);
     };
     match OPERATIONS[numbers[1] as usize] {
         Operation::Push => {
@@ -186,7 +186,7 @@ fn prepare(layout: Layout, state: State, pushes: bool) -> BoundedBuffer<u64> {
     if state.asleep {
         // The word of the side that this operation must wake.
         let word = if pushes { 640 } else { 512 };
-        ring.segment().reference::<u32>(word).unwrap().set(1);
+        ring.segment().reference::<u32>(word).unwrap().store(1);
     }
     ring
 }

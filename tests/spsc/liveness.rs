@@ -102,10 +102,10 @@ pub(crate) fn begin_to_initialise(numbers: &[u64]) {
     // The claim of this process, as it stands in a ring of its own.
     let mine = ring_here();
     let _producer = mine.producer().unwrap();
-    let claim = mine.segment().reference::<u64>(128).unwrap().get();
+    let claim = mine.segment().reference::<u64>(128).unwrap().load();
     let id = sysvshm::SegmentId::from_raw(numbers[0] as i32);
     let half = id.attach().unwrap();
-    half.reference::<u64>(8).unwrap().set(claim);
+    half.reference::<u64>(8).unwrap().store(claim);
     say("begun");
     wait_for_permission();
 }
@@ -282,8 +282,8 @@ fn a_dead_initialiser_is_taken_over() {
     let mut peer = Peer::start("begin", &[segment.id().as_raw() as u64]);
     peer.expect("begun");
     // Remains of the dead one's work must not matter.
-    segment.reference::<u64>(256).unwrap().set(0x1234);
-    segment.reference::<u64>(32).unwrap().set(99);
+    segment.reference::<u64>(256).unwrap().store(0x1234);
+    segment.reference::<u64>(32).unwrap().store(99);
     let open = || {
         let mut options = Options::new();
         options.capacity(4).patience(Duration::from_millis(50));

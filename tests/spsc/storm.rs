@@ -140,7 +140,7 @@ fn storm_of_kills() {
             peers[victim] = start(victim as u64);
         }
         // After the last kill they still get on with each other.
-        let observed = || ring.segment().reference::<u64>(256).unwrap().get();
+        let observed = || ring.segment().reference::<u64>(256).unwrap().load();
         let before = observed();
         let started = Instant::now();
         while observed() < before + 1000 {

@@ -26,7 +26,7 @@ impl<'a> Words<'a> {
     #[cfg(target_pointer_width = "64")]
     pub(crate) fn load(self, at: usize) -> u64 {
         debug_assert!(at % 8 == 0);
-        self.0.load(at / 8, Ordering::Acquire)
+        self.0.at(at / 8).atomic_load(Ordering::Acquire)
     }
 
     /// The word at a multiple of 8 inside the segment, with acquire ordering.

@@ -21,9 +21,15 @@ use super::Word;
 ///
 /// let counters = SharedArray::<u16>::create_new(Key::PRIVATE, 1)?;
 /// counters.segment().mark_for_removal()?;
-/// assert_eq!((count(counters.at(0), 1), count(counters.at(0), 1)), (0, 1));
+/// assert_eq!((count(counters.view().at(0), 1), count(counters.view().at(0), 1)), (0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no atomic operations: it is not an integer of at most 64 bits",
+    label = "not an integer of 8, 16, 32 or 64 bits",
+    note = "`load` and `store` read and write a number of up to 8 bytes in one piece, without ordering",
+    note = "for an `f64` in a given order, share a `u64`: `atomic_store(value.to_bits(), Release)`, `f64::from_bits(atomic_load(Acquire))`"
+)]
 pub trait Primitive: Pod + Ord + sealed::Sealed {
     /// The std atomic with the same size and bits.
     type Atomic: 'static;

@@ -78,9 +78,9 @@ impl Side for Private {
 /// Private memory to shared memory.
 ///
 /// # Safety
-/// As [`access::copy_in`](crate::memory::access::copy_in).
+/// As [`access::copy_in`](crate::access::copy_in).
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
+pub(in crate::access) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY: the caller's own promise.
     unsafe {
         if len > MOVED_WIDE {
@@ -99,9 +99,9 @@ pub(in crate::memory::access) unsafe fn copy_in(dst: *mut u8, src: *const u8, le
 /// Shared memory to private memory.
 ///
 /// # Safety
-/// As [`access::copy_out`](crate::memory::access::copy_out).
+/// As [`access::copy_out`](crate::access::copy_out).
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn copy_out(src: *const u8, dst: *mut u8, len: usize) {
+pub(in crate::access) unsafe fn copy_out(src: *const u8, dst: *mut u8, len: usize) {
     // SAFETY: the caller's own promise.
     unsafe {
         if len > MOVED_WIDE {
@@ -119,9 +119,9 @@ pub(in crate::memory::access) unsafe fn copy_out(src: *const u8, dst: *mut u8, l
 /// Shared memory to shared memory, as if through a private copy in between.
 ///
 /// # Safety
-/// As [`access::copy_within`](crate::memory::access::copy_within).
+/// As [`access::copy_within`](crate::access::copy_within).
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn copy_within(src: *const u8, dst: *mut u8, len: usize) {
+pub(in crate::access) unsafe fn copy_within(src: *const u8, dst: *mut u8, len: usize) {
     // SAFETY: the caller's own promise; both ways allow overlap.
     unsafe {
         if len > MOVED_WIDE {
@@ -234,9 +234,9 @@ unsafe fn call_move(dst: *mut u8, src: *const u8, len: usize) {
 /// Reads one element: 1, 2, 4 and 8 bytes with exactly one load.
 ///
 /// # Safety
-/// As [`access::get`](crate::memory::access::get); `dst` is private and writable for `size_of::<T>()` bytes.
+/// As [`access::load`](crate::access::load); `dst` is private and writable for `size_of::<T>()` bytes.
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
+pub(in crate::access) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
     // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides.
     unsafe { move_element::<Shared, Private>(src, dst.cast(), size_of::<T>()) }
 }
@@ -244,9 +244,9 @@ pub(in crate::memory::access) unsafe fn read_element<T>(src: *const u8, dst: *mu
 /// Writes one element: 1, 2, 4 and 8 bytes with exactly one store.
 ///
 /// # Safety
-/// As [`access::set`](crate::memory::access::set); `src` is private and holds `size_of::<T>()` initialised bytes.
+/// As [`access::store`](crate::access::store); `src` is private and holds `size_of::<T>()` initialised bytes.
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
+pub(in crate::access) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
     // SAFETY: the caller vouches for `size_of::<T>()` bytes on both sides.
     unsafe { move_element::<Private, Shared>(src.cast(), dst, size_of::<T>()) }
 }

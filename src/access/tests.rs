@@ -137,12 +137,12 @@ fn elements_of_every_size_go_in_and_out() {
         for offset in 0..17 {
             let mut model = shared.pattern(0x55);
             // SAFETY: inside the buffer.
-            unsafe { set::<[u8; N]>(shared.at(offset), value) };
+            unsafe { store::<[u8; N]>(shared.at(offset), value) };
             model[offset..offset + N].copy_from_slice(&value);
-            assert!(shared.bytes() == model, "set of {N} at {offset}");
+            assert!(shared.bytes() == model, "store of {N} at {offset}");
             // SAFETY: inside the buffer.
-            let back = unsafe { get::<[u8; N]>(shared.at(offset)) };
-            assert!(back == value, "get of {N} at {offset}");
+            let back = unsafe { load::<[u8; N]>(shared.at(offset)) };
+            assert!(back == value, "load of {N} at {offset}");
         }
     }
     macro_rules! sizes { ($($n:literal)*) => { $(check::<$n>();)* } }

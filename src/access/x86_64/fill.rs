@@ -23,7 +23,7 @@ const FILLED_WIDE: usize = 512;
 /// # Safety
 /// `len` bytes at `dst` are mapped and writable.
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: usize) {
+pub(in crate::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: usize) {
     if len <= 128 {
         // SAFETY: the caller vouches for `len` bytes, and one byte repeated fits at any phase.
         unsafe { fill_short(dst, [u64::from(byte) * (u64::MAX / 0xff); 2], len) };
@@ -50,7 +50,7 @@ pub(in crate::memory::access) unsafe fn fill_byte(dst: *mut u8, byte: u8, len: u
 /// # Safety
 /// `len` bytes at `dst` are mapped and writable.
 #[inline(always)]
-pub(in crate::memory::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u64; 2], len: usize) {
+pub(in crate::access) unsafe fn fill_pattern(dst: *mut u8, pattern: [u64; 2], len: usize) {
     if len <= 128 {
         // SAFETY: the caller's own promise.
         unsafe { fill_short(dst, pattern, len) };

@@ -11,7 +11,7 @@
 //! * Everything takes raw pointers and lengths. Who calls has checked bounds, lifetime and, for atomics, alignment.
 //! * No reference to shared bytes, no plain and no volatile access to them, no `copy_nonoverlapping` that the
 //!   compiler knows.
-//! * [`get`], [`set`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies
+//! * [`load`], [`store`] and the atomics touch 1, 2, 4 or 8 bytes at a multiple of the size exactly once. Bulk copies
 //!   promise bytes.
 //! * What may be attached read-only is only loaded, and its atomics through [`atomic_load_read_only`].
 //! * Everything is `#[inline(always)]` down to the instruction: an out-of-line wrapper was measured to cost up to a
@@ -26,6 +26,7 @@ use core::sync::atomic::Ordering;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+mod kind;
 mod primitive;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ mod target;
 #[path = "portable.rs"]
 mod target;
 
+pub use kind::{Access, ReadOnly, ReadWrite, Writable};
 pub use primitive::Primitive;
 
 /// What the two implementations provide for each unsigned width; everything else is built from these five.
@@ -168,12 +170,12 @@ pub(crate) fn prefetch_to_write(p: *const u8) {
     target::prefetch_to_write(p);
 }
 
-/// As [`get`], into a place of the caller's: for elements of which every move is a copy.
+/// As [`load`], into a place of the caller's: for elements of which every move is a copy.
 ///
 /// # Safety
-/// As [`get`].
+/// As [`load`].
 #[inline(always)]
-pub(crate) unsafe fn get_into<T: AnyBitPattern>(src_shared: *const T, into: &mut MaybeUninit<T>) {
+pub(crate) unsafe fn load_into<T: AnyBitPattern>(src_shared: *const T, into: &mut MaybeUninit<T>) {
     // SAFETY: the caller vouches for the shared side; the private side is borrowed and of the right size.
     unsafe { target::read_element(src_shared.cast(), into) };
 }
@@ -185,7 +187,7 @@ pub(crate) unsafe fn get_into<T: AnyBitPattern>(src_shared: *const T, into: &mut
 /// # Safety
 /// `size_of::<T>()` bytes at `src_shared` are mapped and readable.
 #[inline(always)]
-pub(crate) unsafe fn get<T: AnyBitPattern>(src_shared: *const T) -> T {
+pub(crate) unsafe fn load<T: AnyBitPattern>(src_shared: *const T) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the caller vouches for the shared side; the private side is a local of the right size.
     unsafe { target::read_element(src_shared.cast(), &raw mut value) };
@@ -200,7 +202,7 @@ pub(crate) unsafe fn get<T: AnyBitPattern>(src_shared: *const T) -> T {
 /// # Safety
 /// `size_of::<T>()` bytes at `dst_shared` are mapped and writable.
 #[inline(always)]
-pub(crate) unsafe fn set<T: NoUninit>(dst_shared: *mut T, value: T) {
+pub(crate) unsafe fn store<T: NoUninit>(dst_shared: *mut T, value: T) {
     // SAFETY: the caller vouches for the shared side; the private side is a value without uninitialised bytes.
     unsafe { target::write_element(dst_shared.cast(), &raw const value) }
 }
@@ -236,14 +238,14 @@ pub(crate) unsafe fn fill<T: NoUninit>(dst_shared: *mut T, value: T, count: usiz
             // SAFETY: elements `index` to `index + 3` are some of the caller's `count`.
             let first = unsafe { dst_shared.add(index) };
             // SAFETY: as above.
-            unsafe { set_four(first, value) };
+            unsafe { store_four(first, value) };
             index += 4;
         }
         for index in four..count {
             // SAFETY: element `index` is one of the caller's `count`.
             let element = unsafe { dst_shared.add(index) };
             // SAFETY: as above.
-            unsafe { set(element, value) };
+            unsafe { store(element, value) };
         }
     }
 }
@@ -254,13 +256,13 @@ pub(crate) unsafe fn fill<T: NoUninit>(dst_shared: *mut T, value: T, count: usiz
 /// `4 * size_of::<T>()` bytes at `dst_shared` are mapped and writable.
 #[inline(always)]
 #[allow(clippy::multiple_unsafe_ops_per_block, reason = "four times the same")]
-unsafe fn set_four<T: NoUninit>(dst_shared: *mut T, value: T) {
+unsafe fn store_four<T: NoUninit>(dst_shared: *mut T, value: T) {
     // SAFETY: the caller's own promise, for each of the four.
     unsafe {
-        set(dst_shared, value);
-        set(dst_shared.add(1), value);
-        set(dst_shared.add(2), value);
-        set(dst_shared.add(3), value);
+        store(dst_shared, value);
+        store(dst_shared.add(1), value);
+        store(dst_shared.add(2), value);
+        store(dst_shared.add(3), value);
     }
 }
 

@@ -216,7 +216,7 @@ pub(super) unsafe fn copy_within(src: *const u8, dst: *mut u8, len: usize) {
 /// Reads one element.
 ///
 /// # Safety
-/// As [`super::get`]; `dst` is private and writable for `size_of::<T>()` bytes.
+/// As [`super::load`]; `dst` is private and writable for `size_of::<T>()` bytes.
 #[inline(always)]
 pub(super) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
     let dst = dst.cast::<u8>();
@@ -238,7 +238,7 @@ pub(super) unsafe fn read_element<T>(src: *const u8, dst: *mut MaybeUninit<T>) {
 /// Writes one element.
 ///
 /// # Safety
-/// As [`super::set`]; `src` is private and holds `size_of::<T>()` initialised bytes.
+/// As [`super::store`]; `src` is private and holds `size_of::<T>()` initialised bytes.
 #[inline(always)]
 pub(super) unsafe fn write_element<T>(dst: *mut u8, src: *const T) {
     let src = src.cast::<u8>();

@@ -24,6 +24,22 @@ pub trait Access: sealed::Sealed + Send + Sync + 'static {
     const READ_ONLY: bool;
 }
 
+/// What an attach must be used for to write through it: [`ReadWrite`]. Sealed.
+///
+/// ```compile_fail,E0277
+/// use sysvshm::{Key, SegmentOptions};
+///
+/// let reader = SegmentOptions::new().open_read_only(Key::from_raw(42))?;
+/// reader.write_at(0, b"no")?;
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "this is a read-only view of shared memory: nothing can be written through it",
+    label = "writes, and `{Self}` only reads",
+    note = "to write, attach without `read_only`: `open`, `attach`, and views that are not made by `read_only()`"
+)]
+pub trait Writable: Access {}
+
 /// Reading and writing: what `shmat` gives without flags.
 ///
 /// ```
@@ -55,6 +71,7 @@ pub enum ReadOnly {}
 impl Access for ReadWrite {
     const READ_ONLY: bool = false;
 }
+impl Writable for ReadWrite {}
 impl Access for ReadOnly {
     const READ_ONLY: bool = true;
 }
