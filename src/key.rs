@@ -77,7 +77,7 @@ impl Key {
         let path = path.as_ref();
         if id == 0 {
             let call = Call::Ftok {
-                path: path.to_owned(),
+                path: path.into(),
                 id: 0,
             };
             let hint =
@@ -110,7 +110,7 @@ impl Key {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|error| {
             let call = Call::Ftok {
-                path: path.to_owned(),
+                path: path.into(),
                 id,
             };
             // std refuses a NUL byte in the path before asking the system; no such file can exist.

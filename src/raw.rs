@@ -45,7 +45,7 @@ mod semaphores;
 
 pub use semaphores::*;
 
-use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
+use crate::error::{self, Asked, Call, Error, ErrorKind, Hint};
 pub use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;
 #[cfg(target_os = "linux")]
@@ -94,8 +94,9 @@ pub fn ftok(path: impl AsRef<Path>, id: i32) -> Result<Key, Error> {
 /// ```
 pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
     let (key, flags) = (key.as_raw(), flags.bits());
+    let asked = Asked::Bytes(size);
     shm::shmget(key, size, flags)
-        .map_err(|errno| Error::from_call(Call::Shmget { key, size, flags }, errno))
+        .map_err(|errno| Error::from_call(Call::Get { key, asked, flags }, errno))
 }
 
 /// `shmat(id, address, flags)`: where the segment is attached now.
@@ -254,33 +255,33 @@ pub enum Command<'a> {
 /// ```
 pub fn shmctl(id: i32, command: Command<'_>) -> Result<i32, Error> {
     let (name, result) = match command {
-        Command::IpcRmid => (ShmctlCommand::Remove, shm::shmctl_rmid(id).map(|()| 0)),
+        Command::IpcRmid => (error::Command::Remove, shm::shmctl_rmid(id).map(|()| 0)),
         Command::IpcSet(buffer) => (set_command(buffer), shm::shmctl_set(id, buffer).map(|()| 0)),
         Command::IpcStat(buffer) => (
-            ShmctlCommand::Status,
+            error::Command::Status,
             shm::shmctl_stat(id).map(|status| {
                 *buffer = status;
                 0
             }),
         ),
-        Command::ShmLock => (ShmctlCommand::Lock, shm::shmctl_lock(id, true).map(|()| 0)),
+        Command::ShmLock => (error::Command::Lock, shm::shmctl_lock(id, true).map(|()| 0)),
         Command::ShmUnlock => (
-            ShmctlCommand::Unlock,
+            error::Command::Unlock,
             shm::shmctl_lock(id, false).map(|()| 0),
         ),
         #[cfg(target_os = "linux")]
-        Command::IpcInfo(buffer) => (ShmctlCommand::Limits, fill(buffer, os::ipc_info())),
+        Command::IpcInfo(buffer) => (error::Command::Limits, fill(buffer, os::ipc_info())),
         #[cfg(target_os = "linux")]
-        Command::ShmInfo(buffer) => (ShmctlCommand::Usage, fill(buffer, os::shm_info())),
+        Command::ShmInfo(buffer) => (error::Command::Usage, fill(buffer, os::shm_info())),
         #[cfg(target_os = "linux")]
-        Command::ShmStat(buffer) => (ShmctlCommand::SlotStatus, fill(buffer, os::shm_stat(id))),
+        Command::ShmStat(buffer) => (error::Command::SlotStatus, fill(buffer, os::shm_stat(id))),
         #[cfg(target_os = "linux")]
         Command::ShmStatAny(buffer) => (
-            ShmctlCommand::SlotStatusAny,
+            error::Command::SlotStatusAny,
             fill(buffer, os::shm_stat_any(id)),
         ),
     };
-    result.map_err(|errno| Error::from_call(Call::Shmctl { id, command: name }, errno))
+    result.map_err(|errno| Error::from_call(Call::shmctl(id, name), errno))
 }
 
 /// A `shmid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out. **C
@@ -313,10 +314,10 @@ fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno
     })
 }
 
-fn set_command(buffer: &shmid_ds) -> ShmctlCommand {
+fn set_command(buffer: &shmid_ds) -> error::Command {
     let permissions = buffer.shm_perm;
     #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
-    ShmctlCommand::Set {
+    error::Command::Set {
         uid: permissions.uid,
         gid: permissions.gid,
         mode: u32::from(permissions.mode),

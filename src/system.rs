@@ -30,7 +30,7 @@ mod tokens;
 pub use semaphores::*;
 pub use tokens::{AbandonedToken, abandoned_tokens};
 
-use crate::error::{Call, Error, ShmctlCommand};
+use crate::error::{Call, Command, Error};
 use crate::segment::{SegmentId, Status};
 use crate::sys::{Errno, os, process};
 use std::collections::HashMap;
@@ -116,7 +116,7 @@ pub struct SegmentEntry {
 #[doc(alias = "IPC_INFO")]
 pub fn limits() -> Result<Limits, Error> {
     let (max_segment_bytes, max_segments, max_pages) =
-        os::limits().map_err(failed(0, ShmctlCommand::Limits))?;
+        os::limits().map_err(failed(0, Command::Limits))?;
     Ok(Limits {
         max_segment_bytes,
         max_segments,
@@ -146,7 +146,7 @@ pub fn limits() -> Result<Limits, Error> {
 /// ```
 #[doc(alias = "SHM_INFO")]
 pub fn usage() -> Result<Usage, Error> {
-    let info = os::usage().map_err(failed(0, ShmctlCommand::Usage))?;
+    let info = os::usage().map_err(failed(0, Command::Usage))?;
     Ok(Usage {
         segments: info[0],
         pages: info[1],
@@ -180,7 +180,7 @@ pub fn usage() -> Result<Usage, Error> {
 /// ```
 #[doc(alias("ipcs", "SHM_STAT", "SHM_STAT_ANY"))]
 pub fn segments() -> Result<Vec<SegmentEntry>, Error> {
-    let highest = os::highest_slot().map_err(failed(0, ShmctlCommand::Usage))?;
+    let highest = os::highest_slot().map_err(failed(0, Command::Usage))?;
     let memory = memory_by_id();
     let mut entries = Vec::new();
     for slot in 0..=highest {
@@ -229,8 +229,8 @@ fn parse_memory(table: &str) -> HashMap<i32, (u64, u64)> {
         .collect()
 }
 
-fn failed(id: i32, command: ShmctlCommand) -> impl Fn(Errno) -> Error {
-    move |errno| Error::from_call(Call::Shmctl { id, command }, errno)
+fn failed(id: i32, command: Command) -> impl Fn(Errno) -> Error {
+    move |errno| Error::from_call(Call::shmctl(id, command), errno)
 }
 
 #[cfg(test)]

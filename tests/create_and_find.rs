@@ -137,12 +137,12 @@ fn opening_with_more_than_there_is_tells_both_sizes() {
         get(owned.key(), 200, 0).unwrap_err(),
         get(owned.key(), 200, CREATE | 0o600).unwrap_err(),
     ] {
-        let error = fails::<()>(Err(error), ErrorKind::LargerThanSegment, libc::EINVAL);
+        let error = fails::<()>(Err(error), ErrorKind::SegmentTooSmall, libc::EINVAL);
         let id = id.to_string();
         assert_says(&error, &["EINVAL", "has 100 bytes", "200 were asked", &id]);
     }
     // By identifier the kernel is not asked for a size; the comparison is the crate's own.
-    let error = fails(sized(200).attach(id), ErrorKind::LargerThanSegment, None);
+    let error = fails(sized(200).attach(id), ErrorKind::SegmentTooSmall, None);
     assert_says(&error, &["100 bytes"]);
     assert_eq!(id.status().unwrap().attached(), 0);
 }

@@ -68,7 +68,7 @@ fn sizes_and_keys_are_checked_as_for_ordinary_pages() {
     twice.size_bytes(2 * huge());
     fails(
         twice.open(key.key()),
-        ErrorKind::LargerThanSegment,
+        ErrorKind::SegmentTooSmall,
         libc::EINVAL,
     );
     drop(segment);

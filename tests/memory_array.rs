@@ -158,10 +158,10 @@ fn more_elements_than_there_are_is_refused_with_both_numbers() {
     let key = OwnedKey::random();
     let id = key.create(20, 0o600);
     let error = kernel(SharedArray::<i32>::open(key.key(), 6));
-    assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     assert_says(&error, &["24", "20"]);
     let error = kernel(SegmentOptions::new().attach_array::<i32>(id, 6));
-    assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     assert_says(&error, &["24", "20"]);
     let segment = id.attach().unwrap();
     let error = SharedArray::<i32, _>::from_segment_with_len(segment, 6).unwrap_err();

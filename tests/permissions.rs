@@ -75,7 +75,7 @@ fn a_size_too_large_is_told_before_a_missing_permission() {
     let stranger = peer!(|talk| {
         let error = fails(
             get(talk.arg(0), 200, 0o600),
-            ErrorKind::LargerThanSegment,
+            ErrorKind::SegmentTooSmall,
             libc::EINVAL,
         );
         // Even to somebody who may not read the status.

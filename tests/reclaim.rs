@@ -69,7 +69,7 @@ fn is_left_alone(key: Key, id: SegmentId) {
     assert_eq!(found.id(), id);
     fails(
         reclaiming(200).open_or_create(key),
-        ErrorKind::LargerThanSegment,
+        ErrorKind::SegmentTooSmall,
         libc::EINVAL,
     );
     assert_eq!(SegmentId::find(key).unwrap(), id);

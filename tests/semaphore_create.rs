@@ -77,7 +77,7 @@ fn every_refusal_of_semget_has_a_kind_of_its_own() {
     assert_says(&again, &["IPC_EXCL", "2 semaphores", &removal]);
 
     let more = SemaphoreSetOptions::new().minimum_len(3).open(key.key());
-    let more = fails(more, ErrorKind::LargerThanSet, libc::EINVAL);
+    let more = fails(more, ErrorKind::SetTooSmall, libc::EINVAL);
     assert_says(&more, &["has 2 semaphores", "3 were asked for"]);
 
     let negative = raw::semget(Key::PRIVATE, -1, CREATE);

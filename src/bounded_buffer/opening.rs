@@ -123,7 +123,7 @@ pub(crate) trait Ring {
         match options.size_bytes(total_bytes).open_or_create(key) {
             Ok(segment) => self.settle::<T>(segment, Some(geometry), token),
             // Too small for this ring: its own header can say better what differs.
-            Err(error) if error.kind() == ErrorKind::LargerThanSegment => self.open::<T>(key),
+            Err(error) if error.kind() == ErrorKind::SegmentTooSmall => self.open::<T>(key),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,24 +1,28 @@
 //! A call and its arguments, in words.
 
-use super::semaphores::{SemctlArguments, SemctlCommand, SemopCall};
+use super::object::Object;
+use crate::sys::sem::{IPC_NOWAIT, SEM_UNDO, sembuf};
 use crate::sys::{RawKey, os};
 use std::ffi::c_int;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::Duration;
 
 /// The call that failed, or that would have been made.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     /// `ftok(path, id)`.
-    Ftok { path: PathBuf, id: i32 },
+    Ftok { path: Box<Path>, id: i32 },
     /// The kernel's random numbers, for a fresh key.
     Random,
-    /// `shmget(key, size, flags)`.
-    Shmget {
+    /// `shmget(key, size, flags)`, `semget(key, semaphores, flags)`.
+    Get {
         key: RawKey,
-        size: usize,
+        asked: Asked,
         flags: c_int,
     },
+    /// `shmctl(id, command, ...)`, `semctl(id, semaphore, command, ...)`.
+    Control(Object, c_int, Command),
     /// `shmat(id, address, flags)`.
     Shmat {
         id: c_int,
@@ -27,22 +31,8 @@ pub(crate) enum Call {
     },
     /// `shmdt(address)`.
     Shmdt { address: usize },
-    /// `shmctl(id, command, ...)`.
-    Shmctl { id: c_int, command: ShmctlCommand },
-    /// `semget(key, semaphores, flags)`.
-    Semget {
-        key: RawKey,
-        semaphores: c_int,
-        flags: c_int,
-    },
     /// `semop(id, operations)` or `semtimedop(id, operations, timeout)`.
     Semop(SemopCall),
-    /// `semctl(id, semaphore, command, ...)`.
-    Semctl {
-        id: c_int,
-        semaphore: c_int,
-        command: SemctlCommand,
-    },
     /// `madvise(address, len, advice)` on an attached segment.
     Madvise { id: c_int, advice: &'static str },
     /// When the running process started: `sysctl(KERN_PROC_PID)` or `proc_pidinfo`.
@@ -56,6 +46,30 @@ pub(crate) enum Call {
     },
 }
 
+/// What was asked of a call that finds or creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Bytes(usize),
+    Semaphores(c_int),
+}
+
+impl Asked {
+    pub(super) fn object(self) -> Object {
+        match self {
+            Self::Bytes(_) => Object::Segment,
+            Self::Semaphores(_) => Object::Set,
+        }
+    }
+
+    /// `None` for less than nothing, which C can express.
+    pub(super) fn amount(self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => u64::try_from(bytes).ok(),
+            Self::Semaphores(semaphores) => u64::try_from(semaphores).ok(),
+        }
+    }
+}
+
 /// The direction of a copy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Access {
@@ -63,9 +77,9 @@ pub(crate) enum Access {
     Write,
 }
 
-/// The commands of shmctl(2), with the arguments that matter.
+/// The commands of shmctl(2) and semctl(2), with the arguments that matter.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum ShmctlCommand {
+pub(crate) enum Command {
     Remove,
     Set {
         uid: u32,
@@ -73,37 +87,101 @@ pub(crate) enum ShmctlCommand {
         mode: u32,
     },
     Status,
-    Lock,
-    Unlock,
     Limits,
     Usage,
     #[cfg(target_os = "linux")]
     SlotStatus,
     #[cfg(target_os = "linux")]
     SlotStatusAny,
+    // Segments.
+    Lock,
+    Unlock,
+    // Sets.
+    Value(c_int),
+    LastPid(c_int),
+    WaitingForIncrease(c_int),
+    WaitingForZero(c_int),
+    /// The semaphore and its value.
+    SetValue(c_int, c_int),
+    Values,
+    /// How many values.
+    SetValues(usize),
+}
+
+impl Command {
+    /// The number of the one semaphore that the command is about.
+    pub(super) fn semaphore(self) -> Option<c_int> {
+        match self {
+            Self::Value(semaphore)
+            | Self::LastPid(semaphore)
+            | Self::WaitingForIncrease(semaphore)
+            | Self::WaitingForZero(semaphore)
+            | Self::SetValue(semaphore, _) => Some(semaphore),
+            _ => None,
+        }
+    }
+}
+
+/// `semop` or `semtimedop`. An error is a plain value, so of a longer list it keeps the first operation and the
+/// length.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SemopCall {
+    pub(super) id: c_int,
+    first: Option<(u16, i16, i16)>,
+    pub(super) len: usize,
+    /// The largest index in the list, to tell which semaphore is missing.
+    pub(super) highest: u16,
+    pub(super) no_wait: bool,
+    pub(super) undo: bool,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl SemopCall {
+    pub(crate) fn new(id: c_int, operations: &[sembuf], timeout: Option<Duration>) -> Self {
+        let any = |flag: i16| operations.iter().any(|one| one.sem_flg & flag != 0);
+        let first = operations.first();
+        Self {
+            id,
+            first: first.map(|one| (one.sem_num, one.sem_op, one.sem_flg)),
+            len: operations.len(),
+            highest: operations.iter().map(|one| one.sem_num).max().unwrap_or(0),
+            no_wait: any(IPC_NOWAIT),
+            undo: any(SEM_UNDO),
+            timeout,
+        }
+    }
 }
 
 impl Call {
-    /// Whether the object of the call is a semaphore set rather than a segment.
-    pub(super) fn is_about_semaphores(&self) -> bool {
-        matches!(
-            self,
-            Self::Semget { .. } | Self::Semop(_) | Self::Semctl { .. }
-        )
+    pub(crate) const fn shmctl(id: c_int, command: Command) -> Self {
+        Self::Control(Object::Segment, id, command)
+    }
+
+    pub(crate) const fn semctl(id: c_int, command: Command) -> Self {
+        Self::Control(Object::Set, id, command)
+    }
+
+    /// What the call is about.
+    pub(super) fn object(&self) -> Object {
+        match self {
+            Self::Get { asked, .. } => asked.object(),
+            Self::Control(object, ..) => *object,
+            Self::Semop(_) => Object::Set,
+            _ => Object::Segment,
+        }
     }
 
     /// The function's name in C.
-    pub(crate) fn function(&self) -> &'static str {
+    pub(super) fn function(&self) -> &'static str {
         match self {
             Self::Ftok { .. } => "ftok",
             Self::Random => "getrandom",
-            Self::Shmget { .. } => "shmget",
+            Self::Get { asked, .. } => asked.object().table().get,
+            Self::Control(object, ..) => object.table().control,
             Self::Shmat { .. } => "shmat",
             Self::Shmdt { .. } => "shmdt",
-            Self::Shmctl { .. } => "shmctl",
-            Self::Semget { .. } => "semget",
-            Self::Semop(call) => call.function(),
-            Self::Semctl { .. } => "semctl",
+            Self::Semop(call) if call.timeout.is_some() => "semtimedop",
+            Self::Semop(_) => "semop",
             Self::Madvise { .. } => "madvise",
             #[cfg(target_os = "macos")]
             Self::ProcessStart => "proc_pidinfo",
@@ -121,138 +199,167 @@ impl Call {
     }
 }
 
+/// `shmget(key 0x0000002a, 100 bytes, IPC_CREAT|0600)`.
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let function = self.function();
+        write!(f, "{}(", self.function())?;
         match self {
-            Self::Ftok { path, id } => write!(f, "{function}({}, id {id})", path.display()),
-            Self::Random => write!(f, "{function}()"),
-            Self::Shmget { key, size, flags } => {
-                let (key, flags) = (KeyName(*key), GetFlagNames(*flags));
-                write!(f, "{function}({key}, {size} bytes, {flags})")
+            Self::Ftok { path, id } => write!(f, "{}, id {id}", path.display())?,
+            Self::Random => {}
+            Self::Get { key, asked, flags } => {
+                match *key {
+                    libc::IPC_PRIVATE => f.write_str("IPC_PRIVATE")?,
+                    key => write!(f, "key {key:#010x}")?,
+                }
+                let unit = asked.object().table().unit;
+                match asked {
+                    Asked::Bytes(bytes) => write!(f, ", {bytes} {unit}, ")?,
+                    Asked::Semaphores(semaphores) => write!(f, ", {semaphores} {unit}, ")?,
+                }
+                get_flags(*flags, f)?;
             }
-            Self::Semget {
-                key,
-                semaphores,
-                flags,
-            } => {
-                let (key, flags) = (KeyName(*key), GetFlagNames(*flags));
-                write!(f, "{function}({key}, {semaphores} semaphores, {flags})")
-            }
-            Self::Semop(call) => call.fmt(f),
-            Self::Semctl {
-                id,
-                semaphore,
-                command,
-            } => {
-                let arguments = SemctlArguments(*id, *semaphore, *command);
-                write!(f, "{function}{arguments}")
-            }
+            Self::Control(object, id, command) => control(*object, *id, *command, f)?,
             Self::Shmat { id, address, flags } => {
-                write!(f, "{function}(id {id}, ")?;
+                write!(f, "id {id}, ")?;
                 match address {
-                    0 => write!(f, "any address")?,
+                    0 => f.write_str("any address")?,
                     address => write!(f, "address {address:#x}")?,
                 }
-                write!(f, "{})", AttachFlagNames(*flags))
+                attach_flags(*flags, f)?;
             }
-            Self::Shmdt { address } => write!(f, "{function}({address:#x})"),
-            Self::Shmctl { id, command } => match command {
-                ShmctlCommand::Remove => write!(f, "{function}(id {id}, IPC_RMID)"),
-                ShmctlCommand::Set { uid, gid, mode } => {
-                    write!(
-                        f,
-                        "{function}(id {id}, IPC_SET uid {uid} gid {gid} mode {mode:04o})"
-                    )
-                }
-                ShmctlCommand::Status => write!(f, "{function}(id {id}, IPC_STAT)"),
-                ShmctlCommand::Lock => write!(f, "{function}(id {id}, SHM_LOCK)"),
-                ShmctlCommand::Unlock => write!(f, "{function}(id {id}, SHM_UNLOCK)"),
-                ShmctlCommand::Limits => write!(f, "{function}(IPC_INFO)"),
-                ShmctlCommand::Usage => write!(f, "{function}(SHM_INFO)"),
-                #[cfg(target_os = "linux")]
-                ShmctlCommand::SlotStatus => write!(f, "{function}(slot {id}, SHM_STAT)"),
-                #[cfg(target_os = "linux")]
-                ShmctlCommand::SlotStatusAny => write!(f, "{function}(slot {id}, SHM_STAT_ANY)"),
-            },
-            Self::Madvise { id, advice } => write!(f, "{function}(segment {id}, {advice})"),
+            Self::Shmdt { address } => write!(f, "{address:#x}")?,
+            Self::Semop(call) => call.fmt(f)?,
+            Self::Madvise { id, advice } => write!(f, "segment {id}, {advice}")?,
             #[cfg(not(target_os = "linux"))]
-            Self::ProcessStart => write!(f, "{function}(the start of this process)"),
-            Self::Copy { offset, len, .. } => {
-                write!(f, "{function}(offset {offset}, {len} bytes)")
-            }
+            Self::ProcessStart => f.write_str("the start of this process")?,
+            Self::Copy { offset, len, .. } => write!(f, "offset {offset}, {len} bytes")?,
         }
+        f.write_str(")")
     }
 }
 
-/// `IPC_PRIVATE`, or `key 0x0000002a`.
-struct KeyName(RawKey);
+/// `set 5, semaphore 1, SETVAL 3`.
+fn control(object: Object, id: c_int, command: Command, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let table = object.table();
+    let prefix = table.prefix;
+    match command {
+        Command::Limits => return f.write_str("IPC_INFO"),
+        Command::Usage => return write!(f, "{prefix}_INFO"),
+        #[cfg(target_os = "linux")]
+        Command::SlotStatus => return write!(f, "slot {id}, {prefix}_STAT"),
+        #[cfg(target_os = "linux")]
+        Command::SlotStatusAny => return write!(f, "slot {id}, {prefix}_STAT_ANY"),
+        _ => {}
+    }
+    match object {
+        Object::Segment => write!(f, "id {id}, ")?,
+        Object::Set => write!(f, "{} {id}, ", table.short)?,
+    }
+    if let Some(semaphore) = command.semaphore() {
+        write!(f, "semaphore {semaphore}, ")?;
+    }
+    match command {
+        Command::Remove => f.write_str("IPC_RMID"),
+        Command::Set { uid, gid, mode } => {
+            write!(f, "IPC_SET uid {uid} gid {gid} mode {mode:04o}")
+        }
+        Command::Lock => f.write_str("SHM_LOCK"),
+        Command::Unlock => f.write_str("SHM_UNLOCK"),
+        Command::Value(_) => f.write_str("GETVAL"),
+        Command::LastPid(_) => f.write_str("GETPID"),
+        Command::WaitingForIncrease(_) => f.write_str("GETNCNT"),
+        Command::WaitingForZero(_) => f.write_str("GETZCNT"),
+        Command::SetValue(_, value) => write!(f, "SETVAL {value}"),
+        Command::Values => f.write_str("GETALL"),
+        Command::SetValues(len) => write!(f, "SETALL {len} values"),
+        // The others were written above.
+        _ => f.write_str("IPC_STAT"),
+    }
+}
 
-impl fmt::Display for KeyName {
+/// `set 5, semaphore 0: -1 SEM_UNDO`.
+impl fmt::Display for SemopCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            libc::IPC_PRIVATE => write!(f, "IPC_PRIVATE"),
-            key => write!(f, "key {key:#010x}"),
+        write!(f, "set {}, ", self.id)?;
+        match self.first {
+            None => f.write_str("no operation")?,
+            Some((semaphore, change, flags)) => {
+                if self.len > 1 {
+                    write!(f, "{} operations from ", self.len)?;
+                }
+                write!(f, "semaphore {semaphore}: ")?;
+                match change {
+                    0 => f.write_str("wait for zero")?,
+                    change => write!(f, "{change:+}")?,
+                }
+                if flags & SEM_UNDO != 0 {
+                    f.write_str(" SEM_UNDO")?;
+                }
+                if flags & IPC_NOWAIT != 0 {
+                    f.write_str(" IPC_NOWAIT")?;
+                }
+            }
+        }
+        match self.timeout {
+            Some(timeout) => write!(f, ", {timeout:?}"),
+            None => Ok(()),
         }
     }
 }
 
 /// `IPC_CREAT|IPC_EXCL|0600`.
-struct GetFlagNames(c_int);
-
-impl fmt::Display for GetFlagNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0 & !0o777;
-        let named = [
-            (libc::IPC_CREAT, "IPC_CREAT"),
-            (libc::IPC_EXCL, "IPC_EXCL"),
-            (os::SHM_HUGETLB.unwrap_or(0), "SHM_HUGETLB"),
-            (os::SHM_NORESERVE.unwrap_or(0), "SHM_NORESERVE"),
-        ];
-        for (bit, name) in named {
-            if bit != 0 && rest & bit == bit {
-                rest &= !bit;
-                write!(f, "{name}|")?;
-            }
-        }
-        if os::SHM_HUGETLB.is_some() && self.0 & os::SHM_HUGETLB.unwrap_or(0) != 0 {
-            // The six bits are the sign bit and the five below it: shift them down as unsigned.
-            let size_log2 = ((rest as u32) >> os::SHM_HUGE_SHIFT) & os::SHM_HUGE_MASK;
-            rest &= !((os::SHM_HUGE_MASK << os::SHM_HUGE_SHIFT) as c_int);
-            if size_log2 != 0 {
-                write!(f, "2^{size_log2}-byte pages|")?;
-            }
-        }
-        if rest != 0 {
-            write!(f, "{rest:#x}|")?;
-        }
-        write!(f, "{:04o}", self.0 & 0o777)
+fn get_flags(flags: c_int, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut rest = flags & !0o777;
+    let named = [
+        (Some(libc::IPC_CREAT), "IPC_CREAT"),
+        (Some(libc::IPC_EXCL), "IPC_EXCL"),
+        (os::SHM_HUGETLB, "SHM_HUGETLB"),
+        (os::SHM_NORESERVE, "SHM_NORESERVE"),
+    ];
+    for name in take_named(&mut rest, named) {
+        write!(f, "{name}|")?;
     }
+    if os::SHM_HUGETLB.is_some_and(|bit| flags & bit != 0) {
+        // The six bits are the sign bit and the five below it: shift them down as unsigned.
+        let size_log2 = ((rest as u32) >> os::SHM_HUGE_SHIFT) & os::SHM_HUGE_MASK;
+        rest &= !((os::SHM_HUGE_MASK << os::SHM_HUGE_SHIFT) as c_int);
+        if size_log2 != 0 {
+            write!(f, "2^{size_log2}-byte pages|")?;
+        }
+    }
+    if rest != 0 {
+        write!(f, "{rest:#x}|")?;
+    }
+    write!(f, "{:04o}", flags & 0o777)
 }
 
 /// `, SHM_RDONLY|SHM_RND`, or nothing.
-struct AttachFlagNames(c_int);
-
-impl fmt::Display for AttachFlagNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = ", ";
-        let mut rest = self.0;
-        let named = [
-            (libc::SHM_RDONLY, "SHM_RDONLY"),
-            (libc::SHM_RND, "SHM_RND"),
-            (os::SHM_REMAP.unwrap_or(0), "SHM_REMAP"),
-            (os::SHM_EXEC.unwrap_or(0), "SHM_EXEC"),
-        ];
-        for (bit, name) in named {
-            if bit != 0 && rest & bit == bit {
-                rest &= !bit;
-                write!(f, "{separator}{name}")?;
-                separator = "|";
-            }
-        }
-        if rest != 0 {
-            write!(f, "{separator}{rest:#x}")?;
-        }
-        Ok(())
+fn attach_flags(mut flags: c_int, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut separator = ", ";
+    let named = [
+        (Some(libc::SHM_RDONLY), "SHM_RDONLY"),
+        (Some(libc::SHM_RND), "SHM_RND"),
+        (os::SHM_REMAP, "SHM_REMAP"),
+        (os::SHM_EXEC, "SHM_EXEC"),
+    ];
+    for name in take_named(&mut flags, named) {
+        write!(f, "{separator}{name}")?;
+        separator = "|";
     }
+    match flags {
+        0 => Ok(()),
+        rest => write!(f, "{separator}{rest:#x}"),
+    }
+}
+
+/// The names of the bits that are set, which it takes out of `flags`.
+fn take_named(
+    flags: &mut c_int,
+    named: [(Option<c_int>, &'static str); 4],
+) -> impl Iterator<Item = &'static str> {
+    named.into_iter().filter_map(|(bit, name)| {
+        let bit = bit.filter(|&bit| *flags & bit == bit)?;
+        *flags &= !bit;
+        Some(name)
+    })
 }

@@ -1,75 +1,35 @@
 //! What to do about an error: the numbers as they were when it happened, turned into words only when printed.
 
-use super::semaphores::SetHint;
-use std::fmt;
+use super::object::{Facts, Object};
+use std::fmt::{self, Formatter};
 
-/// What the kernel said about the segment that stood in the way.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
-    pub(super) id: i32,
-    pub(super) size_bytes: u64,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) creator_uid: u32,
-    pub(super) creator_pid: i32,
-    pub(super) attached: u64,
-}
-
-/// The advice that ends an error's message.
+/// The advice that ends an error's message. A plain value: making one allocates nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Hint {
     /// Nothing useful is known.
     None,
     /// Advice that needs no numbers.
     Text(&'static str),
-    /// About a semaphore set.
-    Set(SetHint),
-    /// Somebody else's segment has the key.
-    Exists(Facts),
-    /// The mode says no; who may do what is visible.
-    Denied {
-        facts: Facts,
-        euid: u32,
-        /// Which bits this call needs.
-        advice: &'static str,
-    },
-    /// Only owner and creator may; who they are is visible.
-    NotOwner { facts: Facts, euid: u32 },
-    /// Another user created the segment under this key.
-    Foreign { facts: Facts, euid: u32 },
-    /// The existing segment is smaller than asked.
-    Smaller { asked: usize, facts: Facts },
-    /// More than `shmmax`.
-    AboveMaximum { max: u64 },
-    /// `shmmni` segments exist.
-    SegmentsFull { max: u64, used: u64 },
-    /// `shmall` pages are not enough.
-    PagesFull {
-        max: u64,
-        /// Unknown outside Linux.
-        used: Option<u64>,
-        asked: u64,
-        page_size: usize,
-    },
-    /// An attach address that is not a multiple of `SHMLBA`.
-    Misaligned { shmlba: usize },
-    /// `RLIMIT_MEMLOCK` is in the way.
-    LockedMemory { soft_limit: Option<u64> },
-    /// Address space is limited, in bytes and in number of mappings.
-    AddressSpace {
-        soft_limit: Option<u64>,
-        mappings: u64,
-        max_mappings: u64,
-    },
-    /// A copy that does not fit.
-    Bounds { segment_bytes: usize },
-    /// The kernel's switch for transparent huge pages in shared memory stands on this value.
-    TransparentHugePagesOff { setting: &'static str },
+    /// Numbers, and how to say them.
+    Numbers([u64; 4], fn(&mut Formatter<'_>, [u64; 4]) -> fmt::Result),
+    /// Advice about a kind of object, with the limit on their number and how many there are.
+    Kind(
+        Object,
+        [u64; 2],
+        fn(&mut Formatter<'_>, Object, [u64; 2]) -> fmt::Result,
+    ),
+    /// What stood in the way and what was asked of it.
+    About(
+        Facts,
+        u64,
+        fn(&mut Formatter<'_>, &Facts, u64) -> fmt::Result,
+    ),
+    /// What stood in the way, and which bits of its mode the call needs.
+    Denied(Facts, &'static str),
 }
 
 impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if matches!(self, Self::None) {
             return Ok(());
         }
@@ -77,110 +37,127 @@ impl fmt::Display for Hint {
         match self {
             Self::None => Ok(()),
             Self::Text(text) => f.write_str(text),
-            Self::Set(hint) => hint.fmt(f),
-            Self::Exists(facts) => write!(
-                f,
-                "segment {} has it: {} bytes, {}, {} attached; open it, choose another key, or remove it with `ipcrm -m {}` if nobody needs it",
-                facts.id,
-                facts.size_bytes,
-                Creator(facts),
-                facts.attached,
-                facts.id
-            ),
-            Self::Denied {
-                facts,
-                euid,
-                advice,
-            } => write!(
-                f,
-                "segment {} has mode {:04o} and belongs to uid {} gid {} (creator uid {}), this process has uid {euid}; {advice}",
-                facts.id, facts.mode, facts.uid, facts.gid, facts.creator_uid
-            ),
-            Self::NotOwner { facts, euid } => write!(
-                f,
-                "segment {} belongs to uid {} (creator uid {}), this process has uid {euid}",
-                facts.id, facts.uid, facts.creator_uid
-            ),
-            Self::Foreign { facts, euid } => write!(
-                f,
-                "segment {} was made by uid {}, this process has uid {euid}: whoever takes a key first decides what is in it; pass any_owner(true) if that is welcome",
-                facts.id, facts.creator_uid
-            ),
-            Self::Smaller { asked, facts } => write!(
-                f,
-                "segment {} has {} bytes, {asked} were asked for; ask for 0 bytes to take it as it is, or remove it and create it larger",
-                facts.id, facts.size_bytes
-            ),
-            Self::AboveMaximum { max } => write!(
-                f,
-                "a segment may have up to {max} bytes here (kernel.shmmax on Linux, kern.sysv.shmmax on macOS, kern.ipc.shmmax on FreeBSD)"
-            ),
-            Self::SegmentsFull { max, used } => write!(
-                f,
-                "{used} segments exist and {max} are allowed (shmmni); no disk is involved: remove unused segments (`ipcs -m`, `ipcrm -m ID`) or raise the limit"
-            ),
-            Self::PagesFull {
-                max,
-                used,
-                asked,
-                page_size,
-            } => {
+            Self::Numbers(numbers, say) => say(f, *numbers),
+            Self::Kind(object, numbers, say) => say(f, *object, *numbers),
+            Self::About(facts, asked, say) => say(f, facts, *asked),
+            Self::Denied(facts, advice) => {
+                let Facts { mode, uid, gid, .. } = facts;
+                let (creator, euid) = (facts.creator_uid, facts.euid);
                 write!(
                     f,
-                    "all segments together may have {max} pages of {page_size} bytes (shmall), "
-                )?;
-                if let Some(used) = used {
-                    write!(f, "{used} are taken and ")?;
-                }
-                write!(
-                    f,
-                    "{asked} were asked for; no disk is involved: remove unused segments (`ipcs -m`, `ipcrm -m ID`) or raise the limit"
+                    "{facts} has mode {mode:04o} and belongs to uid {uid} gid {gid} (creator uid {creator}), this process has uid {euid}; {advice}"
                 )
             }
-            Self::Misaligned { shmlba } => write!(
-                f,
-                "attach addresses are multiples of {shmlba} bytes (SHMLBA); let the system choose, or have the address rounded down"
-            ),
-            Self::LockedMemory { soft_limit } => match soft_limit {
-                Some(bytes) => write!(
-                    f,
-                    "this process may lock {bytes} bytes (`ulimit -l`, RLIMIT_MEMLOCK), whole segments counted"
-                ),
-                None => f.write_str("see RLIMIT_MEMLOCK and CAP_IPC_LOCK in mlock(2)"),
-            },
-            Self::AddressSpace {
-                soft_limit,
-                mappings,
-                max_mappings,
-            } => {
-                if let Some(bytes) = soft_limit {
-                    write!(
-                        f,
-                        "address space is limited to {bytes} bytes (`ulimit -v`, RLIMIT_AS); "
-                    )?;
-                }
-                write!(
-                    f,
-                    "this process has {mappings} mappings and may have {max_mappings} (vm.max_map_count)"
-                )
-            }
-            Self::Bounds { segment_bytes } => write!(f, "the segment has {segment_bytes} bytes"),
-            Self::TransparentHugePagesOff { setting } => write!(
-                f,
-                "the system has them switched off for shared memory: /sys/kernel/mm/transparent_hugepage/shmem_enabled says {setting}; an administrator can set it to advise"
-            ),
         }
     }
 }
 
-/// `created by pid 42 of uid 1000`, or without the pid where it is not visible from this pid namespace.
-struct Creator<'a>(&'a Facts);
+/// Advice that all kinds of objects share.
+impl Hint {
+    /// No object has the key.
+    pub(super) fn not_found(object: Object) -> Self {
+        Self::Kind(object, [0; 2], |f, object, _| {
+            let short = object.table().short;
+            write!(
+                f,
+                "start the program that creates the {short} first, or create it here; both sides must use the same key (an ftok key changes when its file is replaced) and the same IPC namespace (containers have their own)"
+            )
+        })
+    }
 
-impl fmt::Display for Creator<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.creator_pid {
-            0 => write!(f, "created by uid {}", self.0.creator_uid),
-            pid => write!(f, "created by pid {pid} of uid {}", self.0.creator_uid),
-        }
+    /// The identifier names nothing any more.
+    pub(super) fn gone(object: Object) -> Self {
+        Self::Kind(object, [0; 2], |f, object, _| {
+            let short = object.table().short;
+            write!(
+                f,
+                "the {short} was removed, or the id belongs to another IPC namespace; look the id up again by key"
+            )
+        })
+    }
+
+    /// The key belongs to another object.
+    pub(super) fn exists(facts: Facts) -> Self {
+        Self::About(facts, 0, |f, facts, _| {
+            let table = facts.object.table();
+            write!(
+                f,
+                "{facts} has it: {} {}, created by ",
+                facts.amount, table.unit
+            )?;
+            // 0 where the creator has no number in this pid namespace.
+            if facts.creator_pid != 0 {
+                write!(f, "pid {} of ", facts.creator_pid)?;
+            }
+            write!(f, "uid {}", facts.creator_uid)?;
+            if facts.object == Object::Segment {
+                write!(f, ", {} attached", facts.attached)?;
+            }
+            let (option, id) = (table.option, facts.id);
+            write!(
+                f,
+                "; open it, choose another key, or remove it with `ipcrm {option} {id}` if no program needs it"
+            )
+        })
+    }
+
+    /// Who may do what, where that can be seen; the advice alone where not.
+    pub(super) fn denied(facts: Option<Facts>, advice: &'static str) -> Self {
+        facts.map_or(Self::Text(advice), |facts| Self::Denied(facts, advice))
+    }
+
+    /// Only owner and creator may.
+    pub(super) fn not_owner(facts: Facts) -> Self {
+        Self::About(facts, 0, |f, facts, _| {
+            let (uid, creator, euid) = (facts.uid, facts.creator_uid, facts.euid);
+            write!(
+                f,
+                "{facts} belongs to uid {uid} (creator uid {creator}), this process has uid {euid}"
+            )
+        })
+    }
+
+    /// Another user created what the key leads to.
+    pub(crate) fn foreign(object: Object, id: i32) -> Self {
+        object.by_id(id).map_or(Self::None, |facts| {
+            Self::About(facts, 0, |f, facts, _| {
+                let (creator, euid) = (facts.creator_uid, facts.euid);
+                let stake = facts.object.table().stake;
+                write!(
+                    f,
+                    "{facts} was made by uid {creator}, this process has uid {euid}: the first to take a key decides {stake}; pass any_owner(true) if that is welcome"
+                )
+            })
+        })
+    }
+
+    /// The existing object is smaller than asked.
+    pub(super) fn smaller(facts: Facts, asked: u64) -> Self {
+        Self::About(facts, asked, |f, facts, asked| {
+            let (amount, unit) = (facts.amount, facts.object.table().unit);
+            write!(
+                f,
+                "{facts} has {amount} {unit}, {asked} were asked for; ask for 0 to take it as it is, or remove it and create it larger"
+            )
+        })
+    }
+
+    /// An object found by its identifier is smaller than asked.
+    pub(crate) fn too_small(object: Object, id: i32, asked: usize) -> Self {
+        let asked = u64::try_from(asked).unwrap_or(u64::MAX);
+        let facts = object.by_id(id);
+        facts.map_or(Self::None, |facts| Self::smaller(facts, asked))
+    }
+
+    /// As many objects exist as may.
+    pub(super) fn full(object: Object, numbers: [u64; 2]) -> Self {
+        Self::Kind(object, numbers, |f, object, [max, used]| {
+            let (short, limit) = (object.table().short, object.table().limit);
+            write!(
+                f,
+                "{used} {short}s exist and {max} are allowed ({limit}); {}",
+                object.table().make_room
+            )
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! [`ErrorKind`], and the names of `errno` values.
 
+use super::object::Object;
 use std::fmt;
 
 /// What went wrong, told apart per call.
@@ -16,7 +17,7 @@ use std::fmt;
 /// let too_small = SegmentOptions::new().size_bytes(0).create_new(Key::PRIVATE).unwrap_err();
 /// segment.mark_for_removal()?;
 /// assert_eq!((too_large.raw_os_error(), too_small.raw_os_error()), (Some(22), Some(22))); // EINVAL
-/// assert_eq!(too_large.kind(), ErrorKind::LargerThanSegment);
+/// assert_eq!(too_large.kind(), ErrorKind::SegmentTooSmall);
 /// assert_eq!(too_small.kind(), ErrorKind::SizeOutOfRange);
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
@@ -38,7 +39,7 @@ pub enum ErrorKind {
     /// `shmget` `EINVAL`, creating: zero bytes, or more than `shmmax`.
     SizeOutOfRange,
     /// `shmget` `EINVAL`, opening: the existing segment is smaller than was asked.
-    LargerThanSegment,
+    SegmentTooSmall,
     /// `shmget` `ENOSPC`: as many segments exist as `shmmni` allows.
     SegmentLimit,
     /// `shmget` `ENOSPC` (`ENOMEM` on macOS and FreeBSD): all segments together would exceed `shmall` pages.
@@ -69,7 +70,7 @@ pub enum ErrorKind {
     /// `semget` `EINVAL`, creating: no semaphores, or more than `SEMMSL`.
     CountOutOfRange,
     /// `semget` `EINVAL`, opening: the existing set has fewer semaphores than were asked for.
-    LargerThanSet,
+    SetTooSmall,
     /// `semget` `ENOSPC`: as many sets exist as `SEMMNI` allows.
     SetLimit,
     /// `semget` `ENOSPC`: all sets together would exceed `SEMMNS` semaphores.
@@ -95,6 +96,10 @@ pub enum ErrorKind {
     CreatorDied,
     /// No call was made: the value was inherited through a fork and belongs to the parent process.
     Forked,
+    /// No call failed: what is in the segment is not what this program expects there.
+    LayoutMismatch,
+    /// No call failed: a handle of a process that lives has it.
+    InUse,
     /// The arguments contradict each other or mean something the caller cannot want. No call was made.
     InvalidInput,
     /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop` `EINTR`: a handled one did, and the caller asked
@@ -107,26 +112,43 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// What it says about a segment, or about a semaphore set.
-    pub(super) fn words(self, about_semaphores: bool) -> Words {
-        Words(self, about_semaphores)
+    /// Whether there is nothing of that name: no key, or an identifier of something that is gone.
+    ///
+    /// The kinds are [`NotFound`](Self::NotFound), [`NoSuchSegment`](Self::NoSuchSegment) and
+    /// [`NoSuchSet`](Self::NoSuchSet). All error types of this crate that can hold one of them have a method of this
+    /// name, so that waiting until another program has created something looks the same everywhere.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions, SharedArray};
+    ///
+    /// let key = Key::random()?;
+    /// assert!(SegmentOptions::new().open(key).unwrap_err().is_not_found());
+    /// assert!(SharedArray::<u64>::open(key, 8).unwrap_err().is_not_found());
+    /// assert!(ErrorKind::NoSuchSegment.is_not_found() && !ErrorKind::AlreadyExists.is_not_found());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn is_not_found(self) -> bool {
+        matches!(self, Self::NotFound | Self::NoSuchSegment | Self::NoSuchSet)
+    }
+
+    /// What it says about an object of this kind.
+    pub(super) fn about(self, object: Object) -> Words {
+        Words(self, object)
     }
 }
 
 /// The kind in a message, where the object is known.
-pub(super) struct Words(ErrorKind, bool);
+pub(super) struct Words(ErrorKind, Object);
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self(ErrorKind::NotFound, true) => f.write_str("no semaphore set has this key"),
-            Self(ErrorKind::AlreadyExists, true) => {
-                f.write_str("a semaphore set with this key exists already")
-            }
-            Self(ErrorKind::ForeignCreator, true) => {
-                f.write_str("the semaphore set was created by another user")
-            }
-            Self(kind, _) => kind.fmt(f),
+        let name = self.1.table().name;
+        match self.0 {
+            ErrorKind::NotFound => write!(f, "no {name} has this key"),
+            ErrorKind::AlreadyExists => write!(f, "a {name} with this key exists already"),
+            ErrorKind::ForeignCreator => write!(f, "the {name} was created by another user"),
+            kind => kind.fmt(f),
         }
     }
 }
@@ -134,13 +156,13 @@ impl fmt::Display for Words {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotFound => "no segment has this key",
-            Self::AlreadyExists => "a segment with this key exists already",
+            Self::NotFound => "nothing has this key",
+            Self::AlreadyExists => "the key is taken",
             Self::PermissionDenied => "permission denied",
             Self::NotOwner => "only the owner, the creator or a privileged process may do this",
-            Self::ForeignCreator => "the segment was created by another user",
+            Self::ForeignCreator => "created by another user",
             Self::SizeOutOfRange => "the size is out of range",
-            Self::LargerThanSegment => "the existing segment is smaller than that",
+            Self::SegmentTooSmall => "the existing segment is smaller than that",
             Self::SegmentLimit => "the limit on the number of segments is reached",
             Self::PageLimit => "the limit on the total of shared memory is reached",
             Self::OutOfMemory => "out of memory or address space",
@@ -155,7 +177,7 @@ impl fmt::Display for ErrorKind {
             Self::KeyFile => "the key file cannot be examined",
             Self::OutOfBounds => "outside the segment",
             Self::CountOutOfRange => "the number of semaphores is out of range",
-            Self::LargerThanSet => "the existing semaphore set has fewer semaphores than that",
+            Self::SetTooSmall => "the existing semaphore set has fewer semaphores than that",
             Self::SetLimit => "the limit on the number of semaphore sets is reached",
             Self::SemaphoreLimit => "the limit on the number of semaphores is reached",
             Self::NoSuchSet => "no such semaphore set",
@@ -170,9 +192,11 @@ impl fmt::Display for ErrorKind {
             }
             Self::CreatorDied => "the creator of the semaphore set ended before it initialised it",
             Self::Forked => "inherited through a fork; it belongs to the parent process",
+            Self::LayoutMismatch => "the segment holds something else",
+            Self::InUse => "another handle has it",
             Self::InvalidInput => "invalid arguments",
             Self::Interrupted => "interrupted by a signal",
-            Self::Unsupported => "not supported by this system",
+            Self::Unsupported => "not available here",
             Self::Other => "failed",
         })
     }

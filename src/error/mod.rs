@@ -11,7 +11,7 @@
 //! let segment = SegmentOptions::new().size_bytes(100).create_new(Key::random()?)?;
 //! let key = segment.status()?.key();
 //! let error = SegmentOptions::new().size_bytes(5000).open(key).unwrap_err();
-//! assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+//! assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
 //! assert_eq!(error.raw_os_error(), Some(22)); // EINVAL
 //! assert!(error.to_string().contains("has 100 bytes"));
 //! segment.mark_for_removal()?;
@@ -31,12 +31,13 @@ mod call;
 mod diagnosis;
 mod hint;
 mod kind;
-mod semaphores;
+mod object;
+mod words;
 
-pub(crate) use call::{Access, Call, ShmctlCommand};
+pub(crate) use call::{Access, Asked, Call, Command, SemopCall};
 pub(crate) use hint::Hint;
 pub use kind::ErrorKind;
-pub(crate) use semaphores::{SemctlCommand, SemopCall, SetHint};
+pub(crate) use object::Object;
 
 use crate::sys::Errno;
 use std::io;
@@ -45,7 +46,7 @@ use std::io;
 ///
 /// The message reads `call(arguments): what happened (ERRNO); what to do`. See the [module](self) for an example.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{call}: {}{}{hint}", kind.words(call.is_about_semaphores()), kind::Name(*errno))]
+#[error("{call}: {}{}{hint}", kind.about(call.object()), kind::Name(*errno))]
 pub struct Error {
     call: Call,
     kind: ErrorKind,
@@ -79,9 +80,7 @@ impl Error {
     /// A prefault that stood in for a SIGBUS at the first touch of a missing huge page.
     pub(crate) fn into_huge_pages_missing(mut self) -> Self {
         self.kind = ErrorKind::HugePagesUnavailable;
-        self.hint = Hint::Text(
-            "the segment seems to use explicit huge pages, nothing says that they were set aside, and bringing them all in failed; have more reserved (vm.nr_hugepages), or promise that they suffice (assume_huge_pages_suffice)",
-        );
+        self.hint = Hint::Text(words::HUGE_PAGES_MISSING);
         self
     }
 
@@ -101,6 +100,32 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Whether there is nothing of that name (yet, or any more); see [`ErrorKind::is_not_found`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sysvshm::{Key, Segment, SegmentOptions};
+    ///
+    /// fn wait_for(key: Key) -> Result<Segment, sysvshm::Error> {
+    ///     loop {
+    ///         match SegmentOptions::new().open(key) {
+    ///             Err(error) if error.is_not_found() => std::thread::sleep(Duration::from_millis(10)),
+    ///             result => return result,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let key = Key::random()?;
+    /// let segment = SegmentOptions::new().size_bytes(1).create_new(key)?;
+    /// assert_eq!(wait_for(key)?.id(), segment.id());
+    /// segment.mark_for_removal()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind.is_not_found()
     }
 
     /// The value of `errno`, or `None` if no call failed: the crate refused by itself.
@@ -160,9 +185,7 @@ impl Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::NotFound | ErrorKind::NoSuchSegment | ErrorKind::NoSuchSet => {
-                io::ErrorKind::NotFound
-            }
+            kind if kind.is_not_found() => io::ErrorKind::NotFound,
             ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
             ErrorKind::PermissionDenied
             | ErrorKind::NotOwner
@@ -173,10 +196,11 @@ impl From<Error> for io::Error {
             ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
             ErrorKind::TimedOut | ErrorKind::NotInitialised => io::ErrorKind::TimedOut,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::LayoutMismatch => io::ErrorKind::InvalidData,
             ErrorKind::InvalidInput
             | ErrorKind::SizeOutOfRange
-            | ErrorKind::LargerThanSegment
-            | ErrorKind::LargerThanSet
+            | ErrorKind::SegmentTooSmall
+            | ErrorKind::SetTooSmall
             | ErrorKind::CountOutOfRange
             | ErrorKind::ValueOutOfRange
             | ErrorKind::TooManyOperations

@@ -91,7 +91,7 @@ impl<T: Element> SharedArray<T> {
     /// # Errors
     ///
     /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; more elements than the
-    /// segment holds is [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
+    /// segment holds is [`SegmentTooSmall`](crate::ErrorKind::SegmentTooSmall), with both sizes in the message.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SharedArray, memory::ArrayError};
@@ -99,7 +99,7 @@ impl<T: Element> SharedArray<T> {
     /// let key = Key::random()?;
     /// let array = SharedArray::<i32>::create_new(key, 5)?;
     /// let Err(ArrayError::Kernel(error)) = SharedArray::<i32>::open(key, 6) else { panic!() };
-    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     /// array.segment().mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -414,7 +414,7 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// [`ArrayError::Kernel`]: those of [`attach`](Self::attach), with
-    /// [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment) if the segment holds fewer.
+    /// [`SegmentTooSmall`](crate::ErrorKind::SegmentTooSmall) if the segment holds fewer.
     /// [`ArrayError::Layout`]: those of [`SharedArray::create_new`].
     ///
     /// ```

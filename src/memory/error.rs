@@ -1,6 +1,6 @@
 //! [`LayoutError`]: why a view of shared bytes was refused; [`ArrayError`]: why there is no array.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Why bytes cannot be viewed as what was asked for.
 ///
@@ -70,6 +70,32 @@ pub enum LayoutError {
     Null,
 }
 
+impl LayoutError {
+    /// The kind that a caller tells apart: [`SegmentTooSmall`](ErrorKind::SegmentTooSmall),
+    /// [`OutOfBounds`](ErrorKind::OutOfBounds), or [`InvalidInput`](ErrorKind::InvalidInput) for what no segment can
+    /// hold.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let segment = SegmentOptions::new().size_bytes(20).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// assert_eq!(segment.slice::<i32>(0, 6).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::OutOfBounds { .. } => ErrorKind::OutOfBounds,
+            Self::TooManyElements { .. } => ErrorKind::SegmentTooSmall,
+            Self::Misaligned { .. }
+            | Self::ZeroSized { .. }
+            | Self::TooLarge { .. }
+            | Self::Null => ErrorKind::InvalidInput,
+        }
+    }
+}
+
 impl From<LayoutError> for std::io::Error {
     fn from(error: LayoutError) -> Self {
         Self::new(std::io::ErrorKind::InvalidInput, error)
@@ -101,6 +127,40 @@ pub enum ArrayError {
     /// The bytes are not such an array.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+}
+
+impl ArrayError {
+    /// What went wrong, in a form to match on, whichever of the two it is.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SharedArray};
+    ///
+    /// let missing = SharedArray::<u64>::open(Key::random()?, 8).unwrap_err();
+    /// assert_eq!(missing.kind(), ErrorKind::NotFound);
+    /// let too_large = SharedArray::<u64>::open(Key::random()?, usize::MAX).unwrap_err();
+    /// assert_eq!(too_large.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Kernel(error) => error.kind(),
+            Self::Layout(error) => error.kind(),
+        }
+    }
+
+    /// Whether there is no such segment (yet, or any more); see [`ErrorKind::is_not_found`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, SharedArray};
+    ///
+    /// assert!(SharedArray::<u64>::open(Key::random()?, 8).unwrap_err().is_not_found());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind().is_not_found()
+    }
 }
 
 impl From<ArrayError> for std::io::Error {

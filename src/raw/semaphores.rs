@@ -1,7 +1,7 @@
 //! `semget`, `semop`, `semtimedop` and `semctl` under their C names.
 
 use super::GetFlags;
-use crate::error::{Call, Error, SemctlCommand, SemopCall};
+use crate::error::{self, Asked, Call, Error, SemopCall};
 use crate::key::Key;
 use crate::sys::Errno;
 use crate::sys::sem::{self, Question};
@@ -40,12 +40,8 @@ pub const IPC_NOWAIT: i16 = sem::IPC_NOWAIT;
 pub fn semget(key: Key, semaphores: i32, flags: GetFlags) -> Result<i32, Error> {
     let (key, flags) = (key.as_raw(), flags.bits());
     sem::semget(key, semaphores, flags).map_err(|errno| {
-        let call = Call::Semget {
-            key,
-            semaphores,
-            flags,
-        };
-        Error::from_call(call, errno)
+        let asked = Asked::Semaphores(semaphores);
+        Error::from_call(Call::Get { key, asked, flags }, errno)
     })
 }
 
@@ -185,53 +181,51 @@ pub enum SemCommand<'a> {
 pub fn semctl(id: i32, semaphore: i32, command: SemCommand<'_>) -> Result<i32, Error> {
     let ask = |question| sem::semctl_ask(id, semaphore, question);
     let (name, result) = match command {
-        SemCommand::IpcRmid => (SemctlCommand::Remove, sem::semctl_rmid(id).map(|()| 0)),
+        SemCommand::IpcRmid => (error::Command::Remove, sem::semctl_rmid(id).map(|()| 0)),
         SemCommand::IpcSet(buffer) => {
             (set_command(buffer), sem::semctl_set(id, buffer).map(|()| 0))
         }
         SemCommand::IpcStat(buffer) => (
-            SemctlCommand::Status,
+            error::Command::Status,
             fill(buffer, sem::semctl_stat(id).map(|status| (status, 0))),
         ),
-        SemCommand::GetVal => (SemctlCommand::Value, ask(Question::Value)),
-        SemCommand::GetPid => (SemctlCommand::LastPid, ask(Question::LastPid)),
+        SemCommand::GetVal => (error::Command::Value(semaphore), ask(Question::Value)),
+        SemCommand::GetPid => (error::Command::LastPid(semaphore), ask(Question::LastPid)),
         SemCommand::GetNCnt => (
-            SemctlCommand::WaitingForIncrease,
+            error::Command::WaitingForIncrease(semaphore),
             ask(Question::WaitingForIncrease),
         ),
-        SemCommand::GetZCnt => (SemctlCommand::WaitingForZero, ask(Question::WaitingForZero)),
+        SemCommand::GetZCnt => (
+            error::Command::WaitingForZero(semaphore),
+            ask(Question::WaitingForZero),
+        ),
         SemCommand::SetVal(value) => (
-            SemctlCommand::SetValue(value),
+            error::Command::SetValue(semaphore, value),
             sem::semctl_setval(id, semaphore, value).map(|()| 0),
         ),
         SemCommand::GetAll(values) => (
-            SemctlCommand::Values,
+            error::Command::Values,
             fill(values, sem::semctl_getall(id).map(|all| (all, 0))),
         ),
         SemCommand::SetAll(values) => (
-            SemctlCommand::SetValues { len: values.len() },
+            error::Command::SetValues(values.len()),
             sem::semctl_setall(id, values).map(|()| 0),
         ),
         #[cfg(target_os = "linux")]
-        SemCommand::IpcInfo(buffer) => (SemctlCommand::Limits, fill(buffer, sem::ipc_info())),
+        SemCommand::IpcInfo(buffer) => (error::Command::Limits, fill(buffer, sem::ipc_info())),
         #[cfg(target_os = "linux")]
-        SemCommand::SemInfo(buffer) => (SemctlCommand::Usage, fill(buffer, sem::sem_info())),
+        SemCommand::SemInfo(buffer) => (error::Command::Usage, fill(buffer, sem::sem_info())),
         #[cfg(target_os = "linux")]
-        SemCommand::SemStat(buffer) => (SemctlCommand::SlotStatus, fill(buffer, sem::sem_stat(id))),
+        SemCommand::SemStat(buffer) => {
+            (error::Command::SlotStatus, fill(buffer, sem::sem_stat(id)))
+        }
         #[cfg(target_os = "linux")]
         SemCommand::SemStatAny(buffer) => (
-            SemctlCommand::SlotStatusAny,
+            error::Command::SlotStatusAny,
             fill(buffer, sem::sem_stat_any(id)),
         ),
     };
-    result.map_err(|errno| {
-        let call = Call::Semctl {
-            id,
-            semaphore,
-            command: name,
-        };
-        Error::from_call(call, errno)
-    })
+    result.map_err(|errno| Error::from_call(Call::semctl(id, name), errno))
 }
 
 /// A `semid_ds` of zero bytes, to be filled: some of its fields are private, so it cannot be written out.
@@ -251,10 +245,10 @@ fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno
     })
 }
 
-fn set_command(buffer: &semid_ds) -> SemctlCommand {
+fn set_command(buffer: &semid_ds) -> error::Command {
     let permissions = buffer.sem_perm;
     #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
-    SemctlCommand::Set {
+    error::Command::Set {
         uid: permissions.uid,
         gid: permissions.gid,
         mode: u32::from(permissions.mode),

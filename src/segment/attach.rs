@@ -1,7 +1,7 @@
 //! From an identifier to an attached [`Segment`]: shmat(2), then everything that can only be known or done
 //! afterwards.
 
-use crate::error::{Call, Error, ErrorKind, Hint};
+use crate::error::{Call, Error, ErrorKind, Hint, Object};
 use crate::fork::Epoch;
 use crate::segment::options::{Removal, SegmentOptions};
 use crate::segment::pages::{self, AlignedPlace};
@@ -38,8 +38,8 @@ pub(super) fn attach<A: Access>(
         // Only an open by identifier gets here: shmget checks the size of all others.
         return Err(Error::refused(
             shmat_call(id, 0, 0),
-            ErrorKind::LargerThanSegment,
-            Hint::smaller(id.as_raw(), options.size_bytes),
+            ErrorKind::SegmentTooSmall,
+            Hint::too_small(Object::Segment, id.as_raw(), options.size_bytes),
         ));
     }
     if options.transparent_huge_pages {

@@ -124,9 +124,10 @@ impl<A: Access> Segment<A> {
             offset,
             len,
         };
-        let hint = Hint::Bounds {
-            segment_bytes: self.len_bytes,
-        };
+        let bytes = self.len_bytes as u64;
+        let hint = Hint::Numbers([bytes, 0, 0, 0], |f, [bytes, ..]| {
+            write!(f, "the segment has {bytes} bytes")
+        });
         Error::refused(call, ErrorKind::OutOfBounds, hint)
     }
 }

@@ -1,6 +1,6 @@
 //! [`SegmentId`]: what can be asked of a segment without attaching it.
 
-use crate::error::{Call, Error, ErrorKind, Hint, ShmctlCommand};
+use crate::error::{Asked, Call, Command, Error, ErrorKind, Hint};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::segment::{ReadOnly, Segment, SegmentOptions, Status};
@@ -61,9 +61,9 @@ impl SegmentId {
     pub(super) fn get(key: Key, size: usize, mode: u32) -> Result<Self, Error> {
         let raw = key.as_raw();
         let flags = mode as i32;
-        let call = Call::Shmget {
+        let call = Call::Get {
             key: raw,
-            size,
+            asked: Asked::Bytes(size),
             flags,
         };
         if key.is_private() {
@@ -179,7 +179,7 @@ impl SegmentId {
     pub fn status(self) -> Result<Status, Error> {
         match shm::shmctl_stat(self.0) {
             Ok(raw) => Ok(Status::new(self, &raw)),
-            Err(errno) => Err(self.failed(ShmctlCommand::Status, errno)),
+            Err(errno) => Err(self.failed(Command::Status, errno)),
         }
     }
 
@@ -213,9 +213,9 @@ impl SegmentId {
             Err(errno) if errno.0 == libc::EACCES => match os::shm_stat_any(self.0) {
                 // The kernel finds the slot by the low bits of the id; another segment may be in it by now.
                 Ok((raw, found)) if found == self.0 => Ok(Status::new(self, &raw)),
-                _ => Err(self.failed(ShmctlCommand::Status, errno)),
+                _ => Err(self.failed(Command::Status, errno)),
             },
-            Err(errno) => Err(self.failed(ShmctlCommand::Status, errno)),
+            Err(errno) => Err(self.failed(Command::Status, errno)),
         }
     }
 
@@ -243,17 +243,11 @@ impl SegmentId {
     #[doc(alias("shmctl", "IPC_SET"))]
     pub fn set_permissions(self, uid: u32, gid: u32, mode: impl Into<Mode>) -> Result<(), Error> {
         let mode = mode.into().bits();
-        let command = ShmctlCommand::Set { uid, gid, mode };
+        let command = Command::Set { uid, gid, mode };
         if mode & !0o777 != 0 {
-            let call = Call::Shmctl {
-                id: self.0,
-                command,
-            };
-            return Err(Error::refused(
-                call,
-                ErrorKind::InvalidInput,
-                Hint::Text(MODE_BITS),
-            ));
+            let call = Call::shmctl(self.0, command);
+            let hint = Hint::Text(MODE_BITS);
+            return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
         }
         shm::shmctl_set_permissions(self.0, uid, gid, mode)
             .map_err(|errno| self.failed(command, errno))
@@ -339,7 +333,7 @@ impl SegmentId {
     /// ```
     #[doc(alias("SHM_LOCK", "mlock"))]
     pub fn lock_in_memory(self) -> Result<(), Error> {
-        shm::shmctl_lock(self.0, true).map_err(|errno| self.failed(ShmctlCommand::Lock, errno))
+        shm::shmctl_lock(self.0, true).map_err(|errno| self.failed(Command::Lock, errno))
     }
 
     /// Lets the segment's pages be swapped out again.
@@ -364,7 +358,7 @@ impl SegmentId {
     /// ```
     #[doc(alias("SHM_UNLOCK", "munlock"))]
     pub fn unlock_from_memory(self) -> Result<(), Error> {
-        shm::shmctl_lock(self.0, false).map_err(|errno| self.failed(ShmctlCommand::Unlock, errno))
+        shm::shmctl_lock(self.0, false).map_err(|errno| self.failed(Command::Unlock, errno))
     }
 
     /// Marks the segment for removal: it lives on until its last detach, and goes at once if nobody is attached.
@@ -394,17 +388,11 @@ impl SegmentId {
     /// ```
     #[doc(alias("shmctl", "IPC_RMID", "ipcrm"))]
     pub fn mark_for_removal(self) -> Result<(), Error> {
-        shm::shmctl_rmid(self.0).map_err(|errno| self.failed(ShmctlCommand::Remove, errno))
+        shm::shmctl_rmid(self.0).map_err(|errno| self.failed(Command::Remove, errno))
     }
 
-    fn failed(self, command: ShmctlCommand, errno: Errno) -> Error {
-        Error::from_call(
-            Call::Shmctl {
-                id: self.0,
-                command,
-            },
-            errno,
-        )
+    fn failed(self, command: Command, errno: Errno) -> Error {
+        Error::from_call(Call::shmctl(self.0, command), errno)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What [`SegmentOptions`] are for: creating a segment, finding it, attaching it.
 
-use crate::error::{Call, Error, ErrorKind, Hint};
+use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::segment::attach::{Origin, attach};
@@ -105,7 +105,7 @@ impl SegmentOptions {
     /// | kind | errno | cause |
     /// |---|---|---|
     /// | [`NotFound`](ErrorKind::NotFound) | `ENOENT` | no segment has the key |
-    /// | [`LargerThanSegment`](ErrorKind::LargerThanSegment) | `EINVAL` | it is smaller than asked |
+    /// | [`SegmentTooSmall`](ErrorKind::SegmentTooSmall) | `EINVAL` | it is smaller than asked |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | the mode does not let this user read and write |
     /// | [`OutOfMemory`](ErrorKind::OutOfMemory) | `ENOMEM` | no address space |
     /// | [`InvalidAddress`](ErrorKind::InvalidAddress) | `EINVAL`, `EPERM`, `ENOMEM` | the address asked for is occupied, misaligned, too low or too high |
@@ -204,9 +204,7 @@ impl SegmentOptions {
                     Err(error) => Err(error),
                 },
                 // What a dead process left need not be as large as what is wanted now.
-                Err(error)
-                    if error.kind() == ErrorKind::LargerThanSegment && self.reclaim_stale =>
-                {
+                Err(error) if error.kind() == ErrorKind::SegmentTooSmall && self.reclaim_stale => {
                     if reclaim_by_key(key)? {
                         return Ok(None);
                     }
@@ -225,7 +223,7 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentId::attach`], [`LargerThanSegment`](ErrorKind::LargerThanSegment), and
+    /// Those of [`SegmentId::attach`], [`SegmentTooSmall`](ErrorKind::SegmentTooSmall), and
     /// [`InvalidAddress`](ErrorKind::InvalidAddress) (`EINVAL`, `EPERM`, `ENOMEM`).
     ///
     /// ```
@@ -233,7 +231,7 @@ impl SegmentOptions {
     ///
     /// let id = SegmentOptions::new().size_bytes(8).create_unattached(Key::PRIVATE)?;
     /// let error = SegmentOptions::new().size_bytes(9).attach(id).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     /// let segment = SegmentOptions::new().size_bytes(8).attach(id)?;
     /// id.mark_for_removal()?;
     /// segment.write_at(0, b"attached")?;
@@ -300,7 +298,7 @@ impl SegmentOptions {
             return Ok(());
         }
         let call = self.shmget_call(key, 0);
-        let hint = Hint::foreign_creator(status.id().as_raw());
+        let hint = Hint::foreign(Object::Segment, status.id().as_raw());
         Err(Error::refused(call, ErrorKind::ForeignCreator, hint))
     }
 
@@ -419,9 +417,9 @@ impl SegmentOptions {
     }
 
     fn shmget_call(&self, key: Key, flags: c_int) -> Call {
-        Call::Shmget {
+        Call::Get {
             key: key.as_raw(),
-            size: self.size_bytes,
+            asked: Asked::Bytes(self.size_bytes),
             flags,
         }
     }

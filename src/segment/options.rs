@@ -129,7 +129,7 @@ impl SegmentOptions {
     /// let segment = SegmentOptions::new().size_bytes(100).create_new(key)?;
     /// assert_eq!(SegmentOptions::new().size_bytes(50).open(key)?.len_bytes(), 100);
     /// let error = SegmentOptions::new().size_bytes(101).open(key).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     /// segment.mark_for_removal()?;
     /// # Ok::<(), sysvshm::Error>(())
     /// ```

@@ -79,7 +79,7 @@ pub(super) fn advise_transparent(
             id: id.as_raw(),
             advice: name,
         };
-        let hint = Hint::TransparentHugePagesOff { setting };
+        let hint = Hint::Text(setting);
         return Err(Error::refused(call, ErrorKind::HugePagesUnavailable, hint));
     }
     advise(id, base, len_bytes, os::MADV_HUGEPAGE, name)
@@ -106,7 +106,17 @@ fn advise(
     result.map_err(|errno| Error::from_call(call, errno))
 }
 
-/// The setting that makes `MADV_HUGEPAGE` on shared memory a no-op, or `None` if it may work.
+macro_rules! switched_off {
+    ($setting:literal) => {
+        concat!(
+            "the system has them switched off for shared memory: /sys/kernel/mm/transparent_hugepage/shmem_enabled says ",
+            $setting,
+            "; an administrator can set it to advise"
+        )
+    };
+}
+
+/// Says so if `MADV_HUGEPAGE` on shared memory is a no-op; `None` if it may work.
 ///
 /// Documentation/admin-guide/mm/transhuge.rst of the kernel: the global file decides, unless the file of one page
 /// size says other than `inherit`.
@@ -114,8 +124,8 @@ fn transparent_switched_off() -> Option<&'static str> {
     let directory = "/sys/kernel/mm/transparent_hugepage";
     let global = selected(&format!("{directory}/shmem_enabled"))?;
     let off = match global.as_str() {
-        "never" => "never",
-        "deny" => return Some("deny"),
+        "never" => switched_off!("never"),
+        "deny" => return Some(switched_off!("deny")),
         _ => return None,
     };
     let entries = std::fs::read_dir(directory).ok()?;

@@ -2,7 +2,7 @@
 
 use super::initialise::{self, Readiness};
 use super::set::{SemaphoreSet, status_regardless};
-use crate::error::{Call, Error, ErrorKind, Hint, SetHint};
+use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::sys::{process, sem};
@@ -100,7 +100,7 @@ impl SemaphoreSetOptions {
     /// let key = Key::random()?;
     /// let set = SemaphoreSet::create_new(key, &[1, 1])?;
     /// let error = SemaphoreSetOptions::new().minimum_len(3).open(key).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::LargerThanSet);
+    /// assert_eq!(error.kind(), ErrorKind::SetTooSmall);
     /// set.remove()?;
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
@@ -237,7 +237,7 @@ impl SemaphoreSetOptions {
     /// | kind | errno | cause |
     /// |---|---|---|
     /// | [`NotFound`](ErrorKind::NotFound) | `ENOENT` | no set has the key |
-    /// | [`LargerThanSet`](ErrorKind::LargerThanSet) | `EINVAL` | it has fewer semaphores than [`minimum_len`](Self::minimum_len) |
+    /// | [`SetTooSmall`](ErrorKind::SetTooSmall) | `EINVAL` | it has fewer semaphores than [`minimum_len`](Self::minimum_len) |
     /// | [`PermissionDenied`](ErrorKind::PermissionDenied) | `EACCES` | mode bits asked for are missing; before Linux 4.17, no read bit |
     /// | [`NoSuchSet`](ErrorKind::NoSuchSet) | `EINVAL`, `EIDRM` | it was removed between the two calls |
     /// | [`InvalidInput`](ErrorKind::InvalidInput) | none | [`Key::PRIVATE`], which finds nothing: the kernel would create a set |
@@ -344,21 +344,24 @@ impl SemaphoreSetOptions {
                 Err(error) => return Err(error),
             };
             if !self.any_owner && status.creator_uid() != process::effective_uid() {
-                return Err(refused(ErrorKind::ForeignCreator, Hint::foreign_set(id)));
+                return Err(refused(
+                    ErrorKind::ForeignCreator,
+                    Hint::foreign(Object::Set, id),
+                ));
             }
             let set = SemaphoreSet::new(id, status.len(), false);
             let last_pid = match initialise::readiness(&set, &status, self.trust_set_values)? {
                 Readiness::Ready => return Ok(Some(set)),
                 Readiness::Gone => return Ok(None),
                 Readiness::CreatorDied { last_pid } => {
-                    let hint = Hint::Set(SetHint::CreatorDied { last_pid });
+                    let hint = creator_died(last_pid);
                     return Err(refused(ErrorKind::CreatorDied, hint));
                 }
                 Readiness::NotYet { last_pid } => last_pid,
             };
             let waited = start.elapsed();
             let Some(left) = self.initialisation_timeout.checked_sub(waited) else {
-                let hint = Hint::Set(SetHint::Uninitialised { waited, last_pid });
+                let hint = uninitialised(waited, last_pid);
                 return Err(refused(ErrorKind::NotInitialised, hint));
             };
             std::thread::sleep(pause.min(left));
@@ -378,6 +381,39 @@ impl SemaphoreSetOptions {
             _ => Ok(()),
         }
     }
+}
+
+/// Its creator, which had this pid, set values and ended.
+fn creator_died(last_pid: i32) -> Hint {
+    let pid = u64::from(last_pid.unsigned_abs());
+    Hint::Numbers([pid, 0, 0, 0], |f, [pid, ..]| {
+        write!(
+            f,
+            "pid {pid} set values and ended before the first operation (sem_otime is 0); if that is all its program does, pass trust_set_values(true), else remove the set (`ipcrm -s`) and create it anew"
+        )
+    })
+}
+
+/// No process has operated on the set in this time.
+fn uninitialised(waited: Duration, last_pid: i32) -> Hint {
+    let pid = u64::from(last_pid.unsigned_abs());
+    let (seconds, nanos) = (waited.as_secs(), u64::from(waited.subsec_nanos()));
+    Hint::Numbers([seconds, nanos, pid, 0], |f, [seconds, nanos, pid, _]| {
+        let waited = Duration::from_secs(seconds) + Duration::from_nanos(nanos);
+        write!(
+            f,
+            "no operation on the set was seen in {waited:?} (sem_otime is 0); "
+        )?;
+        match pid {
+            0 => f.write_str(
+                "its creator has not set the values, or died before that; remove the set (`ipcrm -s`) if no process is about to",
+            ),
+            pid => write!(
+                f,
+                "pid {pid} set values without an operation, as many C programs do: if all of them do, pass trust_set_values(true)"
+            ),
+        }
+    })
 }
 
 /// `semget` for an existing set; refuses the private key.
@@ -400,9 +436,9 @@ fn semget(key: Key, len: usize, flags: c_int) -> Result<i32, Error> {
 }
 
 fn semget_call(key: Key, len: usize, flags: c_int) -> Call {
-    Call::Semget {
+    Call::Get {
         key: key.as_raw(),
-        semaphores: c_int::try_from(len).unwrap_or(c_int::MAX),
+        asked: Asked::Semaphores(c_int::try_from(len).unwrap_or(c_int::MAX)),
         flags,
     }
 }

@@ -4,7 +4,7 @@ use super::operation::{Operation, Wait, operate};
 use super::options::SemaphoreSetOptions;
 use super::single::Semaphore;
 use super::status::SemaphoreSetStatus;
-use crate::error::{Call, Error, ErrorKind, Hint, SemctlCommand, SetHint};
+use crate::error::{Call, Command, Error, ErrorKind, Hint};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::sys::{Errno, sem};
@@ -325,7 +325,7 @@ impl SemaphoreSet {
     /// ```
     #[doc(alias("semctl", "GETALL"))]
     pub fn values(&self) -> Result<Vec<u16>, Error> {
-        let command = SemctlCommand::Values;
+        let command = Command::Values;
         let values = sem::semctl_getall(self.id).map_err(|errno| self.failed(command, errno))?;
         if values.len() != self.len {
             let call = self.semctl(command);
@@ -359,10 +359,10 @@ impl SemaphoreSet {
     /// ```
     #[doc(alias("semctl", "SETALL"))]
     pub fn set_values(&self, values: &[u16]) -> Result<(), Error> {
-        let command = SemctlCommand::SetValues { len: values.len() };
+        let command = Command::SetValues(values.len());
         if values.len() != self.len {
-            let hint = Hint::Set(SetHint::Length {
-                semaphores: self.len,
+            let hint = Hint::Numbers([self.len as u64, 0, 0, 0], |f, [len, ..]| {
+                write!(f, "the set has {len} semaphores, and each needs one value")
             });
             let call = self.semctl(command);
             return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
@@ -391,7 +391,7 @@ impl SemaphoreSet {
     pub fn status(&self) -> Result<SemaphoreSetStatus, Error> {
         match sem::semctl_stat(self.id) {
             Ok(raw) => Ok(SemaphoreSetStatus::new(self.id, &raw)),
-            Err(errno) => Err(self.failed(SemctlCommand::Status, errno)),
+            Err(errno) => Err(self.failed(Command::Status, errno)),
         }
     }
 
@@ -418,7 +418,7 @@ impl SemaphoreSet {
     #[doc(alias("semctl", "IPC_SET"))]
     pub fn set_permissions(&self, uid: u32, gid: u32, mode: impl Into<Mode>) -> Result<(), Error> {
         let mode = mode.into().bits();
-        let command = SemctlCommand::Set { uid, gid, mode };
+        let command = Command::Set { uid, gid, mode };
         if mode & !0o777 != 0 {
             let call = self.semctl(command);
             let hint = Hint::Text("a mode has nine bits, 0 to 0777 octal");
@@ -501,7 +501,7 @@ impl SemaphoreSet {
     /// ```
     #[doc(alias("semctl", "IPC_RMID", "ipcrm"))]
     pub fn remove(&self) -> Result<(), Error> {
-        sem::semctl_rmid(self.id).map_err(|errno| self.failed(SemctlCommand::Remove, errno))
+        sem::semctl_rmid(self.id).map_err(|errno| self.failed(Command::Remove, errno))
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Wait {
@@ -511,26 +511,18 @@ impl SemaphoreSet {
         }
     }
 
-    fn failed(&self, command: SemctlCommand, errno: Errno) -> Error {
+    fn failed(&self, command: Command, errno: Errno) -> Error {
         Error::from_call(self.semctl(command), errno)
     }
 
-    fn semctl(&self, command: SemctlCommand) -> Call {
-        semctl(self.id, command)
-    }
-}
-
-fn semctl(id: i32, command: SemctlCommand) -> Call {
-    Call::Semctl {
-        id,
-        semaphore: 0,
-        command,
+    fn semctl(&self, command: Command) -> Call {
+        Call::semctl(self.id, command)
     }
 }
 
 /// The status even without read permission, where the system has a way (`SEM_STAT_ANY`, Linux 4.17).
 pub(super) fn status_regardless(id: i32) -> Result<SemaphoreSetStatus, Error> {
-    let failed = |errno| Error::from_call(semctl(id, SemctlCommand::Status), errno);
+    let failed = |errno| Error::from_call(Call::semctl(id, Command::Status), errno);
     match sem::semctl_stat(id) {
         Ok(raw) => Ok(SemaphoreSetStatus::new(id, &raw)),
         Err(errno) if errno.0 == libc::EACCES => match sem::sem_stat_any(id) {

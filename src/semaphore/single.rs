@@ -2,7 +2,7 @@
 
 use super::guard::SemaphoreGuard;
 use super::operation::{Wait, bad_count, operate_raw, refused};
-use crate::error::{Call, Error, SemctlCommand};
+use crate::error::{Call, Command, Error};
 use crate::segment::ProcessState;
 use crate::sys::sem::{self, IPC_NOWAIT, Question, SEM_UNDO, sembuf};
 use std::time::Duration;
@@ -368,7 +368,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "GETVAL", "sem_getvalue"))]
     pub fn value(self) -> Result<u16, Error> {
-        let value = self.ask(Question::Value, SemctlCommand::Value)?;
+        let value = self.ask(Question::Value, Command::Value)?;
         // SEMVMX fits 15 bits.
         Ok(u16::try_from(value).unwrap_or(0))
     }
@@ -396,9 +396,11 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "SETVAL"))]
     pub fn set_value(self, value: u16) -> Result<(), Error> {
-        let value = i32::from(value);
-        sem::semctl_setval(self.set, i32::from(self.index), value)
-            .map_err(|errno| Error::from_call(self.semctl(SemctlCommand::SetValue(value)), errno))
+        let (semaphore, value) = (i32::from(self.index), i32::from(value));
+        sem::semctl_setval(self.set, semaphore, value).map_err(|errno| {
+            let command = Command::SetValue(semaphore, value);
+            Error::from_call(Call::semctl(self.set, command), errno)
+        })
     }
 
     /// How many threads wait for a larger value now.
@@ -425,10 +427,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "GETNCNT", "semncnt"))]
     pub fn waiting_for_increase(self) -> Result<usize, Error> {
-        let waiting = self.ask(
-            Question::WaitingForIncrease,
-            SemctlCommand::WaitingForIncrease,
-        )?;
+        let waiting = self.ask(Question::WaitingForIncrease, Command::WaitingForIncrease)?;
         Ok(usize::try_from(waiting).unwrap_or(0))
     }
 
@@ -449,7 +448,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "GETZCNT", "semzcnt"))]
     pub fn waiting_for_zero(self) -> Result<usize, Error> {
-        let waiting = self.ask(Question::WaitingForZero, SemctlCommand::WaitingForZero)?;
+        let waiting = self.ask(Question::WaitingForZero, Command::WaitingForZero)?;
         Ok(usize::try_from(waiting).unwrap_or(0))
     }
 
@@ -471,7 +470,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "GETPID", "sempid"))]
     pub fn last_pid(self) -> Result<Option<u32>, Error> {
-        let pid = self.ask(Question::LastPid, SemctlCommand::LastPid)?;
+        let pid = self.ask(Question::LastPid, Command::LastPid)?;
         Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
     }
 
@@ -492,7 +491,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "GETPID"))]
     pub fn last_state(self) -> Result<ProcessState, Error> {
-        let pid = self.ask(Question::LastPid, SemctlCommand::LastPid)?;
+        let pid = self.ask(Question::LastPid, Command::LastPid)?;
         Ok(ProcessState::of(pid))
     }
 
@@ -531,17 +530,10 @@ impl Semaphore {
         operate_raw(self.set, &[operation], wait)
     }
 
-    fn ask(self, question: Question, command: SemctlCommand) -> Result<i32, Error> {
-        sem::semctl_ask(self.set, i32::from(self.index), question)
-            .map_err(|errno| Error::from_call(self.semctl(command), errno))
-    }
-
-    fn semctl(self, command: SemctlCommand) -> Call {
-        Call::Semctl {
-            id: self.set,
-            semaphore: i32::from(self.index),
-            command,
-        }
+    fn ask(self, question: Question, command: fn(i32) -> Command) -> Result<i32, Error> {
+        let semaphore = i32::from(self.index);
+        sem::semctl_ask(self.set, semaphore, question)
+            .map_err(|errno| Error::from_call(Call::semctl(self.set, command(semaphore)), errno))
     }
 }
 

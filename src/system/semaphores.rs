@@ -1,6 +1,6 @@
 //! The whole machine's semaphores: limits, usage, and every set, as `ipcs -s` shows them.
 
-use crate::error::{Call, Error, SemctlCommand};
+use crate::error::{Call, Command, Error};
 use crate::semaphore::SemaphoreSetStatus;
 use crate::sys::{Errno, sem};
 
@@ -50,7 +50,7 @@ pub struct SemaphoreUsage {
 /// ```
 #[doc(alias("IPC_INFO", "semctl"))]
 pub fn semaphore_limits() -> Result<SemaphoreLimits, Error> {
-    let limits = sem::limits().map_err(failed(SemctlCommand::Limits))?;
+    let limits = sem::limits().map_err(failed(Command::Limits))?;
     Ok(SemaphoreLimits {
         max_sets: limits.sets,
         max_semaphores: limits.semaphores,
@@ -81,7 +81,7 @@ pub fn semaphore_limits() -> Result<SemaphoreLimits, Error> {
 /// ```
 #[doc(alias("SEM_INFO", "semctl"))]
 pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
-    let [sets, semaphores] = sem::usage().map_err(failed(SemctlCommand::Usage))?;
+    let [sets, semaphores] = sem::usage().map_err(failed(Command::Usage))?;
     Ok(SemaphoreUsage { sets, semaphores })
 }
 
@@ -109,7 +109,7 @@ pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
 /// ```
 #[doc(alias("ipcs", "SEM_STAT", "SEM_STAT_ANY"))]
 pub fn semaphore_sets() -> Result<Vec<SemaphoreSetStatus>, Error> {
-    let highest = sem::highest_slot().map_err(failed(SemctlCommand::Usage))?;
+    let highest = sem::highest_slot().map_err(failed(Command::Usage))?;
     let mut sets = Vec::new();
     for slot in 0..=highest {
         let answer = match sem::sem_stat_any(slot) {
@@ -125,13 +125,6 @@ pub fn semaphore_sets() -> Result<Vec<SemaphoreSetStatus>, Error> {
     Ok(sets)
 }
 
-fn failed(command: SemctlCommand) -> impl Fn(Errno) -> Error {
-    move |errno| {
-        let call = Call::Semctl {
-            id: 0,
-            semaphore: 0,
-            command,
-        };
-        Error::from_call(call, errno)
-    }
+fn failed(command: Command) -> impl Fn(Errno) -> Error {
+    move |errno| Error::from_call(Call::semctl(0, command), errno)
 }
