@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! segment       5, key 0x2a0102c3, 17152 bytes, mode 0600, 3 attached
-//! ring          spsc, version 1, interleaved, generation 0x8c0e5a3b6f1d2974
+//! ring          spsc, version 2, interleaved, generation 0x8c0e5a3b6f1d2974
 //! items         8 bytes each, at multiples of 8
 //! fill          17 of 1024 (1.7 %)
 //! pushed        81236700, 40618350 per second

@@ -6,12 +6,13 @@
 //! (madvise(2), Linux 4.14): the child finds zeros in it.
 //!
 //! Each process draws an [`Epoch`] when it first asks, handles keep the one they were made in, and comparing costs
-//! one load. Where the advice is missing, the process id stands in for the epoch, at the cost of a system call and
+//! one load. Where the advice is missing or refused, the process id stands in for the epoch, at the cost of a system call and
 //! with the weakness described.
 #![allow(unsafe_code)] // One page of private memory, read and written as an atomic.
 
+use crate::error::{Call, Error};
 use crate::sys::mapping::{self, Protection};
-use crate::sys::{Errno, os, process};
+use crate::sys::{os, process};
 use once_cell::race::OnceRef;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +38,8 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 impl Epoch {
     /// The epoch of the running process, for a new handle.
     ///
-    /// Fails with the errno of `mmap` when the first handle of a process finds no memory for the page.
-    pub(crate) fn current() -> Result<Self, Errno> {
+    /// Fails when the first handle of a process finds no memory for the page.
+    pub(crate) fn current() -> Result<Self, Error> {
         Ok(Self::read(PAGE.get_or_try_init(map_page)?))
     }
 
@@ -79,7 +80,7 @@ pub(crate) struct ForkGuard {
 
 impl ForkGuard {
     /// The running process; fails as [`Epoch::current`].
-    pub(crate) fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let Epoch(epoch) = Epoch::current()?;
         let page = PAGE.get().unwrap_or(&NO_PAGE);
         Ok(Self { page, epoch })
@@ -98,20 +99,22 @@ impl ForkGuard {
     }
 }
 
-fn map_page() -> Result<&'static AtomicU64, Errno> {
+fn map_page() -> Result<&'static AtomicU64, Error> {
     let Some(advice) = os::MADV_WIPEONFORK else {
         return Ok(&NO_PAGE);
     };
     let len = process::page_size();
-    let page = mapping::map_anonymous(len, Protection::ReadWrite)?;
+    let page = mapping::map_anonymous(len, Protection::ReadWrite)
+        .map_err(|errno| Error::from_call(Call::ForkPage, errno))?;
     // SAFETY: the page is mapped and nobody knows of it yet, so nobody relies on what a child finds in it.
     if let Err(errno) = unsafe { mapping::advise(page, len, advice) } {
         // SAFETY: as above; it is given up here.
         let _ = unsafe { mapping::unmap(page, len) };
         return match errno.0 {
-            // A kernel before 4.14 does not know the advice and never will.
-            libc::EINVAL => Ok(&NO_PAGE),
-            _ => Err(errno),
+            // A kernel before 4.14 does not know the advice and never will, nor does an emulation that ignores all
+            // advice. A sandbox that refuses the call will not change its mind either.
+            libc::EINVAL | libc::EPERM | libc::EACCES | libc::ENOSYS => Ok(&NO_PAGE),
+            _ => Err(Error::from_call(Call::ForkAdvice, errno)),
         };
     }
     // SAFETY: the page is zeroed, aligned, private to this process and never unmapped from here on.

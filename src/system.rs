@@ -28,10 +28,10 @@ mod semaphores;
 mod tokens;
 
 pub use semaphores::*;
-pub use tokens::{AbandonedToken, abandoned_tokens};
+pub use tokens::{AbandonedToken, abandoned_tokens, abandoned_tokens_by_age};
 
 use crate::error::{Call, Command, Error};
-use crate::segment::{SegmentId, Status};
+use crate::segment::{SegmentId, Status, table};
 use crate::sys::{Errno, os, process};
 use std::collections::HashMap;
 
@@ -201,50 +201,13 @@ pub fn segments() -> Result<Vec<SegmentEntry>, Error> {
     Ok(entries)
 }
 
-/// Resident and swapped bytes by identifier; empty where the file cannot be read.
+/// Resident and swapped bytes by identifier; empty where the list cannot be read.
 fn memory_by_id() -> HashMap<i32, (u64, u64)> {
-    let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    parse_memory(&table)
-}
-
-/// Columns are found by name: `proc_sysvipc(5)` says that later kernels may add some.
-fn parse_memory(table: &str) -> HashMap<i32, (u64, u64)> {
-    let mut lines = table.lines();
-    let header: Vec<&str> = lines
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let column = |name| header.iter().position(|&title| title == name);
-    let (Some(id), Some(rss), Some(swap)) = (column("shmid"), column("rss"), column("swap")) else {
-        return HashMap::new();
-    };
-    lines
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let number = |column: usize| fields.get(column)?.parse::<u64>().ok();
-            let id = i32::try_from(number(id)?).ok()?;
-            Some((id, (number(rss)?, number(swap)?)))
-        })
+    let rows = table::read().unwrap_or_default().into_iter();
+    rows.map(|row| (row.id, (row.resident_bytes, row.swapped_bytes)))
         .collect()
 }
 
 fn failed(id: i32, command: Command) -> impl Fn(Errno) -> Error {
     move |errno| Error::from_call(Call::shmctl(id, command), errno)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_found_by_name_and_odd_lines_passed_over() {
-        let table = "       key      shmid extra                  rss                  swap\n\
-                     -2023406815     32768     7                 4096                   512\n\
-                     garbage\n\
-                              0          0     7                    0                     0\n";
-        let memory = parse_memory(table);
-        assert_eq!(memory, HashMap::from([(32768, (4096, 512)), (0, (0, 0))]));
-        assert!(parse_memory("").is_empty());
-    }
 }

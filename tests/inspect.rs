@@ -76,7 +76,7 @@ fn counts_are_those_of_the_ring() {
         assert!(pushed > 40 && popped > 20, "several laps");
         assert_eq!((seen.kind, seen.layout), (Kind::Spsc, layout));
         assert_eq!((seen.item_size_bytes, seen.item_align_bytes), (8, 8));
-        assert_eq!((seen.version, seen.generation), (1, ring.generation()));
+        assert_eq!((seen.version, seen.generation), (2, ring.generation()));
         assert_eq!(seen.total_bytes, ring.segment().len_bytes());
         assert_eq!(seen.max_participants, 2);
     }
@@ -118,7 +118,7 @@ fn counts_are_those_of_the_ring() {
         (2 + given_up, taken as u64 + given_up)
     );
     let seen = look(&inspector);
-    assert_eq!((seen.kind, seen.version), (Kind::Mpmc, 1));
+    assert_eq!((seen.kind, seen.version), (Kind::Mpmc, 2));
     assert_eq!(seen.max_participants, ring.max_participants());
     assert_eq!(seen.generation, ring.generation());
     // Another ring has made no progress since this one.
@@ -437,7 +437,7 @@ fn what_is_no_ring_says_by_what_that_was_seen() {
 
     // A real one with one field changed.
     for (at, value, what) in [
-        (16, 2, "version"),
+        (16, 3, "version"),
         (20, 7, "layout"),
         (24, 0, "item size"),
         (24, 7, "item size"),

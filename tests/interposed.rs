@@ -24,6 +24,8 @@ enum Call {
     Get,
     Attach(SegmentId),
     Status(SegmentId),
+    StatusAny(SegmentId),
+    Set(SegmentId),
     Remove(SegmentId),
     Other,
 }
@@ -95,6 +97,8 @@ unsafe extern "C" fn shmctl(id: c_int, command: c_int, buffer: *mut libc::shmid_
     let segment = SegmentId::from_raw(id);
     let call = match command {
         libc::IPC_STAT => Call::Status(segment),
+        SHM_STAT_ANY => Call::StatusAny(segment),
+        libc::IPC_SET => Call::Set(segment),
         libc::IPC_RMID => Call::Remove(segment),
         _ => Call::Other,
     };
@@ -393,7 +397,7 @@ fn every_errno_of_shmat_and_shmctl_has_its_kind() {
         assert_says(&error, &["IPC_RMID", words]);
     }
     // EINVAL of IPC_SET for an id the kernel cannot map, although the segment is there.
-    let hook = |call| (call == Call::Other).then_some(libc::EINVAL);
+    let hook = |call| matches!(call, Call::Set(_)).then_some(libc::EINVAL);
     let result = with_hook(hook, || id.set_permissions(1, 1, 0o600));
     let error = fails(result, ErrorKind::InvalidInput, libc::EINVAL);
     assert_says(&error, &["IPC_SET", "user namespace"]);
@@ -443,7 +447,11 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
         let segment = id.attach().unwrap();
         let hook = move |call| {
             let of_token = match call {
-                Call::Attach(at) | Call::Status(at) | Call::Remove(at) => at != id,
+                Call::Attach(at)
+                | Call::Status(at)
+                | Call::StatusAny(at)
+                | Call::Set(at)
+                | Call::Remove(at) => at != id,
                 Call::Get | Call::Other => false,
             };
             if of_token && calls_left == 0 {
@@ -459,7 +467,7 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
         talk.say(opened.is_ok());
     });
     let buffer = Owned::new(8192, 0o600);
-    // Before shmat; before the status that tells whether a fork came between; before IPC_RMID.
+    // Before shmat; before the status that tells whether a fork came between; before IPC_SET; before IPC_RMID.
     for calls in 0..MAKING_A_TOKEN {
         let running = joiner.clone().arg(buffer.raw()).arg(calls).start();
         let pid = running.pid();
@@ -486,8 +494,10 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
     assert_eq!(peer.run(), ["true"]);
 }
 
-/// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_RMID`,
-/// `IPC_STAT`.
-const MAKING_A_TOKEN: u32 = 5;
+/// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_SET`, `IPC_RMID`,
+/// `SHM_STAT_ANY`.
+const MAKING_A_TOKEN: u32 = 6;
 /// The one that marks it.
-const IPC_RMID: u32 = 3;
+const IPC_RMID: u32 = 4;
+/// The kernel's command, which the `libc` crate lacks.
+const SHM_STAT_ANY: c_int = 15;

@@ -6,9 +6,11 @@
 #![allow(unsafe_code)] // Raw accesses, to show what the safe calls keep away.
 
 mod common;
+#[path = "common/seccomp.rs"]
+mod seccomp;
 
 use common::huge_pool::{POOL, Restored, create, free, huge, on_huge_pages, pool};
-use common::{CProgram, Owned, OwnedKey, Running, alone, assert_says, death_of, fails, peer};
+use common::{CProgram, Owned, OwnedKey, Running, Talk, alone, assert_says, death_of, fails, peer};
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{AttachFlags, ErrorKind, HugePages, Key, Removal, SegmentId, SegmentOptions, system};
@@ -200,6 +202,36 @@ fn a_promise_that_pages_suffice_leaves_them_to_the_first_touch() {
     assert_eq!(free(), 2);
     segment.write_at(0, b"x").unwrap();
     assert_eq!(free(), 1);
+}
+
+/// A kernel before 5.14, which does not know the advice, and a sandbox: more pages would not help.
+#[test]
+fn where_pages_cannot_be_brought_in_beforehand_the_error_asks_for_no_more_of_them() {
+    let _alone = alone();
+    let peer = peer!(|talk: &mut Talk| {
+        let errno: i32 = talk.arg(0);
+        let owned = unreserved(Key::PRIVATE, huge());
+        let advice = [libc::MADV_POPULATE_READ, libc::MADV_POPULATE_WRITE];
+        seccomp::install(&advice.map(|advice| seccomp::Answer::madvise(advice, errno)));
+        let error = owned.id().attach().map(drop);
+        let error = fails(error, ErrorKind::HugePagesUnavailable, errno);
+        assert_says(&error, &["Linux 5.14", "assume_huge_pages_suffice"]);
+        assert!(!error.to_string().contains("nr_hugepages"), "{error}");
+        fails(
+            owned.id().attach_read_only().map(drop),
+            ErrorKind::HugePagesUnavailable,
+            errno,
+        );
+        let mut options = SegmentOptions::new();
+        // SAFETY: the page is free, and nobody else takes pages from the pool.
+        unsafe { options.assume_huge_pages_suffice(true) };
+        let segment = options.attach(owned.id()).unwrap();
+        segment.write_at(0, b"x").unwrap();
+    });
+    let Some(_pool) = pool(1) else { return };
+    for errno in [libc::EINVAL, libc::EPERM, libc::ENOSYS] {
+        peer.clone().arg(errno).run();
+    }
 }
 
 /// What the documentation of huge pages warns of: nothing here can keep a peer that may write from giving pages

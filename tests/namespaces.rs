@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Forked, OwnedKey, peer, root_or_skip, set_sysctl, sysctl};
+use common::{Forked, OwnedKey, lose_proc, peer, root_or_skip, set_sysctl, sysctl};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use sysvshm::{ErrorKind, Key, Removal, Segment, SegmentId, SegmentOptions, system};
@@ -184,25 +184,6 @@ fn an_attach_survives_leaving_the_namespace_though_its_identifier_does_not() {
         .read_exact_at(0, &mut bytes)
         .unwrap();
     assert_eq!(&bytes, b"before and after");
-}
-
-/// Hides `/proc` from the calling thread, as a chroot does from a process.
-#[allow(clippy::multiple_unsafe_ops_per_block)] // Three calls, one reason.
-fn lose_proc() {
-    // SAFETY: plain numbers and C strings; only the mounts of the calling thread change.
-    let done = unsafe {
-        libc::unshare(libc::CLONE_NEWNS) == 0
-            && libc::mount(
-                std::ptr::null(),
-                c"/".as_ptr(),
-                std::ptr::null(),
-                libc::MS_REC | libc::MS_PRIVATE,
-                std::ptr::null(),
-            ) == 0
-            && libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) == 0
-    };
-    assert!(done, "{}", std::io::Error::last_os_error());
-    assert!(!std::path::Path::new("/proc/thread-self").exists());
 }
 
 #[test]

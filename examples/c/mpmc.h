@@ -50,7 +50,7 @@ struct mpmc_entry {
 struct mpmc_header {
     char magic[8];                /* "svshmpmc" */
     _Atomic uint64_t state;       /* 0 untouched, 1 ready, else the claim of the initialiser */
-    uint32_t version;             /* 1 */
+    uint32_t version;             /* 2 */
     uint32_t variant;             /* 0 interleaved, 1 contiguous */
     uint32_t item_size;
     uint32_t item_align;
@@ -58,7 +58,8 @@ struct mpmc_header {
     uint64_t generation;
     uint64_t start;
     uint64_t total_bytes;
-    char reserved[64];
+    char reserved[56];
+    _Atomic uint64_t probe;       /* means nothing */
     uint64_t participants;        /* entries of the table */
     char pad1[120];
     _Atomic uint64_t producers_hint; /* lap in the upper half, slot in the lower; nothing depends on it */
@@ -153,7 +154,7 @@ static inline int mpmc_attach(struct mpmc *r, int id, size_t item_size, size_t i
         goto fail;
     uint64_t capacity = h->capacity, participants = h->participants;
     uint32_t variant = h->variant;
-    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
+    if (memcmp(h->magic, "svshmpmc", 8) != 0 || h->version != 2 || variant > 1 || item_size == 0 ||
         h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > (uint64_t)1 << 31 ||
         capacity > ds.shm_segsz / 8 || participants == 0 || participants > 512)
         goto fail;
@@ -231,10 +232,7 @@ static inline uint32_t mpmc_quarter(struct mpmc *r) { return r->capacity < 4 ? 1
 /* Whether the holder of a claim is dead. Not said from another IPC namespace, where no token is to be seen. */
 static inline int mpmc_is_dead(struct mpmc *r, uint64_t claim)
 {
-    struct shmid_ds ds;
-    if (token_lives(claim))
-        return 0;
-    return shmctl(r->id, IPC_STAT, &ds) == 0 && ds.shm_segsz == r->bytes && ds.shm_cpid == r->creator && !token_lives(claim);
+    return token_is_dead(claim, r->id, r->bytes, r->creator);
 }
 
 /* Finishes or undoes what an owner, who is dead, was doing, as long as its claim stands in the entry. */

@@ -33,7 +33,7 @@
 struct spsc_header {
     char magic[8];                /* "svshspsc" */
     _Atomic uint64_t state;       /* 0 untouched, 1 ready, else the claim of the initialiser */
-    uint32_t version;             /* 1 */
+    uint32_t version;             /* 2 */
     uint32_t variant;             /* 0 interleaved, 1 contiguous */
     uint32_t item_size;
     uint32_t item_align;
@@ -41,7 +41,8 @@ struct spsc_header {
     uint64_t generation;
     uint64_t start;
     uint64_t total_bytes;
-    char reserved[64];
+    char reserved[56];
+    _Atomic uint64_t probe;       /* means nothing */
     _Atomic uint64_t producer;    /* claim, 0 if there is none */
     _Atomic uint64_t producer_ever;
     _Atomic uint64_t consumer;
@@ -99,7 +100,7 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
         goto fail;
     uint64_t capacity = h->capacity;
     uint32_t variant = h->variant;
-    if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 1 || variant > 1 || item_size == 0 ||
+    if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 2 || variant > 1 || item_size == 0 ||
         h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz / 8)
         goto fail;
     size_t front = sizeof *h;
@@ -132,10 +133,7 @@ static inline void *spsc_item(struct spsc *r, uint64_t position)
 /* Whether the holder of a claim is dead. Not said from another IPC namespace, where no token is to be seen. */
 static inline int spsc_is_dead(struct spsc *r, uint64_t claim)
 {
-    struct shmid_ds ds;
-    if (token_lives(claim))
-        return 0;
-    return shmctl(r->id, IPC_STAT, &ds) == 0 && ds.shm_segsz == r->bytes && ds.shm_cpid == r->creator && !token_lives(claim);
+    return token_is_dead(claim, r->id, r->bytes, r->creator);
 }
 
 /* Takes a role that is free or whose holder is dead, and goes on at its position. */

@@ -1,52 +1,120 @@
 /* How the rings of sysvshm know whether a participant lives: for spsc.h and mpmc.h. C11, Linux.
  *
- * Each process that takes part attaches one tiny private segment, its token, and marks it for removal at once. The
- * kernel destroys it with the process's memory, however that ends; shmctl(IPC_STAT) on its identifier is the test
- * of life. What stands in shared memory is a claim: bits 0-30 identifier of the token, 31-47 low bits of its
- * creation time, 48-63 its size in bytes. */
+ * Each process that takes part attaches one tiny private segment, its token, sets its mode to 0 so that no other one
+ * attaches it, and marks it for removal. The kernel destroys it with the process's memory, however that ends;
+ * shmctl(SHM_STAT_ANY) on its identifier, which asks for no permission, is the test of life. What stands in shared
+ * memory is a claim: bits 0-30 identifier of the token, 31-62 its size in bytes, a random number.
+ *
+ * Bit 63 is set in the claim of a process that could have no token: bits 0-21 are its process id, 22-41 when it
+ * started, 42-53 its pid namespace, 54-62 its time namespace. */
 #ifndef SYSVSHM_TOKEN_H
 #define SYSVSHM_TOKEN_H
 
+#include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 
-static inline uint64_t token_claim(int id, time_t created, size_t nonce)
+#ifndef SHM_STAT_ANY
+#define SHM_STAT_ANY 15 /* linux/shm.h, Linux 4.17 */
+#endif
+#ifndef IPC_INFO
+#define IPC_INFO 3 /* linux/ipc.h */
+#endif
+
+static inline uint64_t token_claim(int id, uint32_t bytes)
 {
-    return (uint64_t)nonce << 48 | ((uint64_t)created & 0x1ffff) << 31 | (uint64_t)(id & 0x7fffffff);
+    return (uint64_t)bytes << 31 | (uint64_t)(id & 0x7fffffff);
 }
 
-/* Whether the process with this claim lives: its token exists as long as its memory. */
-static inline int token_lives(uint64_t claim)
+/* What one way of asking says of a segment: 1 it is there, 0 there is none, or the call is unknown; -1 not told. */
+static inline int token_asked(int command, int id, uint64_t bytes, struct shmid_ds *ds)
 {
+    int found = shmctl(id, command, ds);
+    if (found == -1)
+        return errno == EINVAL || errno == EIDRM ? 0 : -1;
+    /* SHM_STAT_ANY finds the slot by the low bits of the identifier and ignores the others. */
+    return (command == IPC_STAT || found == id) && ds->shm_segsz == bytes;
+}
+
+/* Of a claim without token. A number that another process has by now counts as life. */
+static inline int token_process_is_dead(uint64_t claim)
+{
+    struct stat pid, time;
+    if (stat("/proc/self/ns/pid", &pid) == -1 || (pid.st_ino & 0xfff) != (claim >> 42 & 0xfff))
+        return 0;
+    if (stat("/proc/self/ns/time", &time) == 0 && (time.st_ino & 0x1ff) != (claim >> 54 & 0x1ff))
+        return 0;
+    return kill((pid_t)(claim & 0x3fffff), 0) == -1 && errno == ESRCH;
+}
+
+/* Whether the holder of a claim is dead, for a process that has this ring attached. A way of asking that does not
+ * show the ring tells nothing: the thread may be in another IPC namespace, or a filter may answer. Doubt is life. */
+static inline int token_is_dead(uint64_t claim, int ring, size_t bytes, pid_t creator)
+{
+    static const int commands[] = {SHM_STAT_ANY, IPC_STAT};
     struct shmid_ds ds;
     int id = claim & 0x7fffffff;
-    return shmctl(id, IPC_STAT, &ds) == 0 && token_claim(id, ds.shm_ctime, ds.shm_segsz) == claim;
+    if (claim >> 63)
+        return token_process_is_dead(claim);
+    for (int i = 0; i < 2; i++) {
+        int told = token_asked(commands[i], id, claim >> 31, &ds);
+        if (told == 1)
+            return 0;
+        if (told == 0 && token_asked(commands[i], ring, bytes, &ds) == 1 && ds.shm_cpid == creator)
+            return token_asked(commands[i], id, claim >> 31, &ds) == 0;
+    }
+    return 0;
+}
+
+/* The largest token to make: of all pages that segments may have together at most a 65536th, or one page. */
+static inline uint64_t token_most_bytes(uint64_t page)
+{
+    struct shminfo info;
+    uint64_t most = 1 << 20;
+    if (shmctl(0, IPC_INFO, (struct shmid_ds *)&info) == -1)
+        return most;
+    uint64_t pages = info.shmall >> 16 ? info.shmall >> 16 : 1;
+    if (pages < most / page)
+        most = pages * page;
+    if (info.shmmax < most)
+        most = info.shmmax ? info.shmmax : 1;
+    return most;
 }
 
 /* One tiny private segment that only this process attaches and that is marked at once: the claim, or 0 with errno.
  * A forked child does not have its parent's token and makes one of its own. */
 static inline uint64_t token_make(void)
 {
-    for (;;) {
-        uint16_t nonce;
+    const uint64_t page = 4096; /* or more: it only bounds the size */
+    for (uint64_t most = token_most_bytes(page);;) {
+        uint32_t random;
         struct shmid_ds ds;
-        if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce)
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
             return 0;
-        if (nonce == 0)
-            continue;
-        int id = shmget(IPC_PRIVATE, nonce, 0444 | IPC_CREAT | SHM_NORESERVE);
-        if (id == -1)
-            return 0;
-        void *at = shmat(id, NULL, SHM_RDONLY);
+        uint32_t bytes = random % most + 1;
+        int id = shmget(IPC_PRIVATE, bytes, 0400 | IPC_CREAT | SHM_NORESERVE);
+        void *at = id == -1 ? (void *)-1 : shmat(id, NULL, SHM_RDONLY);
         if (at == (void *)-1) {
-            shmctl(id, IPC_RMID, NULL);
-            return 0;
+            int why = errno;
+            if (id != -1)
+                shmctl(id, IPC_RMID, NULL);
+            errno = why;
+            if (most <= page)
+                return 0;
+            most = page; /* some limit: a page is kept if anything can be */
+            continue;
         }
-        int bad = madvise(at, nonce, MADV_DONTFORK) == -1 || shmctl(id, IPC_STAT, &ds) == -1;
+        int bad = madvise(at, bytes, MADV_DONTFORK) == -1 || shmctl(id, IPC_STAT, &ds) == -1;
+        if (!bad) {
+            ds.shm_perm.mode = 0;
+            shmctl(id, IPC_SET, &ds); /* refused in some user namespaces: 0400 keeps strangers out as well */
+        }
         bad |= shmctl(id, IPC_RMID, NULL) == -1;
         if (bad)
             return 0;
@@ -54,7 +122,7 @@ static inline uint64_t token_make(void)
             shmdt(at);
             continue;
         }
-        return shmctl(id, IPC_STAT, &ds) == -1 ? 0 : token_claim(id, ds.shm_ctime, ds.shm_segsz);
+        return token_claim(id, bytes);
     }
 }
 

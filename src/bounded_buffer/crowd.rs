@@ -3,7 +3,7 @@
 //! | bit | meaning | written by |
 //! |---|---|---|
 //! | 0 `ASLEEP` | somebody sleeps or is about to, or did lately | set by sleepers; cleared by a publisher that found fewer sleepers than it had something for |
-//! | 1 `NO_BARRIER` | some participant cannot make the others fence: publishers must do it themselves | participants, when they come; never cleared |
+//! | 1 `NO_BARRIER` | some participant cannot make the others fence: publishers must do it themselves | participants, when they come, or when a barrier of theirs fails; never cleared |
 //! | 2 to 31 | a count of the clearings: a sleeper that announced before one is not mistaken for one that did after | whoever clears |
 //!
 //! Who was woken alone and took only a part of what was published wakes the next. Who found something without
@@ -19,7 +19,10 @@
 mod model;
 
 use super::seam::{Shared, SharedCrowd};
-use super::wait::{ASLEEP, Effort, Look, NO_BARRIER, Peer, SLICE, Stop, Waiting};
+use super::wait::give_up_barriers;
+use super::wait::{
+    ASLEEP, Effort, FIRST_SLICE_WITHOUT_BARRIERS, Look, NO_BARRIER, Peer, SLICE, Stop, Waiting,
+};
 use super::wait::{finished, is_over, poll, remaining};
 use std::hint::spin_loop;
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -140,6 +143,7 @@ impl Sleeper {
         let mut announced = None;
         let mut slept = false;
         loop {
+            let mut slice = SLICE;
             // SAFETY: the word's offset is one of the layout's constants.
             let seen = unsafe { memory.load_wait(self.word) };
             if announced != Some(seen) {
@@ -151,9 +155,14 @@ impl Sleeper {
                     let _ = unsafe { memory.compare_exchange_wait(self.word, seen, wanted) };
                 }
                 announced = Some(wanted);
-                if self.registered && wanted & NO_BARRIER == 0 {
-                    memory.barrier_everywhere();
-                } else {
+                let wants_barrier = self.registered && wanted & NO_BARRIER == 0;
+                if !wants_barrier || !memory.barrier_everywhere() {
+                    if wants_barrier {
+                        give_up_barriers();
+                        announce_no_barrier(memory, self.word);
+                        announced = Some(wanted | NO_BARRIER);
+                        slice = FIRST_SLICE_WITHOUT_BARRIERS;
+                    }
                     // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
                     memory.fence();
                 }
@@ -164,7 +173,7 @@ impl Sleeper {
             if let Some(expected) = announced {
                 slept = true;
                 // SAFETY: as above.
-                unsafe { memory.sleep(self.word, expected, remaining(deadline, SLICE)) };
+                unsafe { memory.sleep(self.word, expected, remaining(deadline, slice)) };
             }
         }
     }

@@ -32,6 +32,12 @@ pub enum OpenError {
         /// How long this process waited.
         patience: Duration,
     },
+    /// The segment was attached in another IPC namespace than the calling thread is in now: nobody could tell here
+    /// whether the ring's participants live, nor there whether this one does.
+    #[error(
+        "the segment was attached in another IPC namespace than the calling thread is in; open the ring where its segment is"
+    )]
+    WrongNamespace,
     /// A capacity of 0 or none at all, one that does not fit an address space, or, in an [`mpmc`](super::mpmc)
     /// ring, one beyond 2^31 or a participant table of other than 1 to 512 entries.
     #[error(
@@ -85,7 +91,8 @@ pub enum PeerState {
     /// Whoever has it is dead. The next to claim it goes on at the exact position; in [`mpmc`](super::mpmc) the
     /// others recover what the dead left.
     Dead,
-    /// Somebody has it, and the calling thread is in another IPC namespace, from where nobody's life can be judged.
+    /// A process has it, and whether that lives cannot be told: the calling thread is in another IPC namespace, or
+    /// a sandbox lets it ask nothing. Treat it as alive, as the ring does.
     Unknown,
 }
 

@@ -12,7 +12,8 @@
 //! | 40 | 8 | generation: a random number of this initialisation |
 //! | 48 | 8 | the position both sides started at; 0 |
 //! | 56 | 8 | bytes the ring takes, this header included |
-//! | 64 | 64 | zero |
+//! | 64 | 56 | zero |
+//! | 120 | 8 | whatever a process wrote there last to see whether two of its mappings show the same memory |
 //!
 //! All integers have the byte order of the machine and are accessed atomically, 32-bit fields in pairs as one
 //! 64-bit word.
@@ -42,10 +43,12 @@ pub(crate) const CAPACITY: usize = 32;
 pub(crate) const GENERATION: usize = 40;
 pub(crate) const START: usize = 48;
 pub(crate) const TOTAL: usize = 56;
+/// Means nothing: see [`show_the_same`].
+pub(crate) const PROBE: usize = 120;
 /// Where the ring's own words begin.
 pub(crate) const SIZE: usize = 128;
 
-/// The state of a ring that can be used. No claim has this value: their upper 16 bits are never 0.
+/// The state of a ring that can be used. No owner has this value: their upper 33 bits are never all 0.
 pub(crate) const READY: u64 = 1;
 
 /// What the header says about a ring.
@@ -169,6 +172,31 @@ pub(crate) enum Fresh<'a, M> {
     Initialise(Description, &'a dyn Fn(M)),
     /// Wait for somebody to do it.
     Wait,
+}
+
+/// Whether the two show the same memory: what is written through one is read through the other.
+///
+/// Both have at least `SIZE` bytes, and hold a ring of this version or what may become one.
+#[allow(
+    unsafe_code,
+    reason = "the offset is a constant of this file, and the caller compared `SIZE` with the segment"
+)]
+pub(crate) fn show_the_same<M: Shared>(one: M, other: M, random: u64) -> bool {
+    // Again if another process wrote in between; more often is somebody who scribbles.
+    for round in 0..1000 {
+        let word = random.wrapping_add(round);
+        // SAFETY: a constant offset in a segment of at least `SIZE` bytes; so below.
+        unsafe { one.store(PROBE, word, Ordering::SeqCst) };
+        // SAFETY: as above.
+        if unsafe { other.load(PROBE, Ordering::SeqCst) } == word {
+            return true;
+        }
+        // SAFETY: as above.
+        if unsafe { one.load(PROBE, Ordering::SeqCst) } == word {
+            return false;
+        }
+    }
+    false
 }
 
 /// Brings the ring to READY, by initialising it or by waiting for who does, and says what the header then holds.

@@ -49,16 +49,28 @@
 //!
 //! # Liveness
 //!
-//! Each process that takes part attaches one tiny private segment, its token, marked for removal at once: the
-//! kernel destroys it with the process's memory, and `shmctl(IPC_STAT)` on its identifier tells whether the process
-//! lives. That is immune to process ids that repeat, to zombies and to pid namespaces. So `ipcs` shows, for each
-//! process with a role (and for a moment while it opens a ring), one segment of mode 0444 and at most 65535 bytes,
-//! state `dest`; none outlives its process, except when a process is killed in the few microseconds between
-//! creating and marking it (then: nobody attached, not marked; `ipcrm` is safe).
+//! Each process that takes part attaches one tiny private segment, its token, of mode 0 and marked for removal at
+//! once: the kernel destroys it with the process's memory, and `shmctl(SHM_STAT_ANY)` on its identifier tells
+//! whether the process lives. That is immune to process ids that repeat, to zombies, to pid and user namespaces. So
+//! `ipcs` shows, for each process with a role (and for a moment while it opens a ring), one segment of mode 0 and at
+//! most 1 MiB, of which no page is used, state `dest`; none outlives its process, except when a process is killed in
+//! the few microseconds between creating and marking it (then: nobody attached, not marked; `ipcrm` is safe).
 //! [`system::abandoned_tokens`](crate::system::abandoned_tokens) finds and removes those.
 //!
-//! Outside Linux there are no tokens: a process is known by its id and the time it started. That has its own
-//! weaknesses, has been type-checked only, and was never run.
+//! What cannot be known counts as life. A call that the kernel, an emulator or a filter does not know answers as if
+//! nobody lived, so death counts only where the same call shows the ring's own segment; where it does not,
+//! `/proc/sysvipc/shm` is read, and then `IPC_STAT` asked.
+//!
+//! | who | can | cannot |
+//! |---|---|---|
+//! | a user without rights | delay the notice of a death: by creating 4,194,240 segments (17 s of a loop), until an identifier comes round, and keeping one of the token's size under it | make a living process seem dead; attach, change or remove a token |
+//! | a process of the same user | also set the mode of a token back, and attach it: its process seems alive until that one detaches | make a living process seem dead, other than by ending or tracing it |
+//! | root | all of that for every user | |
+//! | whoever may write the ring | write nonsense: see below | |
+//!
+//! Where there cannot be a token (outside Linux, and where a sandbox refuses `madvise` or an emulator ignores it) a
+//! process is known by its id and the time it started: after `exec` it still seems alive, and in another pid
+//! namespace nobody judges it. Outside Linux that has been type-checked only, and was never run.
 //!
 //! [`inspect`] shows from outside who takes part in a ring, and who of them is dead.
 //!

@@ -2,7 +2,7 @@
 
 use super::attached::Attached;
 use super::header::{self, Description, Fresh};
-use super::seam::Mapped;
+use super::seam::{Mapped, Shared};
 use super::{Layout, OpenError};
 use crate::bytemuck::Pod;
 use crate::error::{Call, Error, ErrorKind};
@@ -12,6 +12,7 @@ use crate::liveness::{NamespaceAnchor, Token};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What may be asked of either ring.
@@ -133,7 +134,31 @@ pub(crate) trait Ring {
             Some(_) => Some(self.wanted::<T>()?),
             None => None,
         };
-        self.settle::<T>(segment, geometry, Token::current()?)
+        let token = Token::current()?;
+        // Before the ring is touched, if this call may make one of what is there. What is another thing is refused
+        // untouched, and what another process is to initialise is asked afterwards.
+        let may_initialise = geometry
+            .as_ref()
+            .is_some_and(|geometry| Self::total_bytes(geometry) <= segment.len_bytes());
+        let was_checked = may_initialise && self.may_be_ring(&segment);
+        if was_checked {
+            check_namespace(&segment)?;
+        }
+        let attached = self.settle::<T>(segment, geometry, token)?;
+        if !was_checked {
+            check_namespace(&attached.segment)?;
+        }
+        Ok(attached)
+    }
+
+    /// Whether there is a ring of this kind, or nothing yet.
+    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
+    fn may_be_ring(&self, segment: &Segment) -> bool {
+        // SAFETY: attached, and used within this function alone.
+        let memory = unsafe { Mapped::new(segment.base()) };
+        // SAFETY: a constant offset in a segment that has room for a ring, as the caller has seen.
+        let magic = unsafe { memory.load(header::MAGIC, Ordering::Relaxed) };
+        magic == 0 || magic == Self::MAGIC
     }
 
     fn wanted<T: Pod>(&self) -> Result<Self::Geometry, OpenError> {
@@ -160,7 +185,7 @@ pub(crate) trait Ring {
             return Err(mismatch("segment size", len as u64, Self::FRONT as u64));
         }
         let anchor = NamespaceAnchor::of(&segment)?;
-        let fork_guard = ForkGuard::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let fork_guard = ForkGuard::new()?;
         #[allow(unsafe_code)]
         // SAFETY: the segment is attached read-write and kept by the value returned, beside the copy of this one;
         // every offset used with it is a constant below `FRONT` or comes from a geometry that is compared with the
@@ -241,5 +266,33 @@ pub(crate) fn mismatch(what: &'static str, found: u64, expected: u64) -> OpenErr
         what,
         found,
         expected,
+    }
+}
+
+/// Refuses a segment that was attached in another IPC namespace: its identifier means another segment, or none, to
+/// the calling thread, and so would those of the ring's participants.
+///
+/// The segment has at least `header::SIZE` bytes, and holds a ring or what may become one.
+#[allow(unsafe_code, reason = "names two mappings of a segment")]
+fn check_namespace(segment: &Segment) -> Result<(), OpenError> {
+    let second = match segment.id().attach() {
+        Ok(second) => second,
+        Err(error) if error.kind() == ErrorKind::NoSuchSegment => {
+            return Err(OpenError::WrongNamespace);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if second.len_bytes() != segment.len_bytes() {
+        return Err(OpenError::WrongNamespace);
+    }
+    let random = process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
+    // SAFETY: attached for reading and writing, and used within this function alone.
+    let one = unsafe { Mapped::new(segment.base()) };
+    // SAFETY: as above.
+    let other = unsafe { Mapped::new(second.base()) };
+    if header::show_the_same(one, other, random) {
+        Ok(())
+    } else {
+        Err(OpenError::WrongNamespace)
     }
 }

@@ -188,11 +188,13 @@ macro_rules! common_options {
         /// For everything that [`SegmentOptions`] can do and these cannot, such as huge pages or an address. A
         /// segment that is larger than the ring is fine; what is behind the ring is not used.
         ///
-        /// **C calls:** those of a [token](crate::bounded_buffer#liveness).
+        /// **C calls:** those of a [token](crate::bounded_buffer#liveness); `shmat` and `shmdt`, to see whether the
+        /// identifier still names what is attached, so the mode must still allow that.
         ///
         /// # Errors
         ///
-        /// Those of [`open`](Self::open), without those of finding and attaching; those of
+        /// [`OpenError::WrongNamespace`]: the calling thread is in another IPC namespace than the one that attached
+        /// the segment was in. Those of [`open`](Self::open), without those of finding; those of
         /// [`create_new`](Self::create_new) about the capacity, if one is set. [`OpenError::LayoutMismatch`] about
         /// the `segment size`: the segment is too small for that capacity, and nobody made a smaller ring of it
         /// within the [patience](Self::patience).

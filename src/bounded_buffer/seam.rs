@@ -49,8 +49,8 @@ pub(crate) trait Shared: Copy {
     unsafe fn compare_exchange_wait(self, at: usize, current: u32, new: u32) -> bool;
     /// A sequentially consistent fence.
     fn fence(self);
-    /// Makes every registered process execute a full barrier, and executes one here.
-    fn barrier_everywhere(self);
+    /// Makes every registered process execute a full barrier, and executes one here. `false`: the kernel did not.
+    fn barrier_everywhere(self) -> bool;
     /// Sleeps while the word is `expected`, at most `slice`, or less.
     ///
     /// # Safety
@@ -194,10 +194,9 @@ impl Shared for Mapped {
         fence(Ordering::SeqCst);
     }
 
-    fn barrier_everywhere(self) {
-        // Can it fail? Only where it is not known, and who announces with this has registered for it successfully
-        // before.
-        let _ = crate::sys::futex::membarrier_global_expedited();
+    fn barrier_everywhere(self) -> bool {
+        // Fails although this process has registered when a filter denies the call later, or with ENOMEM.
+        crate::sys::futex::membarrier_global_expedited().is_ok()
     }
 
     unsafe fn sleep(self, at: usize, expected: u32, slice: Duration) {

@@ -22,7 +22,7 @@
 //! | bit | meaning | written by |
 //! |---|---|---|
 //! | 0 `ASLEEP` | somebody sleeps or is about to | set by the sleeper; cleared by the sleeper, or by a publisher about to wake it |
-//! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on |
+//! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on, or from its first barrier that fails |
 //!
 //! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
 //! the protocol is the fenced one, which loom explores. The form with the barrier is explored on a model of a machine
@@ -44,6 +44,7 @@ pub(crate) use habit::{Gap, Habit};
 use super::seam::Shared;
 use crate::sys::futex;
 use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,11 +70,25 @@ pub(crate) const NO_BARRIER: u32 = 2;
 /// An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
 pub(crate) const SLICE: Duration = Duration::from_millis(80);
 
+/// Set once a barrier has failed in this process, which had registered for it: a filter denies the call since, or
+/// the kernel had no memory for it. From then on this process announces that it cannot have barriers, and fences.
+static BARRIERS_FAIL: AtomicBool = AtomicBool::new(false);
+/// The first sleep after a barrier has failed. A publisher may have missed the announcement made with it, and sees
+/// the one that no barrier is to be relied on only after its processor has stored what it published: nanoseconds.
+pub(super) const FIRST_SLICE_WITHOUT_BARRIERS: Duration = Duration::from_millis(1);
+
+/// Notes that this process can have no barriers any more.
+#[cold]
+pub(super) fn give_up_barriers() {
+    // Relaxed: each thread that does not know it yet finds out for itself.
+    BARRIERS_FAIL.store(true, Ordering::Relaxed);
+}
+
 /// Whether this process takes part in barriers and can ask for them. Registers it if need be.
 ///
 /// **C call:** `membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)`.
 pub(crate) fn register() -> bool {
-    futex::membarrier_register().is_ok()
+    futex::membarrier_register().is_ok() && !BARRIERS_FAIL.load(Ordering::Relaxed)
 }
 
 /// What a look at shared memory found.
@@ -124,7 +139,8 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// The side whose own word is at this offset. `registered`: whether it takes part in barriers.
     pub(crate) fn new(word: usize, waiting: Waiting, registered: bool) -> Self {
-        let flags = if registered { 0 } else { NO_BARRIER };
+        let has_barriers = registered && !BARRIERS_FAIL.load(Ordering::Relaxed);
+        let flags = if has_barriers { 0 } else { NO_BARRIER };
         Self {
             word,
             waiting,
@@ -194,19 +210,24 @@ impl Waiter {
         look: &mut impl FnMut(Effort) -> Look<R>,
         peer: &mut impl FnMut() -> Peer,
     ) -> Result<R, Stop> {
-        let announced = ASLEEP | self.flags;
-        let awake = self.flags;
+        let (mut announced, mut awake) = (ASLEEP | self.flags, self.flags);
         // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only:
         // who is woken for every little costs more than it gets done.
         let mut effort = Effort::Glance;
         let result = loop {
+            let mut slice = SLICE;
             // SAFETY: the word's offset is one of the layout's constants.
             if unsafe { memory.load_wait(self.word) } != announced {
                 // SAFETY: as above.
                 unsafe { memory.store_wait(self.word, announced) };
-                if self.flags & NO_BARRIER == 0 {
-                    memory.barrier_everywhere();
-                } else {
+                if awake & NO_BARRIER == 0 && !memory.barrier_everywhere() {
+                    give_up_barriers();
+                    (announced, awake) = (ASLEEP | NO_BARRIER, NO_BARRIER);
+                    slice = FIRST_SLICE_WITHOUT_BARRIERS;
+                    // SAFETY: as above.
+                    unsafe { memory.store_wait(self.word, announced) };
+                }
+                if awake & NO_BARRIER != 0 {
                     // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
                     memory.fence();
                 }
@@ -216,7 +237,7 @@ impl Waiter {
             }
             // Signals and wake-ups meant for somebody before only cost another look.
             // SAFETY: the word's offset is one of the layout's constants.
-            unsafe { memory.sleep(self.word, announced, remaining(deadline, SLICE)) };
+            unsafe { memory.sleep(self.word, announced, remaining(deadline, slice)) };
             // SAFETY: as above.
             let was_woken = unsafe { memory.load_wait(self.word) } != announced;
             effort = if was_woken {
@@ -353,7 +374,7 @@ impl Watch {
     pub(crate) fn wake_if_asleep<M: Shared>(self, memory: M) {
         // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
         // compiler may not.
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
         // SAFETY: one of the layout's constants.
         if unsafe { memory.load_wait(self.at) } != 0 {
             wake(memory, self.word, self.at == self.word);
@@ -369,7 +390,7 @@ impl Watch {
 pub(crate) fn wake_if_asleep<M: Shared>(memory: M, word: usize, registered: bool) {
     // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
     // compiler may not.
-    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
     // SAFETY: the word's offset is one of the layout's constants.
     if unsafe { memory.load_wait(word) } != 0 || !registered {
         wake(memory, word, registered);

@@ -35,6 +35,10 @@ pub(crate) enum Call {
     Semop(SemopCall),
     /// `madvise(address, len, advice)` on an attached segment.
     Madvise { id: c_int, advice: &'static str },
+    /// `mmap` of the page by which a forked child is told from its parent.
+    ForkPage,
+    /// `madvise(MADV_WIPEONFORK)` on that page.
+    ForkAdvice,
     /// When the running process started: `sysctl(KERN_PROC_PID)` or `proc_pidinfo`.
     #[cfg(not(target_os = "linux"))]
     ProcessStart,
@@ -182,7 +186,8 @@ impl Call {
             Self::Shmdt { .. } => "shmdt",
             Self::Semop(call) if call.timeout.is_some() => "semtimedop",
             Self::Semop(_) => "semop",
-            Self::Madvise { .. } => "madvise",
+            Self::ForkPage => "mmap",
+            Self::Madvise { .. } | Self::ForkAdvice => "madvise",
             #[cfg(target_os = "macos")]
             Self::ProcessStart => "proc_pidinfo",
             #[cfg(target_os = "freebsd")]
@@ -230,6 +235,8 @@ impl fmt::Display for Call {
             Self::Shmdt { address } => write!(f, "{address:#x}")?,
             Self::Semop(call) => call.fmt(f)?,
             Self::Madvise { id, advice } => write!(f, "segment {id}, {advice}")?,
+            Self::ForkPage => f.write_str("one page, to notice forks")?,
+            Self::ForkAdvice => f.write_str("MADV_WIPEONFORK, to notice forks")?,
             #[cfg(not(target_os = "linux"))]
             Self::ProcessStart => f.write_str("the start of this process")?,
             Self::Copy { offset, len, .. } => write!(f, "offset {offset}, {len} bytes")?,

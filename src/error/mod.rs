@@ -40,18 +40,21 @@ pub use kind::ErrorKind;
 pub(crate) use object::Object;
 
 use crate::sys::Errno;
-use std::io;
+use std::{fmt, io};
 
 /// Why a System V call failed, or why this crate refused to make it.
 ///
 /// The message reads `call(arguments): what happened (ERRNO); what to do`. See the [module](self) for an example.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{call}: {}{}{hint}", kind.about(call.object()), kind::Name(*errno))]
+#[error("{}{call}: {}{}{hint}", Purpose(*makes_token), kind.about(call.object()), kind::Name(*errno))]
 pub struct Error {
     call: Call,
     kind: ErrorKind,
     /// 0 when the crate refused by itself.
     errno: i32,
+    /// Whether the call was a part of making the token of a process that takes part in a ring, which no caller asks
+    /// for by name.
+    makes_token: bool,
     hint: Hint,
 }
 
@@ -60,6 +63,7 @@ impl Error {
     pub(crate) fn from_call(call: Call, errno: Errno) -> Self {
         let (kind, hint) = diagnosis::diagnose(&call, errno.0);
         Self {
+            makes_token: false,
             call,
             kind,
             errno: errno.0,
@@ -70,6 +74,7 @@ impl Error {
     /// Something this crate refuses before any call, or finds in what a call answered.
     pub(crate) fn refused(call: Call, kind: ErrorKind, hint: Hint) -> Self {
         Self {
+            makes_token: false,
             call,
             kind,
             errno: 0,
@@ -77,10 +82,21 @@ impl Error {
         }
     }
 
+    /// The same, said to have happened while a token was made.
+    pub(crate) fn while_making_token(mut self) -> Self {
+        self.makes_token = true;
+        self
+    }
+
     /// A prefault that stood in for a SIGBUS at the first touch of a missing huge page.
     pub(crate) fn into_huge_pages_missing(mut self) -> Self {
+        // Refused for a reason that has nothing to do with huge pages: by a kernel before 5.14, an emulator or a sandbox.
+        let text = match self.kind {
+            ErrorKind::Unsupported => words::HUGE_PAGES_NOT_BROUGHT_IN,
+            _ => words::HUGE_PAGES_MISSING,
+        };
         self.kind = ErrorKind::HugePagesUnavailable;
-        self.hint = Hint::Text(words::HUGE_PAGES_MISSING);
+        self.hint = Hint::Text(text);
         self
     }
 
@@ -168,6 +184,19 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = self.hint.to_string();
         text.strip_prefix("; ").map(str::to_owned)
+    }
+}
+
+/// `making the token of this process: `, or nothing.
+struct Purpose(bool);
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 {
+            "making the token by which others know that this process lives: "
+        } else {
+            ""
+        })
     }
 }
 

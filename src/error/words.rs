@@ -22,6 +22,8 @@ pub(super) const HUGE_PAGE_SIZE: &str =
 pub(super) const HUGE_PAGE_GROUP: &str =
     "join the group of vm.hugetlb_shm_group, have RLIMIT_MEMLOCK raised, or run with CAP_IPC_LOCK";
 pub(super) const HUGE_PAGES_MISSING: &str = "the segment seems to use explicit huge pages, nothing says that they were set aside, and bringing them all in failed; have more reserved (vm.nr_hugepages), or promise that they suffice (assume_huge_pages_suffice)";
+pub(super) const HUGE_PAGES_NOT_BROUGHT_IN: &str = "the segment seems to use explicit huge pages, nothing says that they were set aside, and this system cannot bring them in beforehand (MADV_POPULATE_READ and MADV_POPULATE_WRITE need Linux 5.14, and no sandbox in the way); promise that they suffice (assume_huge_pages_suffice)";
+pub(super) const NO_ADVICE: &str = "a sandbox (seccomp) or this system refuses the call itself";
 pub(super) const NO_PROMISE: &str = "the kernel will not promise that much memory; ask for less, or create without reservation (no_reserve, SHM_NORESERVE) where vm.overcommit_memory is not 2";
 pub(super) const FILES: &str = "every segment takes an entry; see fs.file-max";
 pub(super) const NO_BYTES: &str = "a new segment has at least 1 byte; say how many with size_bytes";

@@ -31,7 +31,7 @@ pub(super) fn attach<A: Access>(
     accept: impl FnOnce(&Status) -> Result<(), Error>,
 ) -> Result<(Segment<A>, Status), Error> {
     // Before the attach, as it may fail.
-    let epoch = Epoch::current().map_err(|errno| Error::from_call(shmat_call(id, 0, 0), errno))?;
+    let epoch = Epoch::current()?;
     let (segment, status) = map::<A>(options, id, origin)?;
     accept(&status)?;
     if options.size_bytes > segment.len_bytes() {

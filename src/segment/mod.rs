@@ -50,6 +50,7 @@ mod options;
 mod pages;
 mod reclaim;
 mod status;
+pub(crate) mod table;
 
 pub use crate::access::{Access, ReadOnly, ReadWrite, Writable};
 pub use id::SegmentId;
@@ -60,7 +61,7 @@ pub use status::{ProcessState, Status};
 use crate::error::{Call, Error};
 use crate::fork::Epoch;
 use crate::sys::shm;
-pub(crate) use reclaim::Fingerprint;
+use reclaim::Fingerprint;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;

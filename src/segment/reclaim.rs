@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// `unshare(CLONE_NEWIPC)` or `setns(2)` the same number names another namespace's segment, possibly one that this
 /// very process made with the same size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
+pub(super) struct Fingerprint {
     creator: (Option<u32>, u32, u32),
     size_bytes: usize,
     change_time: Option<SystemTime>,
@@ -20,7 +20,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    pub(crate) fn new(status: &Status) -> Self {
+    pub(super) fn new(status: &Status) -> Self {
         Self {
             creator: (
                 status.creator_pid(),
@@ -47,13 +47,6 @@ impl Fingerprint {
             // Only Linux has namespaces to be lost in.
             _ => (!cfg!(target_os = "linux")).then_some(true),
         }
-    }
-
-    /// Whether `id` names that segment here and now, as seen by the calling thread. Without /proc a twin made
-    /// within the same second passes for it.
-    pub(crate) fn is_named_by(&self, id: SegmentId) -> bool {
-        id.status_regardless()
-            .is_ok_and(|status| self.still(&Self::new(&status)) != Some(false))
     }
 
     /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already, or is another

@@ -2,7 +2,7 @@
 
 use super::operation::refused;
 use super::single::Semaphore;
-use crate::error::{Call, Error, ErrorKind, Hint, SemopCall};
+use crate::error::{Error, ErrorKind, Hint};
 use crate::fork::Epoch;
 use std::mem::ManuallyDrop;
 
@@ -39,10 +39,7 @@ impl SemaphoreGuard {
     ) -> Result<Self, Error> {
         let semaphore = semaphore.with_undo();
         // Before the lock is taken, as it may fail.
-        let epoch = Epoch::current().map_err(|errno| {
-            let call = SemopCall::new(semaphore.set, &[], None);
-            Error::from_call(Call::Semop(call), errno)
-        })?;
+        let epoch = Epoch::current()?;
         acquire(semaphore, 1)?;
         Ok(Self { semaphore, epoch })
     }

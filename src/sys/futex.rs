@@ -6,6 +6,26 @@
 use super::Errno;
 use std::time::Duration;
 
+/// The kernel's `struct timespec` for `SYS_futex`, by its width in the kernel's interface. The C library's may have
+/// another: on 32-bit machines with a 64-bit `time_t` it is twice as long as what this call reads.
+#[cfg(target_os = "linux")]
+#[repr(C)]
+struct Timespec<Word> {
+    seconds: Word,
+    nanoseconds: Word,
+}
+
+#[cfg(target_os = "linux")]
+impl<Word: From<i32>> Timespec<Word> {
+    /// Slices are short; a wish beyond the range of 32 bits is served by looking again earlier.
+    fn new(timeout: Duration) -> Self {
+        Self {
+            seconds: Word::from(timeout.as_secs().min(1 << 30) as i32),
+            nanoseconds: Word::from(timeout.subsec_nanos() as i32),
+        }
+    }
+}
+
 /// `syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout)`, shared between processes: sleeps while the word is
 /// `expected`, at most `timeout`.
 ///
@@ -16,22 +36,56 @@ use std::time::Duration;
 /// `word` is a multiple of 4 and stays mapped and readable during the call.
 #[cfg(target_os = "linux")]
 pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
-    #[allow(clippy::cast_lossless)] // The field's width differs by target.
-    let timeout = libc::timespec {
-        // Slices are short; a wish beyond the range of a 32-bit time_t is served by looking again earlier.
-        tv_sec: timeout.as_secs().min(1 << 30) as _,
-        tv_nsec: timeout.subsec_nanos() as _,
-    };
-    // SAFETY: the kernel reads four bytes that the caller vouches for, and a timespec that lives across the call.
-    let _ = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word,
-            libc::FUTEX_WAIT,
-            expected,
-            &raw const timeout,
-        )
-    };
+    // x32 has 32-bit pointers and the 64-bit calls.
+    #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
+    {
+        let timeout = Timespec::<i64>::new(timeout);
+        // SAFETY: the caller answers for the word; 64-bit kernels read two 64-bit words here.
+        let _ = unsafe { wait_by(libc::SYS_futex, word, expected, &timeout) };
+    }
+    #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
+    {
+        // SAFETY: as above; this call reads two 64-bit words on every machine that has it.
+        let slept =
+            unsafe { wait_by(FUTEX_TIME64, word, expected, &Timespec::<i64>::new(timeout)) };
+        if slept == Err(Errno(libc::ENOSYS)) {
+            // SAFETY: as above; on 32-bit machines the old call reads two 32-bit words.
+            let _ = unsafe {
+                wait_by(
+                    libc::SYS_futex,
+                    word,
+                    expected,
+                    &Timespec::<i32>::new(timeout),
+                )
+            };
+        }
+    }
+}
+
+/// `SYS_futex_time64`, Linux 5.1: the same number on every 32-bit machine.
+#[cfg(all(
+    target_os = "linux",
+    not(any(target_pointer_width = "64", target_arch = "x86_64"))
+))]
+const FUTEX_TIME64: libc::c_long = 422;
+
+/// # Safety
+///
+/// `word` as for [`wait`]; `call` is a futex call that reads a timeout of this width.
+#[cfg(target_os = "linux")]
+unsafe fn wait_by<Word>(
+    call: libc::c_long,
+    word: *const u32,
+    expected: u32,
+    timeout: &Timespec<Word>,
+) -> Result<(), Errno> {
+    let timeout = &raw const *timeout;
+    // SAFETY: the kernel reads four bytes that the caller vouches for, and a timeout that lives across the call.
+    let slept = unsafe { libc::syscall(call, word, libc::FUTEX_WAIT, expected, timeout) };
+    if slept < 0 {
+        return Err(Errno::last());
+    }
+    Ok(())
 }
 
 /// `syscall(SYS_futex, word, FUTEX_WAKE, count)`: wakes up to `count` sleepers of any process, and says how many

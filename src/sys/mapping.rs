@@ -3,6 +3,7 @@
 use super::{Errno, check};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What a fresh private mapping is for.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,11 @@ pub(crate) unsafe fn unmap(address: NonNull<c_void>, len: usize) -> Result<(), E
     check(unsafe { libc::munmap(address.as_ptr(), len) }).map(drop)
 }
 
-/// `madvise(address, len, advice)`.
+/// `madvise(address, len, advice)`, and `EINVAL` where the system answers success to anything.
+///
+/// qemu's user-mode emulation does that: it ignores all advice and says that it followed it. A caller that relied on
+/// `MADV_WIPEONFORK` there would take a forked child for its parent. So the first call of a process gives an advice
+/// that does not exist, and a system that accepts it is taken to support none.
 ///
 /// # Safety
 ///
@@ -49,6 +54,21 @@ pub(crate) unsafe fn advise(
     len: usize,
     advice: c_int,
 ) -> Result<(), Errno> {
-    // SAFETY: the caller answers for the range and for what the advice does to it.
-    check(unsafe { libc::madvise(address.as_ptr(), len, advice) }).map(drop)
+    /// No advice has this number.
+    const NO_ADVICE: c_int = -1;
+    /// 0 not asked yet, 1 advice is followed or refused, 2 accepted and ignored.
+    static ANSWERS: AtomicU8 = AtomicU8::new(0);
+    let advise = |advice| {
+        // SAFETY: the caller answers for the range and for what its advice does to it; no advice does nothing.
+        check(unsafe { libc::madvise(address.as_ptr(), len, advice) }).map(drop)
+    };
+    // Relaxed: threads that are first together get the same answer.
+    if ANSWERS.load(Ordering::Relaxed) == 0 {
+        let answer = if advise(NO_ADVICE).is_ok() { 2 } else { 1 };
+        ANSWERS.store(answer, Ordering::Relaxed);
+    }
+    if ANSWERS.load(Ordering::Relaxed) == 2 {
+        return Err(Errno(libc::EINVAL));
+    }
+    advise(advice)
 }

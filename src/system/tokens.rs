@@ -4,11 +4,11 @@
 //! with it, because it is marked for removal as soon as it is attached. Between `shmget` and `IPC_RMID` lie some
 //! ten microseconds; a process killed there leaves a segment behind that nobody will ever use:
 //!
-//! | what IPC_STAT says | of an abandoned token | of a token in use |
+//! | what SHM_STAT_ANY says | of an abandoned token | of a token in use |
 //! |---|---|---|
 //! | key | `IPC_PRIVATE` | `IPC_PRIVATE` |
-//! | mode | 0444 | 0444 |
-//! | size | 1 to 65535 bytes, never touched | the same |
+//! | mode | 0400 or 0 | 0400 for some microseconds, then 0 |
+//! | size | 1 byte to 1 MiB, never touched | the same |
 //! | attached | 0 | 0 for some microseconds, then 1 |
 //! | marked for removal | no | no for some microseconds, then yes |
 //! | creator | dead | alive |
@@ -16,14 +16,25 @@
 
 use super::segments;
 use crate::error::{Error, ErrorKind};
-use crate::liveness::{TOKEN_MAX_BYTES, TOKEN_MODE};
+use crate::liveness::{NEW_TOKEN_MODE, TOKEN_MAX_BYTES, TOKEN_MODE};
 use crate::segment::{ProcessState, SegmentId, Status};
 use std::time::{Duration, SystemTime};
 
-/// A token whose process was killed before it could mark it for removal. Made by [`abandoned_tokens`].
+/// A token whose process was killed before it could mark it for removal. Made by [`abandoned_tokens`]
+/// and [`abandoned_tokens_by_age`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbandonedToken {
     status: Status,
+    evidence: Evidence,
+}
+
+/// Why a token counts as abandoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// Its creator is known to be dead.
+    Death,
+    /// It has been unattached for longer than any living process leaves one.
+    Age,
 }
 
 impl AbandonedToken {
@@ -58,7 +69,8 @@ impl AbandonedToken {
     /// Removes it, unless anything about it has changed since it was found. Says whether it did: `false` means that
     /// somebody else removed it, or that it is no abandoned token any more.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)`, `shmctl(IPC_RMID)`; `kill(pid, 0)` in between.
+    /// **C calls:** `shmctl(IPC_STAT)`, or `SHM_STAT_ANY` where the mode forbids reading; `kill(pid, 0)`;
+    /// `shmctl(IPC_RMID)`.
     ///
     /// # Errors
     ///
@@ -73,8 +85,8 @@ impl AbandonedToken {
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     pub fn remove(&self) -> Result<bool, Error> {
-        match self.id().status() {
-            Ok(now) if now == self.status && has_shape_of_abandoned_token(&now) => {}
+        match self.id().status_regardless() {
+            Ok(now) if now == self.status && self.evidence.is_found_in(&now) => {}
             Ok(_) => return Ok(false),
             Err(error) if error.kind() == ErrorKind::NoSuchSegment => return Ok(false),
             Err(error) => return Err(error),
@@ -90,7 +102,9 @@ impl AbandonedToken {
 /// Every abandoned token of this IPC namespace that is at least so old, whoever owns it.
 ///
 /// A token counts as abandoned only if nobody is attached and its creator is *known* to be dead. A creator that has
-/// no number in this pid namespace is not, nor is one whose number another process has by now; those tokens stay.
+/// no number in this pid namespace is not, nor is one whose number another process has by now; those tokens stay,
+/// and [`abandoned_tokens_by_age`] lists them. Nor does a segment count that may have been written to: where
+/// `/proc/sysvipc/shm` cannot be read, which tells that, nothing is listed.
 ///
 /// `min_age` guards against being wrong about that. Before Linux 4.17, and in sandboxes that imitate Linux, a
 /// creator in another pid namespace may seem dead while it lives; its token looks abandoned for some microseconds
@@ -125,6 +139,41 @@ impl AbandonedToken {
 /// ```
 #[doc(alias("ipcs", "ipcrm"))]
 pub fn abandoned_tokens(min_age: Duration) -> Result<Vec<AbandonedToken>, Error> {
+    find(min_age, Evidence::Death)
+}
+
+/// Every abandoned token of this IPC namespace that is at least so old, whether or not anything is known of its
+/// creator.
+///
+/// For containers that share an IPC namespace and have pid namespaces of their own, as in a pod: there a creator in
+/// another container has no number, and [`abandoned_tokens`] leaves its token alone. Here the evidence is the age. A
+/// living process attaches its token within microseconds, and one that has never been attached, or no longer is,
+/// belongs to nobody, unless its process was stopped right there for as long. That process would lose nothing but
+/// its attempt to open a ring, with an error. An hour is a good age; less than ten seconds is taken as ten.
+///
+/// **C calls:** those of [`segments`].
+///
+/// # Errors
+///
+/// Those of [`abandoned_tokens`].
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use std::time::Duration;
+///
+/// for token in sysvshm::system::abandoned_tokens_by_age(Duration::from_secs(3600))? {
+///     let _ = token.remove(); // another user's stays
+/// }
+/// # }
+/// # Ok::<(), sysvshm::Error>(())
+/// ```
+pub fn abandoned_tokens_by_age(min_age: Duration) -> Result<Vec<AbandonedToken>, Error> {
+    find(min_age.max(Duration::from_secs(10)), Evidence::Age)
+}
+
+fn find(min_age: Duration, evidence: Evidence) -> Result<Vec<AbandonedToken>, Error> {
     let now = SystemTime::now();
     let is_old_enough = |status: &Status| {
         let since = status.change_time();
@@ -134,34 +183,39 @@ pub fn abandoned_tokens(min_age: Duration) -> Result<Vec<AbandonedToken>, Error>
     };
     let mut tokens = Vec::new();
     for entry in segments()? {
-        // A token is never touched, so it has no page. One that has belongs to a program that likes mode 0444 too.
-        let is_untouched = [entry.resident_bytes, entry.swapped_bytes]
-            .iter()
-            .all(|bytes| bytes.unwrap_or(0) == 0);
-        if is_untouched
-            && is_old_enough(&entry.status)
-            && has_shape_of_abandoned_token(&entry.status)
-        {
+        // A token is never touched, so it has no page. One that has belongs to a program that likes this mode too,
+        // and what is not known is no token.
+        let is_untouched = (entry.resident_bytes, entry.swapped_bytes) == (Some(0), Some(0));
+        if is_untouched && is_old_enough(&entry.status) && evidence.is_found_in(&entry.status) {
             let status = entry.status;
-            tokens.push(AbandonedToken { status });
+            tokens.push(AbandonedToken { status, evidence });
         }
     }
     Ok(tokens)
 }
 
+impl Evidence {
+    fn is_found_in(self, status: &Status) -> bool {
+        has_shape_of_abandoned_token(status)
+            && match self {
+                // Last: the creator may have died since the status was taken, and then the rest was true before.
+                Self::Death => status.creator_state() == ProcessState::Dead,
+                Self::Age => true,
+            }
+    }
+}
+
 fn has_shape_of_abandoned_token(status: &Status) -> bool {
     let attached_by_creator_at_most = match status.attach_time() {
         None => true,
-        // No number here: it was somebody in another pid namespace, so not the creator.
-        Some(_) => status.last_pid().is_some() && status.last_pid() == status.creator_pid(),
+        // Neither may have a number here.
+        Some(_) => status.last_pid() == status.creator_pid(),
     };
     status.key().is_private()
-        && status.mode().bits() == TOKEN_MODE
+        && [NEW_TOKEN_MODE, TOKEN_MODE].contains(&status.mode().bits())
         && (1..=TOKEN_MAX_BYTES).contains(&status.size_bytes())
         && !status.is_marked_for_removal()
         && !status.is_locked_in_memory()
         && attached_by_creator_at_most
         && status.attached() == 0
-        // Last: the creator may have died since the status was taken, and then the rest was true before.
-        && status.creator_state() == ProcessState::Dead
 }

@@ -13,7 +13,7 @@ int main(void)
         printf("no room\n");
     } else {
         memcpy(h->magic, "svshspsc", 8);
-        h->version = 1;
+        h->version = 2;
         h->item_size = item;
         h->item_align = 8;
         h->capacity = capacity;

@@ -202,6 +202,25 @@ pub(crate) fn sysctl(name: &str) -> String {
     text.trim().to_owned()
 }
 
+/// Hides `/proc` from the calling thread, as a chroot does from a process.
+#[allow(clippy::multiple_unsafe_ops_per_block)] // Three calls, one reason.
+pub(crate) fn lose_proc() {
+    // SAFETY: plain numbers and C strings; only the mounts of the calling thread change.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(
+                std::ptr::null(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ) == 0
+            && libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) == 0
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
+    assert!(!std::path::Path::new("/proc/thread-self").exists());
+}
+
 /// Sleeps into the next second but one, because the kernel's times are whole seconds.
 pub(crate) fn let_a_second_pass() {
     std::thread::sleep(std::time::Duration::from_millis(1100));

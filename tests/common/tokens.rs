@@ -18,8 +18,8 @@ pub(crate) fn left_by(pid: u32) -> Vec<Status> {
 pub(crate) fn is_token(status: &Status) -> bool {
     status.key() == Key::PRIVATE
         && status.attached() == 0
-        && status.mode() == Mode::from(0o444)
-        && (1..=65535).contains(&status.size_bytes())
+        && [Mode::from(0o400), Mode::empty()].contains(&status.mode())
+        && (1..=1 << 20).contains(&status.size_bytes())
 }
 
 /// Removes the token of a process that was killed, if it left one, as an operator would.

@@ -76,7 +76,7 @@ fn a_ring_in_use_then_dead() {
     );
     assert!(line(&text, "segment").ends_with(" 2 attached"), "{text}");
     assert!(
-        line(&text, "ring").starts_with("spsc, version 1, interleaved, "),
+        line(&text, "ring").starts_with("spsc, version 2, interleaved, "),
         "{text}"
     );
     assert_eq!(line(&text, "items"), "12 bytes each, at multiples of 4");
@@ -145,7 +145,7 @@ fn many_participants_and_those_who_died() {
     dead.kill();
     let text = shown(&["--id", &id, "--seconds", "0.1"]);
     assert!(
-        line(&text, "ring").starts_with("mpmc, version 1, interleaved, "),
+        line(&text, "ring").starts_with("mpmc, version 2, interleaved, "),
         "{text}"
     );
     assert_eq!(line(&text, "fill"), "0 of 8 (0.0 %)");

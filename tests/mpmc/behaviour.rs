@@ -682,9 +682,9 @@ fn mismatches_say_both_values() {
         .map(drop);
     assert_eq!(mismatch(spsc).0, "magic");
     let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
-    word(16, 2);
-    assert_eq!(mismatch(open(&Options::new())), ("version", 2, 1));
-    word(16, 1 | 2 << 32);
+    word(16, 3);
+    assert_eq!(mismatch(open(&Options::new())), ("version", 3, 2));
+    word(16, 2 | 2 << 32);
     assert_eq!(mismatch(open(&Options::new())), ("layout", 2, 0));
     for options in [
         Options::new(),

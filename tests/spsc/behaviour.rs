@@ -384,8 +384,8 @@ fn mismatches_say_both_values() {
             .is_ok()
     );
     let word = |at, value: u64| ring.segment().reference::<u64>(at).unwrap().store(value);
-    word(16, 2);
-    assert_eq!(mismatch(open(&Options::new())), ("version", 2, 1));
+    word(16, 3);
+    assert_eq!(mismatch(open(&Options::new())), ("version", 3, 2));
     word(0, 0x1234);
     let (what, found, _) = mismatch(open(&Options::new()));
     assert_eq!((what, found), ("magic", 0x1234));

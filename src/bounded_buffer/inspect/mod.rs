@@ -154,7 +154,7 @@ pub struct Participant {
 impl Inspector {
     /// Attaches the segment that has this key.
     ///
-    /// **C calls:** `shmget(key, 0, 0)`, `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    /// **C calls:** `shmget(key, 0, 0)`, `shmat(SHM_RDONLY)`, `shmctl(SHM_STAT_ANY)`.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl Inspector {
 
     /// Attaches the segment with this identifier.
     ///
-    /// **C calls:** `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)`.
+    /// **C calls:** `shmat(SHM_RDONLY)`, `shmctl(SHM_STAT_ANY)`.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl Inspector {
 
     /// Takes a segment that is attached already.
     ///
-    /// **C call:** `shmctl(IPC_STAT)`.
+    /// **C call:** `shmctl(SHM_STAT_ANY)`.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl Inspector {
 
     /// Looks at the ring.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)`, up to four for each participant.
+    /// **C calls:** `shmctl(SHM_STAT_ANY)`, up to four for each participant.
     ///
     /// # Errors
     ///

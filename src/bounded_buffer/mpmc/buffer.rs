@@ -99,8 +99,8 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Makes a handle that pushes. Each thread that pushes has its own.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)`; those of a [token](crate::bounded_buffer#liveness) if the process has none
-    /// yet; `membarrier` to register for it. If the table is full, `shmctl(IPC_STAT)` for each entry.
+    /// **C calls:** `shmctl(SHM_STAT_ANY)`; those of a [token](crate::bounded_buffer#liveness) if the process has none
+    /// yet; `membarrier` to register for it. If the table is full, `shmctl(SHM_STAT_ANY)` for each entry.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for
     /// supervisors that have seen a process die and want its work handed on now.
     ///
-    /// **C call:** `shmctl(IPC_STAT)` for each taken entry of the table.
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each taken entry of the table.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered
     /// yet.
     ///
-    /// **C call:** `shmctl(IPC_STAT)` for each of them.
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each of them.
     ///
     /// # Examples
     ///
@@ -224,7 +224,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// [recover](Self::recover) what they left, [`Left`](PeerState::Left) if all have gone or were recovered,
     /// [`Never`](PeerState::Never) before the first.
     ///
-    /// **C call:** `shmctl(IPC_STAT)` for each of them until one lives; three for each that is dead.
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each of them until one lives; three for each that is dead.
     ///
     /// # Examples
     ///

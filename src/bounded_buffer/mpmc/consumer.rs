@@ -48,7 +48,7 @@ impl<T: Pod> Consumer<T> {
     /// come in the order in which the pushes began.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`). When it is empty, at most every 10 ms
-    /// `shmctl(IPC_STAT)` for each participant, to find the dead.
+    /// `shmctl(SHM_STAT_ANY)` for each participant, to find the dead.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl<T: Pod> Consumer<T> {
     /// A consumer that sleeps is woken for each item that is pushed, and looks by itself every 80 ms. Each time it
     /// also recovers what the dead left.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a producer
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake a producer
     /// (`futex`).
     ///
     /// # Errors

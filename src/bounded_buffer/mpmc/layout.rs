@@ -10,7 +10,7 @@ use crate::bounded_buffer::layout::{LINES, Layout, Slots};
 
 /// `svshmpmc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const PARTICIPANTS: usize = 128;
 pub(crate) const PRODUCERS_HINT: usize = 256;

@@ -112,7 +112,7 @@
 //! |---|---|---|---|
 //! | 0 | 8 | magic: the characters `svshmpmc` | the initialiser |
 //! | 8 | 8 | state: 0 untouched, 1 ready, else the claim of who initialises it | compare-and-swap |
-//! | 16 | 4, 4 | version 1; variant: 0 interleaved, 1 contiguous | the initialiser |
+//! | 16 | 4, 4 | version 2; variant: 0 interleaved, 1 contiguous | the initialiser |
 //! | 24 | 4, 4 | size and alignment of an item in bytes | the initialiser |
 //! | 32 | 8 | capacity in items, 1 to 2^31 | the initialiser |
 //! | 40 | 8 | generation: a random number of this initialisation | the initialiser |

@@ -179,7 +179,7 @@ impl Shared for Model {
     fn fence(self) {
         unreachable!("nobody sleeps here")
     }
-    fn barrier_everywhere(self) {
+    fn barrier_everywhere(self) -> bool {
         unreachable!("nobody sleeps here")
     }
     unsafe fn sleep(self, _: usize, _: u32, _: Duration) {

@@ -45,7 +45,7 @@ impl<T: Pod> Producer<T> {
     /// not finished.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`). When it is full, at most every 10 ms
-    /// `shmctl(IPC_STAT)` for each participant, to find the dead.
+    /// `shmctl(SHM_STAT_ANY)` for each participant, to find the dead.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl<T: Pod> Producer<T> {
     /// A producer that sleeps is woken when a quarter of the buffer is free or a consumer has nothing to do, and
     /// looks by itself every 80 ms. Each time it also recovers what the dead left.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake a consumer
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake a consumer
     /// (`futex`).
     ///
     /// # Errors

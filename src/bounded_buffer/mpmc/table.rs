@@ -290,7 +290,7 @@ mod tests {
         fn fence(self) {
             unreachable!("nobody sleeps here")
         }
-        fn barrier_everywhere(self) {
+        fn barrier_everywhere(self) -> bool {
             unreachable!("nobody sleeps here")
         }
         unsafe fn sleep(self, _: usize, _: u32, _: Duration) {

@@ -113,7 +113,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer
     /// gives the role back. Looks at the word of every slot once, to find the position.
     ///
-    /// **C calls:** `shmctl(IPC_STAT)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
+    /// **C calls:** `shmctl(SHM_STAT_ANY)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
     /// process has none yet; `membarrier` to register for it.
     ///
     /// # Errors
@@ -228,7 +228,7 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Who has the producing side.
     ///
-    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     ///
     /// # Examples
     ///
@@ -250,7 +250,7 @@ impl<T: Pod> BoundedBuffer<T> {
 
     /// Who has the consuming side; as [`producer_state`](Self::producer_state), which has an example.
     ///
-    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
         self.core.state(Side::Consumer)

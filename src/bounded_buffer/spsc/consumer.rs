@@ -91,7 +91,7 @@ impl<T: Pod> Consumer<T> {
 
     /// Pops the oldest item, waiting for one.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the producer
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake the producer
     /// (`futex`).
     ///
     /// # Errors
@@ -413,7 +413,7 @@ impl<T: Pod> Consumer<T> {
 
     /// Who has the producing side. See [`len`](Self::len) for an example.
     ///
-    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
         self.role.get().core.state(Side::Producer)

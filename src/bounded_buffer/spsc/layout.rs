@@ -4,7 +4,7 @@
 //!
 //! | byte | width | holds | written by |
 //! |---|---|---|---|
-//! | 0 | 128 | the [common header](crate::bounded_buffer): magic `svshspsc`, version 1, variant 0 interleaved or 1 contiguous | the initialiser |
+//! | 0 | 128 | the [common header](crate::bounded_buffer): magic `svshspsc`, version 2, variant 0 interleaved or 1 contiguous | the initialiser |
 //! | 128 | 8 | claim of the producer, 0 if there is none | claimants, compare-and-swap |
 //! | 136 | 8 | 1 once there has been a producer | producers |
 //! | 144 | 8 | claim of the consumer, 0 if there is none | claimants, compare-and-swap |
@@ -35,7 +35,7 @@ use crate::bounded_buffer::layout::{LINES, Layout, Slots};
 
 /// `svshspsc` in the byte order of the machine.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const PRODUCER: usize = 128;
 pub(crate) const CONSUMER: usize = 144;

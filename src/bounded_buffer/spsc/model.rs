@@ -133,8 +133,8 @@ impl Shared for Model {
             fence(Ordering::SeqCst);
         }
     }
-    fn barrier_everywhere(self) {
-        unreachable!("nobody is registered here");
+    fn barrier_everywhere(self) -> bool {
+        unreachable!("nobody is registered here")
     }
     /// As the kernel's futex: comparing and going to sleep are one step for whoever wakes. Never wakes by time.
     unsafe fn sleep(self, at: usize, expected: u32, _: Duration) {

@@ -84,7 +84,7 @@ impl<T: Pod> Producer<T> {
     /// A producer that sleeps is woken when a quarter of the buffer is free or the consumer has nothing to do, and
     /// looks by itself every 80 ms.
     ///
-    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(IPC_STAT)`) or to wake the consumer
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake the consumer
     /// (`futex`).
     ///
     /// # Errors
@@ -368,7 +368,7 @@ impl<T: Pod> Producer<T> {
 
     /// Who has the consuming side. See [`len`](Self::len) for an example.
     ///
-    /// **C call:** `shmctl(IPC_STAT)`; three if the answer is "dead".
+    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
         self.role.get().core.state(Side::Consumer)

@@ -199,10 +199,8 @@ impl Shared for Litmus<'_> {
             self.mapped.fence();
         }
     }
-    fn barrier_everywhere(self) {
-        if self.bug != Bug::NoBarrier {
-            self.mapped.barrier_everywhere();
-        }
+    fn barrier_everywhere(self) -> bool {
+        self.bug == Bug::NoBarrier || self.mapped.barrier_everywhere()
     }
     /// Not asleep: waits until the publisher is done, and judges whether it would have woken this sleeper.
     unsafe fn sleep(self, at: usize, expected: u32, _: Duration) {

@@ -24,6 +24,9 @@ pub(super) type Diagnosis = (ErrorKind, Hint);
 /// Why `call` failed with `errno`.
 pub(super) fn diagnose(call: &Call, errno: i32) -> Diagnosis {
     match *call {
+        Call::Madvise { .. } => segment::advise(errno),
+        Call::ForkPage if errno == libc::ENOMEM => segment::no_address_space(0),
+        Call::ForkPage | Call::ForkAdvice => other(errno),
         _ if errno == libc::ENOSYS => (ErrorKind::Unsupported, Hint::Text(words::SWITCHED_OFF)),
         Call::Ftok { .. } => (ErrorKind::KeyFile, Hint::Text(words::KEY_FILE)),
         Call::Get { key, asked, flags } => get(key, asked, flags, errno),
@@ -31,7 +34,6 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> Diagnosis {
         Call::Shmat { id, address, flags } => segment::attach(id, address, flags, errno),
         Call::Shmdt { .. } => segment::detach(errno),
         Call::Semop(ref call) => set::operate(call, errno),
-        Call::Madvise { .. } => segment::advise(errno),
         Call::Random | Call::Copy { .. } => other(errno),
         #[cfg(not(target_os = "linux"))]
         Call::ProcessStart => other(errno),

@@ -124,7 +124,7 @@ pub(super) fn attach(id: c_int, address: usize, flags: c_int, errno: i32) -> Dia
 }
 
 /// Limits on address space, or on the number of mappings; or it is the address that was asked for.
-fn no_address_space(address: usize) -> Diagnosis {
+pub(super) fn no_address_space(address: usize) -> Diagnosis {
     let soft_limit = process::soft_limit(Resource::AddressSpace);
     let mappings = count_lines("/proc/self/maps");
     let most = first_number("/proc/sys/vm/max_map_count");
@@ -207,6 +207,9 @@ fn lock_limit() -> Diagnosis {
 pub(super) fn advise(errno: i32) -> Diagnosis {
     match errno {
         libc::EINVAL => (ErrorKind::Unsupported, Hint::Text(words::UNKNOWN_ADVICE)),
+        libc::EPERM | libc::EACCES | libc::ENOSYS => {
+            (ErrorKind::Unsupported, Hint::Text(words::NO_ADVICE))
+        }
         // What would have been a SIGBUS at the first touch.
         libc::EFAULT => (ErrorKind::OutOfMemory, Hint::Text(words::NO_PAGE)),
         _ => other(errno),

@@ -102,8 +102,9 @@ impl Shared for Replay<'_> {
     fn fence(self) {
         self.ask(Operation::Fence);
     }
-    fn barrier_everywhere(self) {
+    fn barrier_everywhere(self) -> bool {
         self.ask(Operation::Barrier);
+        true
     }
     unsafe fn sleep(self, _: usize, expected: u32, _: Duration) {
         self.ask(Operation::SleepWhile(expected.into()));
