@@ -78,6 +78,7 @@ mod key;
 mod liveness;
 pub mod memory;
 pub mod raw;
+mod ring;
 pub mod segment;
 pub mod semaphore;
 mod sys;

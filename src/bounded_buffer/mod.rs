@@ -84,28 +84,14 @@
 //! * A peer that is stopped, or lives and does nothing: waits without a timeout wait for it.
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
 //!   process go on.
-//! * `kernel.shm_rmid_forced` set to 1: the kernel then destroys each segment with its last detach, marked or not. The
-//!   items go with the last process that had the buffer, and a restarted process finds an empty new one. See
-//!   [forced removal](crate::guide::lifecycle#forced-removal-kernelshm_rmid_forced).
 
-mod attached;
-mod crowd;
-mod error;
-mod header;
 pub mod inspect;
-mod iter;
-mod layout;
 pub mod lecture;
 pub mod mpmc;
-mod opening;
-mod options;
-mod refusal;
-mod runs;
-mod seam;
 pub mod spsc;
-mod wait;
 
-pub use error::{ClaimError, OpenError, PeerState};
-pub use layout::Layout;
-pub use refusal::{PopError, PushError};
-pub use wait::Waiting;
+pub use crate::ring::front::error::{OpenError, PeerState};
+pub use crate::ring::front::refusal::{PopError, PushError};
+pub use crate::ring::protocol::error::ClaimError;
+pub use crate::ring::shm::slots::Layout;
+pub use crate::ring::wait::Waiting;

@@ -1,8 +1,8 @@
 //! Looking at a ring from outside: what it holds, how fast it goes, who takes part and who of them is dead.
 //!
 //! For operators, supervisors and tests. An [`Inspector`] attaches the segment read-only: it takes no role, writes
-//! nothing, makes no [token](super#liveness) and needs not know the type of the items. It recognises [`spsc`] and
-//! [`mpmc`] rings, also half made ones, and those whose participants are all dead. (The
+//! nothing, makes no [token](super#liveness) and needs not know the type of the items. It recognises [`spsc`](super::spsc) and
+//! [`mpmc`](super::mpmc) rings, also half made ones, and those whose participants are all dead. (The
 //! [`lecture`](super::lecture)'s buffer has no header and looks like any other bytes.)
 //!
 //! ```
@@ -43,10 +43,12 @@ pub use super::mpmc::Role;
 pub use super::spsc::Layout;
 pub(crate) use words::Words;
 
-use super::header::{self, Description, MAGIC, READY, STATE};
-use super::{OpenError, PeerState, mpmc, spsc};
+use super::{OpenError, PeerState};
 use crate::key::Key;
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
+use crate::ring::protocol::{mpmc, spsc};
+use crate::ring::shm::fault::LayoutFault;
+use crate::ring::shm::header::{self, Description, MAGIC, READY, STATE};
 use crate::segment::{ReadOnly, Segment, SegmentId, SegmentOptions};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,9 +62,9 @@ pub struct Inspector {
 /// Which of the two rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// [`spsc`]: one producer, one consumer.
+    /// [`spsc`](super::spsc): one producer, one consumer.
     Spsc,
-    /// [`mpmc`]: many of each.
+    /// [`mpmc`](super::mpmc): many of each.
     Mpmc,
 }
 
@@ -255,9 +257,8 @@ impl Inspector {
     /// ```
     pub fn look(&self) -> Result<Sight, OpenError> {
         let len = self.segment.len_bytes();
-        let enough_or = |least: usize| match len {
-            len if len >= least => Ok(()),
-            _ => Err(mismatch("segment size", len as u64, least as u64)),
+        let enough_or = |least: usize| {
+            LayoutFault::unless(len >= least, "segment size", len as u64, least as u64)
         };
         enough_or(header::SIZE)?;
         let words = Words::of(&self.segment);
@@ -265,26 +266,26 @@ impl Inspector {
         let state = words.load(STATE);
         let magic = words.load(MAGIC);
         let kind = Kind::of_magic(magic);
-        let not_a_ring = mismatch("magic", magic, spsc::MAGIC);
+        let not_a_ring = || LayoutFault::mismatch("magic", magic, spsc::MAGIC);
         if kind.is_none() && magic != 0 {
-            return Err(not_a_ring);
+            return Err(not_a_ring().into());
         }
         match OwnerId::from_word(state) {
             None => Ok(Sight::Untouched),
             Some(_) if state == READY => {
                 let found = Description::from_words(|at| words.load(at));
+                let kind = kind.ok_or_else(not_a_ring)?;
                 let seen = match kind {
-                    Some(Kind::Spsc) => {
+                    Kind::Spsc => {
                         enough_or(spsc::LEAST_BYTES)?;
                         spsc::look(words, &found, len)
                     }
-                    Some(Kind::Mpmc) => {
+                    Kind::Mpmc => {
                         enough_or(mpmc::LEAST_BYTES)?;
                         mpmc::look(words, &found, len)
                     }
-                    None => Err(not_a_ring),
                 }?;
-                Ok(Sight::Ready(self.ring(magic, &found, seen)))
+                Ok(Sight::Ready(self.ring(kind, &found, seen)))
             }
             Some(claim) if claim.is_plausible() => {
                 let by = self.participant(Occupant {
@@ -297,14 +298,14 @@ impl Inspector {
                 Ok(Sight::Initialising { kind, by })
             }
             // Bytes that begin with zeros.
-            Some(_) => Err(mismatch("state", state, READY)),
+            Some(_) => Err(LayoutFault::mismatch("state", state, READY).into()),
         }
     }
 
-    fn ring(&self, magic: u64, found: &Description, seen: Seen) -> Ring {
+    fn ring(&self, kind: Kind, found: &Description, seen: Seen) -> Ring {
         let occupants = seen.occupants.into_iter();
         Ring {
-            kind: Kind::of_magic(magic).unwrap_or(Kind::Spsc),
+            kind,
             version: found.version,
             layout: seen.layout,
             item_size_bytes: found.item_size as usize,
@@ -401,14 +402,6 @@ impl Ring {
             pushed: between(earlier.pushed, self.pushed),
             popped: between(earlier.popped, self.popped),
         })
-    }
-}
-
-fn mismatch(what: &'static str, found: u64, expected: u64) -> OpenError {
-    OpenError::LayoutMismatch {
-        what,
-        found,
-        expected,
     }
 }
 

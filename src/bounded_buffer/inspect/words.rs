@@ -1,6 +1,9 @@
 //! The words of a ring, loaded and never written.
 
 use crate::memory::SharedSlice;
+#[cfg(not(target_pointer_width = "64"))]
+use crate::ring::shm::pair::join;
+use crate::ring::shm::pair::split;
 use crate::segment::{ReadOnly, Segment};
 use std::sync::atomic::Ordering;
 
@@ -51,19 +54,7 @@ impl<'a> Words<'a> {
 
     /// The 32 bits at a multiple of 4 inside the segment.
     pub(crate) fn load_half(self, at: usize) -> u32 {
-        let bytes = self.load(at / 8 * 8).to_ne_bytes();
-        let from = at % 8;
-        u32::from_ne_bytes([
-            bytes[from],
-            bytes[from + 1],
-            bytes[from + 2],
-            bytes[from + 3],
-        ])
+        let (first, second) = split(self.load(at / 8 * 8));
+        if at % 8 == 0 { first } else { second }
     }
-}
-
-#[cfg(not(target_pointer_width = "64"))]
-fn join(first: u32, second: u32) -> u64 {
-    let (a, b) = (first.to_ne_bytes(), second.to_ne_bytes());
-    u64::from_ne_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]])
 }

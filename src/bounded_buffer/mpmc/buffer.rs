@@ -1,22 +1,17 @@
 //! [`BoundedBuffer`]: the ring as it is attached, from which handles are made.
 
-use super::layout::{CONSUMERS_SLEEP, EVER_CONSUMER, EVER_PRODUCER, Geometry, PRODUCERS_SLEEP};
-use super::protocol::{Side, count};
-use super::seat::Seat;
-use super::table::{self, Recovered};
 use super::{Consumer, Layout, Options, Producer};
-use crate::bounded_buffer::attached::Attached;
-use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::seam::Shared;
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
 use crate::key::Key;
-use crate::liveness::Liveness;
+use crate::ring::protocol::mpmc::claim::count;
+use crate::ring::protocol::mpmc::endpoint::{Core, Seat};
+use crate::ring::protocol::mpmc::table::{self, Recovered};
+use crate::ring::protocol::role::Role;
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A ring for many producers and many consumers, attached. Handles are made with [`producer`](Self::producer) and
@@ -26,17 +21,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct BoundedBuffer<T> {
     core: Arc<Core>,
     items: PhantomData<fn(T) -> T>,
-}
-
-pub(super) type Core = Attached<Geometry>;
-
-/// What a handle is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It pushes.
-    Producer,
-    /// It pops.
-    Consumer,
 }
 
 /// A handle as the participant table has it.
@@ -124,7 +108,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn producer(&self) -> Result<Producer<T>, ClaimError> {
-        Seat::take(&self.core, Side::Producer).map(Producer::new)
+        Seat::take(&self.core, Role::Producer).map(Producer::new)
     }
 
     /// Makes a handle that pops; as [`producer`](Self::producer).
@@ -145,7 +129,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn consumer(&self) -> Result<Consumer<T>, ClaimError> {
-        Seat::take(&self.core, Side::Consumer).map(Consumer::new)
+        Seat::take(&self.core, Role::Consumer).map(Consumer::new)
     }
 
     /// Recovers what dead participants left, and says what that was.
@@ -204,10 +188,7 @@ impl<T: Pod> BoundedBuffer<T> {
         entries
             .map(|(index, entry)| Participant {
                 index,
-                role: entry.side.map(|side| match side {
-                    Side::Producer => Role::Producer,
-                    Side::Consumer => Role::Consumer,
-                }),
+                role: entry.role,
                 pid: entry.pid,
                 // Seconds that no clock of ours could have said are shown as none.
                 since: UNIX_EPOCH
@@ -243,14 +224,14 @@ impl<T: Pod> BoundedBuffer<T> {
     /// ```
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
-        self.core.state(Side::Producer)
+        self.core.state(Role::Producer)
     }
 
     /// What is known about the consumers together; as [`producer_state`](Self::producer_state), which has an
     /// example.
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
-        self.core.state(Side::Consumer)
+        self.core.state(Role::Consumer)
     }
 
     /// How many items there are, those being read in place included, at some moment of the past. Looks at every
@@ -343,66 +324,5 @@ impl<T> fmt::Debug for BoundedBuffer<T> {
             .field("layout", &self.core.layout)
             .field("max_participants", &self.core.geometry.participants)
             .finish_non_exhaustive()
-    }
-}
-
-impl Core {
-    pub(super) fn recover(&self) -> Recovered {
-        let found = table::recover(self.memory, &self.geometry, |claim| {
-            claim.liveness(&self.anchor)
-        });
-        if !found.is_nothing() {
-            for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
-                // Rare: the fence costs nothing here.
-                wake_crowd(self.memory, word, false, u32::MAX);
-            }
-        }
-        found
-    }
-
-    /// What is known about a side's handles together.
-    pub(super) fn state(&self, side: Side) -> PeerState {
-        let entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index))
-            .filter(|entry| entry.side == Some(side));
-        let mut all = if self.has_been(side) {
-            PeerState::Left
-        } else {
-            PeerState::Never
-        };
-        for entry in entries {
-            match entry.claim.liveness(&self.anchor) {
-                Liveness::Alive => return PeerState::Alive,
-                Liveness::Dead => all = PeerState::Dead,
-                // Then no verdict was possible, nor is for the others.
-                Liveness::Unknown => return PeerState::Unknown,
-            }
-        }
-        all
-    }
-
-    /// Whether there has been a handle of this side.
-    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
-    fn has_been(&self, side: Side) -> bool {
-        let at = match side {
-            Side::Producer => EVER_PRODUCER,
-            Side::Consumer => EVER_CONSUMER,
-        };
-        // SAFETY: a constant of the layout.
-        unsafe { self.memory.load(at, Ordering::Acquire) != 0 }
-    }
-
-    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
-    /// drained.
-    pub(super) fn is_abandoned_by(&self, side: Side) -> bool {
-        let ever = self.has_been(side);
-        let mut entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index));
-        // What others are reading may come back.
-        let is_drained = || side == Side::Consumer || count(self.memory, &self.geometry) == 0;
-        ever && entries.all(|entry| {
-            entry.side.is_some_and(|its| its != side)
-                || entry.claim.liveness(&self.anchor) == Liveness::Dead
-        }) && is_drained()
     }
 }

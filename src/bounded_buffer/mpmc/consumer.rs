@@ -1,19 +1,20 @@
 //! [`Consumer`]: a handle that pops.
 
 use super::in_place;
-use super::layout::PRODUCERS_SLEEP;
 use super::producer::deadline;
-use super::protocol::{Run, Side, load_at, release, store_at, swap_at};
-use super::seat::Seat;
-use super::word::Word;
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
-use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::iter::popping_iterators;
-use crate::bounded_buffer::layout::LINE;
-use crate::bounded_buffer::seam::{Shared, SharedItems};
-use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
+use crate::ring::front::iter::popping_iterators;
+use crate::ring::protocol::mpmc::claim::{Run, load_at, release, store_at, swap_at};
+use crate::ring::protocol::mpmc::endpoint::Seat;
+use crate::ring::protocol::mpmc::layout::PRODUCERS_SLEEP;
+use crate::ring::protocol::mpmc::slot_word::Word;
+use crate::ring::protocol::role::Role;
+use crate::ring::shm::memory::{Shared, SharedItems};
+use crate::ring::shm::slots::LINE;
+use crate::ring::wait::Waiting;
+use crate::ring::wait::crowd::wake_crowd;
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
@@ -167,7 +168,7 @@ impl<T: Pod> Consumer<T> {
         if into.is_empty() {
             return Ok(0);
         }
-        let run = match self.seat.claim_here(Side::Consumer, into.len()) {
+        let run = match self.seat.claim_here(Role::Consumer, into.len()) {
             Some(run) => run,
             None => self.seat.claim(into.len()).map_err(PopError::of_refusal)?,
         };
@@ -243,7 +244,7 @@ impl<T: Pod> Consumer<T> {
         if into.is_empty() {
             return Ok(0);
         }
-        let run = match self.seat.claim_here(Side::Consumer, into.len()) {
+        let run = match self.seat.claim_here(Role::Consumer, into.len()) {
             Some(run) => run,
             None => self.wait(into.len(), timeout.and_then(deadline))?,
         };
@@ -359,7 +360,7 @@ impl<T: Pod> Consumer<T> {
     /// example.
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
-        self.seat.core().state(Side::Producer)
+        self.seat.core().state(Role::Producer)
     }
 
     /// The segment the buffer is in. See [`len`](Self::len) for an example.
@@ -441,7 +442,7 @@ impl<T: Pod> Consumer<T> {
             seat.returned(run, count);
             wake_crowd(
                 seat.memory,
-                super::layout::CONSUMERS_SLEEP,
+                crate::ring::protocol::mpmc::layout::CONSUMERS_SLEEP,
                 seat.registered,
                 u32::MAX,
             );

@@ -1,14 +1,15 @@
 //! Items in place: the calls that hand out a [`Reservation`] or a [`Peek`], both of these, and the copies of runs.
 
-use super::layout::Geometry;
 use super::producer::deadline;
-use super::protocol::{Run, Side};
-use super::seat::Seat;
 use super::{Consumer, PopError, Producer, PushError};
-use crate::bounded_buffer::runs::{self, check};
-use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
+use crate::ring::protocol::mpmc::claim::Run;
+use crate::ring::protocol::mpmc::endpoint::Seat;
+use crate::ring::protocol::mpmc::layout::Geometry;
+use crate::ring::protocol::role::Role;
+use crate::ring::shm::copy::{self, check};
+use crate::ring::shm::memory::Mapped;
 use crate::segment::ReadOnly;
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]) {
     debug_assert!(slot as usize + items.len() <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::write(memory, g.item_at(slot), g.item_stride, items) };
+    unsafe { copy::write(memory, g.item_at(slot), g.item_stride, items) };
 }
 
 /// `slot + into.len()` is at most the capacity.
@@ -28,7 +29,7 @@ pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, items: &[T]
 pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: u32, into: &mut [T]) {
     debug_assert!(slot as usize + into.len() <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
+    unsafe { copy::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
 /// The items of a run as a view, where the layout has such a thing. As long-lived as the borrow of the handle,
@@ -40,7 +41,7 @@ fn view<T: Pod>(seat: &Seat, run: Run) -> Option<SharedSlice<'_, T>> {
     debug_assert!(run.slot + run.len <= g.capacity);
     let (at, len) = (g.item_at(run.slot), run.len as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::view(seat.memory, at, g.item_stride, len) }
+    unsafe { copy::view(seat.memory, at, g.item_stride, len) }
 }
 
 /// Slots in place.
@@ -79,7 +80,7 @@ impl<T: Pod> Producer<T> {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
-        let run = match self.seat.claim_here(Side::Producer, wanted) {
+        let run = match self.seat.claim_here(Role::Producer, wanted) {
             Some(run) => run,
             None => self
                 .seat
@@ -146,7 +147,7 @@ impl<T: Pod> Producer<T> {
             return Err(PushError::Forked(()));
         }
         self.seat.settle();
-        let run = match self.seat.claim_here(Side::Producer, wanted) {
+        let run = match self.seat.claim_here(Role::Producer, wanted) {
             Some(run) => run,
             None => self.wait(wanted, timeout.and_then(deadline))?,
         };
@@ -331,7 +332,7 @@ impl<T: Pod> Consumer<T> {
             return Err(PopError::Forked);
         }
         self.seat.settle();
-        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+        let run = match self.seat.claim_here(Role::Consumer, wanted) {
             Some(run) => run,
             None => self.seat.claim(wanted).map_err(PopError::of_refusal)?,
         };
@@ -401,7 +402,7 @@ impl<T: Pod> Consumer<T> {
             return Err(PopError::Forked);
         }
         self.seat.settle();
-        let run = match self.seat.claim_here(Side::Consumer, wanted) {
+        let run = match self.seat.claim_here(Role::Consumer, wanted) {
             Some(run) => run,
             None => self.wait(wanted, timeout.and_then(deadline))?,
         };

@@ -192,25 +192,15 @@
 mod buffer;
 mod consumer;
 mod in_place;
-mod layout;
-mod look;
-#[cfg(all(test, loom))]
-mod model;
 mod options;
-mod position;
 mod producer;
-mod protocol;
-mod seat;
-mod table;
-mod word;
 
 #[doc(no_inline)]
 pub use super::{Layout, PopError, PushError};
-pub use buffer::{BoundedBuffer, Participant, Role};
+pub use crate::ring::protocol::mpmc::table::Recovered;
+pub use crate::ring::protocol::role::Role;
+pub use buffer::{BoundedBuffer, Participant};
 pub use consumer::{Consumer, Iter, TryIter};
 pub use in_place::{Peek, Reservation};
-pub(crate) use layout::MAGIC;
-pub(crate) use look::{LEAST_BYTES, look};
 pub use options::Options;
 pub use producer::Producer;
-pub use table::Recovered;

@@ -1,16 +1,17 @@
 //! [`Options`]: how a ring is created or opened.
 
-use super::layout::{Geometry, MAGIC, PARTICIPANTS, TABLE, VERSION};
-use super::protocol::initialise;
 use super::{BoundedBuffer, Layout};
 use crate::bounded_buffer::OpenError;
-use crate::bounded_buffer::header::Description;
-use crate::bounded_buffer::opening::{Items, Ring, Wishes, mismatch};
-use crate::bounded_buffer::options::common_options;
-use crate::bounded_buffer::seam::{Mapped, Shared};
 use crate::bytemuck::Pod;
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::ring::front::opening::{Items, Ring, Wishes};
+use crate::ring::front::options::common_options;
+use crate::ring::protocol::mpmc::claim::initialise;
+use crate::ring::protocol::mpmc::layout::{Geometry, MAGIC, PARTICIPANTS, TABLE, VERSION};
+use crate::ring::shm::fault::LayoutFault;
+use crate::ring::shm::header::Description;
+use crate::ring::shm::memory::{Mapped, Shared};
 #[cfg(doc)]
 use crate::segment::SegmentOptions;
 use crate::segment::{Removal, Segment, SegmentId};
@@ -130,15 +131,12 @@ impl Ring for Options {
         memory: Mapped,
         found: &Description,
         len: usize,
-    ) -> Result<(Layout, Geometry), OpenError> {
+    ) -> Result<(Layout, Geometry), LayoutFault> {
         // SAFETY: a constant of the layout, below `FRONT`.
         let participants = unsafe { memory.load(PARTICIPANTS, Ordering::Relaxed) };
-        match self.participants {
-            Some(wanted) if wanted != participants => {
-                Err(mismatch("participant table", participants, wanted))
-            }
-            _ => Geometry::described(found, participants, len),
-        }
+        let wanted = self.participants.unwrap_or(participants);
+        LayoutFault::unless_equal("participant table", participants, wanted)?;
+        Geometry::described(found, participants, len)
     }
 
     fn total_bytes(geometry: &Geometry) -> usize {

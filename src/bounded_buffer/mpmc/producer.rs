@@ -1,23 +1,24 @@
 //! [`Producer`]: a handle that pushes.
 
 use super::in_place;
-use super::protocol::{Run, Side, publish, store_at, swap_at};
-use super::seat::Seat;
-use super::word::Word;
 use super::{Layout, PushError};
 use crate::bounded_buffer::PeerState;
-use crate::bounded_buffer::crowd::wake_crowd;
-use crate::bounded_buffer::layout::LINE;
-use crate::bounded_buffer::seam::{Shared, SharedItems};
-use crate::bounded_buffer::wait::Waiting;
 use crate::bytemuck::Pod;
+use crate::ring::protocol::mpmc::claim::{Run, publish, store_at, swap_at};
+use crate::ring::protocol::mpmc::endpoint::Seat;
+use crate::ring::protocol::mpmc::slot_word::Word;
+use crate::ring::protocol::role::Role;
+use crate::ring::shm::memory::{Shared, SharedItems};
+use crate::ring::shm::slots::LINE;
+use crate::ring::wait::Waiting;
+use crate::ring::wait::crowd::wake_crowd;
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use super::layout::CONSUMERS_SLEEP;
+use crate::ring::protocol::mpmc::layout::CONSUMERS_SLEEP;
 
 /// A handle that pushes into a [`BoundedBuffer`](super::BoundedBuffer), one of many. Dropping it frees its entry in
 /// the participant table.
@@ -172,7 +173,7 @@ impl<T: Pod> Producer<T> {
         if items.is_empty() {
             return Ok(0);
         }
-        let run = match self.seat.claim_here(Side::Producer, items.len()) {
+        let run = match self.seat.claim_here(Role::Producer, items.len()) {
             Some(run) => run,
             None => self
                 .seat
@@ -247,7 +248,7 @@ impl<T: Pod> Producer<T> {
         let mut end = None;
         while done < items.len() {
             let rest = &items[done..];
-            let run = match self.seat.claim_here(Side::Producer, rest.len()) {
+            let run = match self.seat.claim_here(Role::Producer, rest.len()) {
                 Some(run) => run,
                 None => {
                     let end = *end.get_or_insert_with(|| timeout.and_then(deadline));
@@ -352,7 +353,7 @@ impl<T: Pod> Producer<T> {
     /// example.
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
-        self.seat.core().state(Side::Consumer)
+        self.seat.core().state(Role::Consumer)
     }
 
     /// The segment the buffer is in. See [`len`](Self::len) for an example.

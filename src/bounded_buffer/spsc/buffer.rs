@@ -1,21 +1,20 @@
 //! [`BoundedBuffer`]: the ring as it is attached, before a role is claimed; and what both roles share.
 
-use super::layout::{CONSUMER, CONSUMER_SLEEPS, EVER, Geometry, PRODUCER, PRODUCER_SLEEPS};
-use super::protocol::{Consuming, Producing, find_in, load_out};
 use super::{Consumer, Layout, Options, Producer};
-use crate::bounded_buffer::attached::Attached;
-use crate::bounded_buffer::seam::Shared;
-use crate::bounded_buffer::wait::{self, Gap, NO_BARRIER, Peer, wake_if_asleep};
 use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
 use crate::bytemuck::Pod;
 use crate::key::Key;
-use crate::liveness::{Liveness, OwnerId, Token};
+use crate::ring::protocol::role::Role;
+use crate::ring::protocol::spsc::{
+    claim::{Core, RoleGuard},
+    cursor::{find_in, load_out},
+    pop::Consuming,
+    push::Producing,
+};
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A ring for one producer and one consumer, attached. The roles are claimed with [`producer`](Self::producer) and
 /// [`consumer`](Self::consumer).
@@ -24,45 +23,6 @@ use std::sync::atomic::Ordering;
 pub struct BoundedBuffer<T> {
     core: Arc<Core>,
     items: PhantomData<fn(T) -> T>,
-}
-
-pub(super) type Core = Attached<Geometry>;
-
-/// Producer or consumer, as offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Producer,
-    Consumer,
-}
-
-impl Side {
-    fn claim_at(self) -> usize {
-        match self {
-            Self::Producer => PRODUCER,
-            Self::Consumer => CONSUMER,
-        }
-    }
-
-    pub(super) fn sleeper_at(self) -> usize {
-        match self {
-            Self::Producer => PRODUCER_SLEEPS,
-            Self::Consumer => CONSUMER_SLEEPS,
-        }
-    }
-
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Producer => Self::Consumer,
-            Self::Consumer => Self::Producer,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
 }
 
 impl<T: Pod> BoundedBuffer<T> {
@@ -137,7 +97,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn producer(&self) -> Result<Producer<T>, ClaimError> {
-        let role = Role::claim(&self.core, Side::Producer)?;
+        let role = RoleGuard::claim(&self.core, Role::Producer)?;
         let side = Producing::resume(self.core.memory, self.core.geometry, role.get().registered);
         Ok(Producer::new(role, side))
     }
@@ -163,7 +123,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn consumer(&self) -> Result<Consumer<T>, ClaimError> {
-        let role = Role::claim(&self.core, Side::Consumer)?;
+        let role = RoleGuard::claim(&self.core, Role::Consumer)?;
         let side = Consuming::resume(self.core.memory, self.core.geometry, role.get().registered);
         Ok(Consumer::new(role, side))
     }
@@ -245,7 +205,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// ```
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
-        self.core.state(Side::Producer)
+        self.core.state(Role::Producer)
     }
 
     /// Who has the consuming side; as [`producer_state`](Self::producer_state), which has an example.
@@ -253,7 +213,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
-        self.core.state(Side::Consumer)
+        self.core.state(Role::Consumer)
     }
 
     /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
@@ -288,136 +248,5 @@ impl<T> fmt::Debug for BoundedBuffer<T> {
             .field("capacity", &self.core.geometry.capacity)
             .field("layout", &self.core.layout)
             .finish_non_exhaustive()
-    }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "offsets are constants of the layout, in a segment that the geometry was checked against"
-)]
-impl Core {
-    pub(super) fn state(&self, side: Side) -> PeerState {
-        // SAFETY: a constant of the layout.
-        let word = unsafe { self.memory.load(side.claim_at(), Ordering::Acquire) };
-        match OwnerId::from_word(word).map(|claim| claim.liveness(&self.anchor)) {
-            Some(life) => life.into(),
-            None => {
-                // SAFETY: as above.
-                let ever = unsafe { self.memory.load(side.claim_at() + EVER, Ordering::Acquire) };
-                if ever == 0 {
-                    PeerState::Never
-                } else {
-                    PeerState::Left
-                }
-            }
-        }
-    }
-
-    /// What a wait should think of the other side.
-    pub(super) fn peer(&self, side: Side, notice_departure: bool) -> Peer {
-        match self.state(side) {
-            PeerState::Dead => Peer::Dead,
-            PeerState::Left if notice_departure => Peer::Left,
-            _ => Peer::WaitForIt,
-        }
-    }
-}
-
-/// A claimed role. One pointer, passed by value to everything that is not inlined, so that the fields beside it can
-/// stay in registers.
-pub(super) struct Role(NonNull<RoleInner>);
-
-pub(super) struct RoleInner {
-    pub(super) core: Arc<Core>,
-    pub(super) side: Side,
-    /// Whether this process takes part in membarrier(2) and may ask for it.
-    pub(super) registered: bool,
-    pub(super) gap: Gap,
-    claim: OwnerId,
-    /// Keeps the claim alive.
-    _token: Arc<Token>,
-}
-
-#[allow(
-    unsafe_code,
-    reason = "owns a box by its raw pointer; offsets are constants of the layout"
-)]
-impl Role {
-    fn claim(core: &Arc<Core>, side: Side) -> Result<Self, ClaimError> {
-        core.check_place()?;
-        let token = Token::current()?;
-        let claim = token.owner_id();
-        let registered = !core.fences && wait::register();
-        let (memory, at) = (core.memory, side.claim_at());
-        let taken = || ClaimError::Taken { role: side.name() };
-        // SAFETY: a constant of the layout; so below.
-        let mut holder = unsafe { memory.load(at, Ordering::Acquire) };
-        if OwnerId::from_word(holder)
-            .is_some_and(|other| other.liveness(&core.anchor) != Liveness::Dead)
-        {
-            return Err(taken());
-        }
-        // Before the claim: killed in between, this process merely seems to have come and gone.
-        // SAFETY: as above.
-        unsafe { memory.store(at + EVER, 1, Ordering::Relaxed) };
-        // SAFETY: as above.
-        while let Err(now) = unsafe { memory.compare_exchange(at, holder, claim.word()) } {
-            // Given back meanwhile: once more. Taken by another: that one was just alive.
-            if now != 0 || holder == 0 {
-                return Err(taken());
-            }
-            holder = now;
-        }
-        let flags = if registered { 0 } else { NO_BARRIER };
-        // SAFETY: as above. A predecessor may have died asleep.
-        unsafe { memory.store_wait(side.sleeper_at(), flags) };
-        let inner = Box::new(RoleInner {
-            core: Arc::clone(core),
-            side,
-            registered,
-            gap: Gap::new(),
-            claim,
-            _token: token,
-        });
-        Ok(Self(NonNull::from(Box::leak(inner))))
-    }
-
-    #[inline(always)]
-    pub(super) fn get(&self) -> &RoleInner {
-        // SAFETY: made from a box in `claim` and freed by `drop` alone; never handed out mutably.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Drop for Role {
-    #[inline(always)]
-    fn drop(&mut self) {
-        give_back(self.0);
-    }
-}
-
-// SAFETY: owns a box whose contents are all `Send` and `Sync`: shared counters, numbers and a segment.
-#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
-unsafe impl Send for Role {}
-// SAFETY: as above.
-#[allow(unsafe_code, reason = "a raw pointer is neither by itself")]
-unsafe impl Sync for Role {}
-
-#[cold]
-#[inline(never)]
-#[allow(unsafe_code, reason = "turns the raw pointer back into its box")]
-fn give_back(role: NonNull<RoleInner>) {
-    // SAFETY: made by `Box::leak` in `claim`; `drop` runs once.
-    let role = unsafe { Box::from_raw(role.as_ptr()) };
-    let (core, side) = (&role.core, role.side);
-    if core.fork_guard.is_current() {
-        // Fails only if somebody scribbled over the claim.
-        // SAFETY: a constant of the layout.
-        let _ = unsafe {
-            core.memory
-                .compare_exchange(side.claim_at(), role.claim.word(), 0)
-        };
-        // Who waits for this side may want to know that it left.
-        wake_if_asleep(core.memory, side.other().sleeper_at(), role.registered);
     }
 }

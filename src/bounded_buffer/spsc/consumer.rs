@@ -1,15 +1,21 @@
 //! [`Consumer`]: the side that pops.
 
-use super::buffer::{Role, RoleInner, Side};
 use super::in_place;
-use super::protocol::{Consuming, Refusal, find_in, look_at_word};
 use super::{Layout, PopError};
 use crate::bounded_buffer::PeerState;
-use crate::bounded_buffer::iter::popping_iterators;
-use crate::bounded_buffer::seam::Mapped;
-use crate::bounded_buffer::wait::{Habit, Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
 use crate::fork::ForkGuard;
+use crate::ring::front::iter::popping_iterators;
+use crate::ring::protocol::error::TryError;
+use crate::ring::protocol::role::Role;
+use crate::ring::protocol::spsc::claim::{Claimed, RoleGuard};
+use crate::ring::protocol::spsc::layout::sleep_at;
+use crate::ring::protocol::spsc::{
+    cursor::{find_in, look_at_word},
+    pop::Consuming,
+};
+use crate::ring::shm::memory::Mapped;
+use crate::ring::wait::{Habit, WaitError, Waiter, Waiting};
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
@@ -31,12 +37,12 @@ pub struct Consumer<T> {
     waited_at: u64,
     waiting: Waiting,
     notice_departure: bool,
-    role: Role,
+    role: RoleGuard,
     items: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod> Consumer<T> {
-    pub(super) fn new(role: Role, side: Consuming<Mapped>) -> Self {
+    pub(super) fn new(role: RoleGuard, side: Consuming<Mapped>) -> Self {
         Self {
             waited_at: side.position(),
             side,
@@ -122,8 +128,8 @@ impl<T: Pod> Consumer<T> {
         }
         match self.side.pop_known() {
             Ok(item) => Ok(item),
-            Err(Refusal::NotNow) => self.pop_waiting(None),
-            Err(Refusal::Corrupted) => Err(PopError::Corrupted),
+            Err(TryError::WouldBlock) => self.pop_waiting(None),
+            Err(TryError::Corrupted) => Err(PopError::Corrupted),
         }
     }
 
@@ -171,8 +177,8 @@ impl<T: Pod> Consumer<T> {
         }
         match self.side.find_items(1) {
             Ok(_) => {}
-            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
-            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
+            Err(TryError::WouldBlock) => self.wait_for_items(deadline)?,
+            Err(TryError::Corrupted) => return Err(PopError::Corrupted),
         }
         self.take_large()
     }
@@ -416,7 +422,7 @@ impl<T: Pod> Consumer<T> {
     /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
-        self.role.get().core.state(Side::Producer)
+        self.role.get().core.state(Role::Producer)
     }
 
     /// The segment the buffer is in. See [`len`](Self::len) for an example.
@@ -454,7 +460,7 @@ impl<T: Pod> Consumer<T> {
 
     /// Before saying that there is nothing: a producer may be waiting to be told how far this side is.
     #[inline(always)]
-    pub(super) fn nothing(&mut self, refusal: Refusal) -> PopError {
+    pub(super) fn nothing(&mut self, refusal: TryError) -> PopError {
         self.side.tell_if_due();
         PopError::of_refusal(refusal)
     }
@@ -490,23 +496,23 @@ impl<T: Pod> Consumer<T> {
 #[cold]
 #[inline(never)]
 fn wait_for_items(
-    role: &RoleInner,
+    role: &Claimed,
     position: u64,
     deadline: Option<Instant>,
     (waiting, notice_departure): (Waiting, bool),
     habit: Habit,
-) -> (u64, Option<Stop>) {
+) -> (u64, Option<WaitError>) {
     let core = &*role.core;
     let (memory, g) = (core.memory, core.geometry);
     let word = g.word_at(g.slot(position));
-    let waiter = Waiter::new(Side::Consumer.sleeper_at(), waiting, role.registered);
+    let waiter = Waiter::new(sleep_at(Role::Consumer), waiting, role.registered);
     let result = waiter.wait(
         memory,
         habit.pauses_first(),
         &role.gap,
         deadline,
         move |_| look_at_word(memory, word, position, g.capacity),
-        || core.peer(Side::Producer, notice_departure),
+        || core.peer(Role::Producer, notice_departure),
     );
     match result {
         Ok(end) => (end, None),

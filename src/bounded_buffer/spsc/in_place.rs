@@ -1,12 +1,12 @@
 //! Items in place: the calls that hand out a [`Reservation`] or a [`Peek`], both of these, and the copies of runs.
 
-use super::layout::Geometry;
-use super::protocol::Refusal;
 use super::{Consumer, PopError, Producer, PushError};
-use crate::bounded_buffer::runs::{self, check};
-use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
+use crate::ring::protocol::error::TryError;
+use crate::ring::protocol::spsc::layout::Geometry;
+use crate::ring::shm::copy::{self, check};
+use crate::ring::shm::memory::Mapped;
 use crate::segment::ReadOnly;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut
 fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
     debug_assert!(slot + items.len() <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::write(memory, g.item_at(slot), g.item_stride, items) };
+    unsafe { copy::write(memory, g.item_at(slot), g.item_stride, items) };
 }
 
 /// `slot + into.len()` is at most the capacity.
@@ -42,7 +42,7 @@ fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
 fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
     debug_assert!(slot + into.len() <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::read(memory, g.item_at(slot), g.item_stride, into) };
+    unsafe { copy::read(memory, g.item_at(slot), g.item_stride, into) };
 }
 
 /// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the
@@ -57,7 +57,7 @@ fn view<'a, T: Pod>(
 ) -> Option<SharedSlice<'a, T>> {
     debug_assert!(slot + len <= g.capacity as usize);
     // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { runs::view(memory, g.item_at(slot), g.item_stride, len) }
+    unsafe { copy::view(memory, g.item_at(slot), g.item_stride, len) }
 }
 
 /// Slots in place.
@@ -396,8 +396,8 @@ impl<T: Pod> Consumer<T> {
         }
         match self.side().find_items(wanted) {
             Ok(_) => {}
-            Err(Refusal::NotNow) => self.wait_for_items(deadline)?,
-            Err(Refusal::Corrupted) => return Err(PopError::Corrupted),
+            Err(TryError::WouldBlock) => self.wait_for_items(deadline)?,
+            Err(TryError::Corrupted) => return Err(PopError::Corrupted),
         }
         let count = self.side().known_items().min(wanted);
         Ok(Peek::new(self, count))

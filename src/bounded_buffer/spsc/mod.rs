@@ -86,20 +86,13 @@
 mod buffer;
 mod consumer;
 mod in_place;
-mod layout;
-mod look;
-#[cfg(all(test, loom))]
-mod model;
 mod options;
 mod producer;
-mod protocol;
 
 #[doc(no_inline)]
 pub use super::{Layout, PopError, PushError};
 pub use buffer::BoundedBuffer;
 pub use consumer::{Consumer, Iter, TryIter};
 pub use in_place::{Peek, Reservation};
-pub(crate) use layout::MAGIC;
-pub(crate) use look::{LEAST_BYTES, look};
 pub use options::Options;
 pub use producer::Producer;

@@ -1,16 +1,17 @@
 //! [`Options`]: how a ring is created or opened.
 
-use super::layout::{Geometry, MAGIC, SLOTS, VERSION};
-use super::protocol::initialise;
 use super::{BoundedBuffer, Layout};
 use crate::bounded_buffer::OpenError;
-use crate::bounded_buffer::header::Description;
-use crate::bounded_buffer::opening::{Items, Ring, Wishes};
-use crate::bounded_buffer::options::common_options;
-use crate::bounded_buffer::seam::Mapped;
 use crate::bytemuck::Pod;
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::ring::front::opening::{Items, Ring, Wishes};
+use crate::ring::front::options::common_options;
+use crate::ring::protocol::spsc::cursor::initialise;
+use crate::ring::protocol::spsc::layout::{Geometry, MAGIC, SLOTS, VERSION};
+use crate::ring::shm::fault::LayoutFault;
+use crate::ring::shm::header::Description;
+use crate::ring::shm::memory::Mapped;
 #[cfg(doc)]
 use crate::segment::SegmentOptions;
 use crate::segment::{Removal, Segment, SegmentId};
@@ -103,7 +104,7 @@ impl Ring for Options {
         _: Mapped,
         found: &Description,
         len: usize,
-    ) -> Result<(Layout, Geometry), OpenError> {
+    ) -> Result<(Layout, Geometry), LayoutFault> {
         Geometry::described(found, len)
     }
 

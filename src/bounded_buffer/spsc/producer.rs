@@ -1,14 +1,19 @@
 //! [`Producer`]: the side that pushes.
 
-use super::buffer::{Role, RoleInner, Side};
 use super::in_place;
-use super::protocol::{Producing, load_out, look_for_room};
 use super::{Layout, PushError};
 use crate::bounded_buffer::PeerState;
-use crate::bounded_buffer::seam::Mapped;
-use crate::bounded_buffer::wait::{Stop, Waiter, Waiting};
 use crate::bytemuck::Pod;
 use crate::fork::ForkGuard;
+use crate::ring::protocol::role::Role;
+use crate::ring::protocol::spsc::claim::{Claimed, RoleGuard};
+use crate::ring::protocol::spsc::layout::sleep_at;
+use crate::ring::protocol::spsc::{
+    cursor::load_out,
+    push::{Producing, look_for_room},
+};
+use crate::ring::shm::memory::Mapped;
+use crate::ring::wait::{WaitError, Waiter, Waiting};
 use crate::segment::Segment;
 use std::fmt;
 use std::io;
@@ -26,12 +31,12 @@ pub struct Producer<T> {
     fork_guard: ForkGuard,
     waiting: Waiting,
     notice_departure: bool,
-    role: Role,
+    role: RoleGuard,
     items: PhantomData<fn(T)>,
 }
 
 impl<T: Pod> Producer<T> {
-    pub(super) fn new(role: Role, side: Producing<Mapped>) -> Self {
+    pub(super) fn new(role: RoleGuard, side: Producing<Mapped>) -> Self {
         Self {
             side,
             fork_guard: role.get().core.fork_guard,
@@ -371,7 +376,7 @@ impl<T: Pod> Producer<T> {
     /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
-        self.role.get().core.state(Side::Consumer)
+        self.role.get().core.state(Role::Consumer)
     }
 
     /// The segment the buffer is in. See [`len`](Self::len) for an example.
@@ -404,7 +409,7 @@ impl<T: Pod> Producer<T> {
 
     /// Afterwards there is room for one item at least.
     #[inline(always)]
-    pub(super) fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
+    pub(super) fn wait_for_room(&mut self, deadline: Option<Instant>) -> Result<(), WaitError> {
         if self.side.goes_on() {
             return Ok(());
         }
@@ -424,14 +429,14 @@ impl<T: Pod> Producer<T> {
 #[cold]
 #[inline(never)]
 fn wait_for_room(
-    role: &RoleInner,
+    role: &Claimed,
     position: u64,
     deadline: Option<Instant>,
     waiting: Waiting,
     notice_departure: bool,
-) -> Result<u64, Stop> {
+) -> Result<u64, WaitError> {
     let core = &*role.core;
-    let waiter = Waiter::new(Side::Producer.sleeper_at(), waiting, role.registered);
+    let waiter = Waiter::new(sleep_at(Role::Producer), waiting, role.registered);
     let (memory, capacity) = (core.memory, core.geometry.capacity);
     waiter.wait(
         memory,
@@ -439,7 +444,7 @@ fn wait_for_room(
         &role.gap,
         deadline,
         move |effort| look_for_room(memory, capacity, position, effort),
-        || core.peer(Side::Consumer, notice_departure),
+        || core.peer(Role::Consumer, notice_departure),
     )
 }
 

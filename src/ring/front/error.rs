@@ -1,0 +1,97 @@
+//! What can go wrong with a ring before and beside its operations.
+
+use crate::error::Error;
+use crate::liveness::Liveness;
+use crate::ring::shm::fault::LayoutFault;
+use std::time::Duration;
+
+/// Why a ring could not be created or opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A System V call failed.
+    #[error(transparent)]
+    System(#[from] Error),
+    /// The segment holds something else, or a ring of another shape.
+    #[error(
+        "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
+    )]
+    LayoutMismatch {
+        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`,
+        /// `participant table`, `segment size`.
+        what: &'static str,
+        /// What the segment says.
+        found: u64,
+        /// What this process expects.
+        expected: u64,
+    },
+    /// Nobody initialised the ring in time, and this process was not told how to, or is not the one who began.
+    #[error(
+        "the ring was not initialised within {patience:?}; start the process that creates it, or pass a capacity to create it here"
+    )]
+    NotInitialised {
+        /// How long this process waited.
+        patience: Duration,
+    },
+    /// The segment was attached in another IPC namespace than the calling thread is in now: nobody could tell here
+    /// whether the ring's participants live, nor there whether this one does.
+    #[error(
+        "the segment was attached in another IPC namespace than the calling thread is in; open the ring where its segment is"
+    )]
+    WrongNamespace,
+    /// A capacity of 0 or none at all, one that does not fit an address space, or, in an [`mpmc`](crate::bounded_buffer::mpmc)
+    /// ring, one beyond 2^31 or a participant table of other than 1 to 512 entries.
+    #[error(
+        "a ring of {capacity} items cannot be made: a capacity is 1 or more and fits an address space, and in an mpmc ring is at most 2^31, with 1 to 512 participants"
+    )]
+    CapacityOutOfRange {
+        /// What was asked for.
+        capacity: u64,
+    },
+}
+
+impl From<LayoutFault> for OpenError {
+    fn from(fault: LayoutFault) -> Self {
+        match fault {
+            LayoutFault::Mismatch {
+                what,
+                found,
+                expected,
+            } => Self::LayoutMismatch {
+                what,
+                found,
+                expected,
+            },
+            LayoutFault::NotInitialised { patience } => Self::NotInitialised { patience },
+            LayoutFault::CapacityOutOfRange { capacity } => Self::CapacityOutOfRange { capacity },
+        }
+    }
+}
+
+/// What is known about the holder of a role, or in [`mpmc`](crate::bounded_buffer::mpmc) about all its holders together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerState {
+    /// Nobody has had the role yet.
+    Never,
+    /// A process has it and lives. (One that is stopped does.) One of many is enough.
+    Alive,
+    /// Whoever had it gave it back, or, in [`mpmc`](crate::bounded_buffer::mpmc), died and was recovered.
+    Left,
+    /// Whoever has it is dead. The next to claim it goes on at the exact position; in [`mpmc`](crate::bounded_buffer::mpmc) the
+    /// others recover what the dead left.
+    Dead,
+    /// A process has it, and whether that lives cannot be told: the calling thread is in another IPC namespace, or
+    /// a sandbox lets it ask nothing. Treat it as alive, as the ring does.
+    Unknown,
+}
+
+impl From<Liveness> for PeerState {
+    fn from(liveness: Liveness) -> Self {
+        match liveness {
+            Liveness::Alive => Self::Alive,
+            Liveness::Dead => Self::Dead,
+            Liveness::Unknown => Self::Unknown,
+        }
+    }
+}

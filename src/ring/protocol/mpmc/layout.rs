@@ -1,0 +1,177 @@
+//! Where everything lies in a segment that holds a ring for many producers and many consumers.
+//!
+//! The table is in the [module's](super#the-segment) documentation, and `examples/c/mpmc.h` says the same in C.
+//! What is in a slot's word is in [`slot_word`](super::slot_word), how it changes in [`claim`](super::claim).
+
+use super::slot_word::MAX_PARTICIPANTS;
+use crate::ring::protocol::role::Role;
+use crate::ring::shm::fault::LayoutFault;
+use crate::ring::shm::header::{self, Description};
+use crate::ring::shm::slots::{LINES, Layout, Slots};
+
+/// `svshmpmc` in the byte order of the machine.
+pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
+pub(crate) const VERSION: u32 = 2;
+
+pub(crate) const PARTICIPANTS: usize = 128;
+pub(crate) const PRODUCERS_HINT: usize = 256;
+pub(crate) const CONSUMERS_HINT: usize = 384;
+pub(crate) const PRODUCERS_SLEEP: usize = 512;
+pub(crate) const CONSUMERS_SLEEP: usize = 640;
+pub(crate) const EPOCH: usize = 768;
+pub(crate) const EVER_PRODUCER: usize = 776;
+pub(crate) const EVER_CONSUMER: usize = 784;
+pub(crate) const TABLE: usize = 896;
+pub(crate) const ENTRY: usize = 64;
+
+const _: () = {
+    assert!(PARTICIPANTS == header::SIZE);
+    assert!(PRODUCERS_HINT == 2 * LINES && CONSUMERS_HINT == 3 * LINES);
+    assert!(PRODUCERS_SLEEP == 4 * LINES && CONSUMERS_SLEEP == 5 * LINES);
+    assert!(EPOCH == 6 * LINES && EVER_PRODUCER == EPOCH + 8 && EVER_CONSUMER == EPOCH + 16);
+    assert!(TABLE == 7 * LINES && ENTRY == 64);
+};
+
+/// Where handles of this role tell newcomers where they are.
+pub(crate) fn hint_at(role: Role) -> usize {
+    match role {
+        Role::Producer => PRODUCERS_HINT,
+        Role::Consumer => CONSUMERS_HINT,
+    }
+}
+
+/// The word that handles of this role sleep on.
+pub(crate) fn sleep_at(role: Role) -> usize {
+    match role {
+        Role::Producer => PRODUCERS_SLEEP,
+        Role::Consumer => CONSUMERS_SLEEP,
+    }
+}
+
+/// Where it says whether there has been a handle of this role.
+pub(crate) fn ever_at(role: Role) -> usize {
+    match role {
+        Role::Producer => EVER_PRODUCER,
+        Role::Consumer => EVER_CONSUMER,
+    }
+}
+
+/// Offsets and sizes of one ring, computed here and never read from shared memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Slots; at most 2^31.
+    pub(crate) capacity: u32,
+    /// Entries of the table.
+    pub(crate) participants: u32,
+    /// Where the first word is, and from one to the next.
+    pub(crate) words: usize,
+    pub(crate) word_stride: usize,
+    /// Where the first item is, and from one to the next.
+    pub(crate) items: usize,
+    pub(crate) item_stride: usize,
+    /// Everything, header included.
+    pub(crate) total_bytes: usize,
+}
+
+impl Geometry {
+    /// `None` if it does not fit an address space or the fields of a word, or something is 0.
+    pub(crate) fn new(
+        layout: Layout,
+        capacity: u64,
+        participants: u64,
+        size: usize,
+        align: usize,
+    ) -> Option<Self> {
+        if !(1..=1 << 31).contains(&capacity)
+            || !(1..=MAX_PARTICIPANTS as u64).contains(&participants)
+        {
+            return None;
+        }
+        let front = TABLE + participants as usize * ENTRY;
+        let slots = Slots::new(layout, front, usize::try_from(capacity).ok()?, size, align)?;
+        Some(Self {
+            capacity: capacity as u32,
+            participants: participants as u32,
+            words: slots.words,
+            word_stride: slots.word_stride,
+            items: slots.items,
+            item_stride: slots.item_stride,
+            total_bytes: slots.end,
+        })
+    }
+
+    /// The layout and the geometry of the ring that a header and the word at [`PARTICIPANTS`] describe, in a
+    /// segment of `len` bytes.
+    ///
+    /// From here on the numbers are this process's own.
+    pub(crate) fn described(
+        found: &Description,
+        participants: u64,
+        len: usize,
+    ) -> Result<(Layout, Self), LayoutFault> {
+        found.check(MAGIC, VERSION)?;
+        let layout = Layout::found(found.variant)?;
+        let (what, most) = ("participant table", MAX_PARTICIPANTS as u64);
+        let fits = (1..=most).contains(&participants);
+        LayoutFault::unless(fits, what, participants, most)?;
+        // Neither is wider than an address: the header holds 32 bits of each.
+        let (size, align) = (found.item_size as usize, found.item_align as usize);
+        let capacity = found.capacity;
+        let geometry = Self::new(layout, capacity, participants, size, align)
+            .ok_or(LayoutFault::CapacityOutOfRange { capacity })?;
+        found.check_size(geometry.total_bytes, len)?;
+        Ok((layout, geometry))
+    }
+
+    #[inline(always)]
+    pub(crate) fn word_at(&self, slot: u32) -> usize {
+        debug_assert!(slot < self.capacity);
+        self.words + slot as usize * self.word_stride
+    }
+
+    #[inline(always)]
+    pub(crate) fn item_at(&self, slot: u32) -> usize {
+        debug_assert!(slot < self.capacity);
+        self.items + slot as usize * self.item_stride
+    }
+
+    pub(crate) fn entry_at(&self, index: usize) -> usize {
+        debug_assert!(index < self.participants as usize);
+        TABLE + index * ENTRY
+    }
+
+    /// How many slots may become free before sleeping producers are told: a quarter of the buffer.
+    #[inline(always)]
+    pub(crate) fn quarter(&self) -> u32 {
+        (self.capacity / 4).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lies_before_the_slots() {
+        for layout in [Layout::Interleaved, Layout::Contiguous] {
+            for participants in [1, 5, 64, 512] {
+                let g = Geometry::new(layout, 3, participants, 24, 8).unwrap();
+                assert!(g.entry_at(participants as usize - 1) + ENTRY <= g.words);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for layout in [Layout::Interleaved, Layout::Contiguous] {
+            let new = |capacity, participants, size| {
+                Geometry::new(layout, capacity, participants, size, 8)
+            };
+            assert_eq!(new(0, 1, 8), None);
+            assert_eq!(new(1, 0, 8), None);
+            assert_eq!(new(1, 513, 8), None);
+            assert_eq!(new((1 << 31) + 1, 1, 8), None);
+            assert_eq!(new(1 << 31, 1, usize::MAX / 4), None);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a ring for many producers and many consumers says to somebody who only reads.
+
+use super::layout::{Geometry, PARTICIPANTS, TABLE, sleep_at};
+use super::slot_word::{LAP_BITS, Phase, Word};
+use super::table::Entry;
+use crate::bounded_buffer::inspect::{Occupant, Presence, Seen, Words};
+use crate::ring::shm::fault::LayoutFault;
+use crate::ring::shm::header::Description;
+use crate::ring::wait::ASLEEP;
+
+/// Bytes before the participant table: a segment with less holds no ring.
+pub(crate) const LEAST_BYTES: usize = TABLE;
+
+/// Looks at a ring that is ready, in a segment of `len` bytes, at least [`LEAST_BYTES`].
+pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<Seen, LayoutFault> {
+    let (layout, g) = Geometry::described(found, words.load(PARTICIPANTS), len)?;
+    let slots = Slots::count(words, &g);
+    Ok(Seen {
+        layout,
+        pushed: slots.position.wrapping_add(slots.items) % slots.wraps_at,
+        popped: slots.position,
+        wraps_at: Some(slots.wraps_at),
+        // At most the capacity.
+        len: slots.items as usize,
+        capacity: g.capacity as usize,
+        max_participants: g.participants as usize,
+        is_corrupted: slots.are_corrupted,
+        occupants: (0..g.participants as usize)
+            .filter_map(|index| Entry::from_words(g.entry_at(index), |at| words.load(at)))
+            .map(|entry| occupant(words, &entry))
+            .collect(),
+    })
+}
+
+fn occupant(words: Words<'_>, entry: &Entry) -> Occupant {
+    let sleepers = entry
+        .role
+        .is_none_or(|role| words.load_half(sleep_at(role)) & ASLEEP != 0);
+    Occupant {
+        role: entry.role,
+        presence: Presence::Claimed(entry.claim),
+        noted_pid: Some(entry.pid),
+        noted_since: Some(entry.since),
+        // The word is shared by the side: that nobody sleeps is known of each, that somebody does of none.
+        asleep: (!sleepers).then_some(false),
+    }
+}
+
+/// What all slots together say.
+#[derive(Debug, Clone, Copy)]
+struct Slots {
+    /// How many items, or slots that were skipped, have been taken: laps times the capacity, and what of this lap.
+    position: u64,
+    items: u64,
+    wraps_at: u64,
+    are_corrupted: bool,
+}
+
+impl Slots {
+    /// Each slot counts its own laps; added up, they are the position.
+    fn count(words: Words<'_>, g: &Geometry) -> Self {
+        let load = |slot| Word(words.load(g.word_at(slot)));
+        // Below 2^61.
+        let wraps_at = u64::from(g.capacity) << LAP_BITS;
+        let first_lap = load(0).lap();
+        let (mut ahead, mut items, mut are_corrupted) = (0_i64, 0, false);
+        let mut slot = 0;
+        while slot < g.capacity {
+            let word = load(slot);
+            // The first word of a run speaks for all; one that reaches beyond the end is nonsense, and cut off.
+            let owned = matches!(
+                word.phase(),
+                Some(Phase::Writing | Phase::Reading | Phase::Drained)
+            );
+            let left = g.capacity - slot;
+            are_corrupted |= word.phase().is_none() || owned && !(1..=left).contains(&word.run());
+            let run = if owned { word.run().clamp(1, left) } else { 1 };
+            let laps = i64::from(word.lap().ahead_of(first_lap));
+            let (holds_items, are_popped) = match word.phase() {
+                Some(Phase::Full | Phase::Redeliver | Phase::Reading) => (true, false),
+                Some(Phase::Drained) => (false, true),
+                Some(Phase::Empty | Phase::Writing) | None => (false, false),
+            };
+            // A sum of at most 2^31 numbers below 2^30.
+            ahead += (laps + i64::from(are_popped)) * i64::from(run);
+            items += u64::from(run) * u64::from(holds_items);
+            slot += run;
+        }
+        let position = i128::from(first_lap.get()) * i128::from(g.capacity) + i128::from(ahead);
+        Self {
+            position: position.rem_euclid(i128::from(wraps_at)) as u64,
+            items,
+            wraps_at,
+            are_corrupted,
+        }
+    }
+}
