@@ -90,8 +90,16 @@ pub mod lecture;
 pub mod mpmc;
 pub mod spsc;
 
-pub use crate::ring::front::error::{OpenError, PeerState};
+pub use crate::ring::front::chunk::{Peek, Reservation};
+pub use crate::ring::front::consumer::Consumer;
+pub use crate::ring::front::error::OpenError;
+pub use crate::ring::front::iter::{Iter, TryIter};
+pub use crate::ring::front::options::Options;
+pub use crate::ring::front::producer::Producer;
 pub use crate::ring::front::refusal::{PopError, PushError};
+pub use crate::ring::front::ring::BoundedBuffer;
+pub use crate::ring::protocol::Protocol;
 pub use crate::ring::protocol::error::ClaimError;
+pub use crate::ring::protocol::role::PeerState;
 pub use crate::ring::shm::slots::Layout;
 pub use crate::ring::wait::Waiting;

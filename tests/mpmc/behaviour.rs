@@ -3,7 +3,6 @@
 use crate::common::peer;
 use crate::support::{LAYOUTS, Random, attach, id, ring, ring_with, seed};
 use std::collections::VecDeque;
-use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Layout, Options, PopError, PushError, Role};
@@ -42,7 +41,10 @@ fn compare(random: &mut Random, capacity: usize, layout: Layout, leave: Leave) {
     let ring: BoundedBuffer<u64> = ring_with(&options);
     assert_eq!(ring.layout(), layout);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    assert_eq!((producer.layout(), consumer.layout()), (layout, layout));
+    assert_eq!(
+        (producer.buffer().layout(), consumer.buffer().layout()),
+        (layout, layout)
+    );
     let mut model: VecDeque<u64> = VecDeque::new();
     let mut next = 0;
     let is_exact = leave == Leave::Nothing;
@@ -226,39 +228,41 @@ fn items_of_many_sizes_arrive_whole() {
     roomy.spawn(all).unwrap().join().unwrap();
 }
 
-/// Several write and several read: every byte arrives once. One reader sees each writer's bytes in order, and those
-/// of one write together.
+/// Several push runs of bytes and several pop them: every byte arrives once. One consumer sees each producer's bytes
+/// in order, and those of one push together.
 #[test]
-fn bytes_of_many_writers_go_through_read_and_write() {
+fn runs_of_many_producers_stay_whole() {
     for layout in LAYOUTS {
-        for readers in [1, 2] {
-            many_writers(layout, readers);
+        for consumers in [1, 2] {
+            many_producers(layout, consumers);
         }
     }
 }
 
-fn many_writers(layout: Layout, readers: usize) {
-    // Each writer's number in two bits, the running number of the write in six, as often as it has bytes.
+fn many_producers(layout: Layout, consumers: usize) {
+    // Each producer's number in two bits, the running number of the push in six, as often as it has bytes.
     const WRITES: usize = 3000;
     const BYTES: usize = 7;
     let ring: BoundedBuffer<u8> = ring_with(Options::new().capacity(96).layout(layout));
     let (read, first_writes): (Vec<Vec<u8>>, Vec<Vec<usize>>) = thread::scope(|scope| {
-        let reading: Vec<_> = (0..readers)
+        let reading: Vec<_> = (0..consumers)
             .map(|_| {
                 let mut consumer = ring.consumer().unwrap();
                 scope.spawn(move || {
                     let mut all = Vec::new();
                     let mut into = [0; 40];
+                    consumer.notice_departure(true);
                     loop {
-                        match consumer.read(&mut into).unwrap() {
-                            0 => return all,
-                            count => all.extend_from_slice(&into[..count]),
+                        match consumer.pop_slice(&mut into) {
+                            Ok(count) => all.extend_from_slice(&into[..count]),
+                            Err(error) => break assert_eq!(error, PopError::PeerLeft),
                         }
                     }
+                    all
                 })
             })
             .collect();
-        // All there before one is gone: readers end when none is left.
+        // All there before one is gone: consumers end when none is left.
         let producers: Vec<_> = (0..3).map(|_| ring.producer().unwrap()).collect();
         let writing: Vec<_> = producers
             .into_iter()
@@ -268,11 +272,16 @@ fn many_writers(layout: Layout, readers: usize) {
                     let mut first_writes = Vec::new();
                     for number in 0..WRITES {
                         let bytes = [((writer << 6) | (number % 64)) as u8; BYTES];
-                        // A write may be short: at the end of the buffer, or when there is little room.
-                        let done = producer.write(&bytes).unwrap();
+                        // A push may be short: at the end of the buffer, or when there is little room.
+                        let done = loop {
+                            match producer.try_push_slice(&bytes) {
+                                Ok(done) => break done,
+                                Err(error) => assert_eq!(error, PushError::Full(())),
+                            }
+                            thread::yield_now();
+                        };
                         assert!((1..=BYTES).contains(&done));
-                        producer.write_all(&bytes[done..]).unwrap();
-                        producer.flush().unwrap();
+                        producer.push_slice(&bytes[done..]).unwrap();
                         first_writes.push(done);
                     }
                     first_writes
@@ -307,34 +316,6 @@ fn many_writers(layout: Layout, readers: usize) {
             }
         }
     }
-}
-
-/// One writer, one reader, and the end of the stream: whole texts, and an error where there is nobody to read.
-#[test]
-fn a_stream_of_bytes_ends_with_its_writers() {
-    let ring: BoundedBuffer<u8> = ring_with(Options::new().capacity(10).layout(Layout::Contiguous));
-    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    assert_eq!(producer.write(&[]).unwrap(), 0);
-    let sent: Vec<u8> = (0..10_000_u32).map(|n| (n * 7 / 3) as u8).collect();
-    let expected = sent.clone();
-    let writing = thread::spawn(move || {
-        producer.write_all(&sent).unwrap();
-        producer
-    });
-    let mut got = vec![0; expected.len()];
-    consumer.read_exact(&mut got).unwrap();
-    assert!(got == expected);
-    let mut producer = writing.join().unwrap();
-    producer.write_all(b"end").unwrap();
-    drop(producer);
-    let mut text = String::new();
-    consumer.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "end");
-    drop(consumer);
-    let mut producer = ring.producer().unwrap();
-    producer.notice_departure(true);
-    let refused = producer.write_all(&[0; 11]).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
 }
 
 /// A wait ends at its timeout and not before, in all ways of waiting, whatever the call.
@@ -794,11 +775,11 @@ fn a_side_is_as_alive_as_the_liveliest_of_its_handles() {
     let (one, two) = (ring.producer().unwrap(), ring.producer().unwrap());
     assert_eq!(states(&ring), (PeerState::Alive, PeerState::Never));
     let consumer = ring.consumer().unwrap();
-    assert_eq!(one.consumer_state(), PeerState::Alive);
+    assert_eq!(one.buffer().consumer_state(), PeerState::Alive);
     drop(one);
-    assert_eq!(consumer.producer_state(), PeerState::Alive);
+    assert_eq!(consumer.buffer().producer_state(), PeerState::Alive);
     drop(two);
-    assert_eq!(consumer.producer_state(), PeerState::Left);
+    assert_eq!(consumer.buffer().producer_state(), PeerState::Left);
     drop(consumer);
     assert_eq!(states(&ring), (PeerState::Left, PeerState::Left));
 }

@@ -131,9 +131,9 @@ fn rust_recovers_what_c_held() {
         let mut consumer = ring.consumer().unwrap();
         assert_eq!(consumer.try_pop(), Ok(4));
         assert_eq!(consumer.try_pop(), Err(PopError::Empty));
-        assert_eq!(consumer.producer_state(), PeerState::Alive);
+        assert_eq!(consumer.buffer().producer_state(), PeerState::Alive);
         held.kill();
-        assert_eq!(consumer.producer_state(), PeerState::Dead);
+        assert_eq!(consumer.buffer().producer_state(), PeerState::Dead);
         let found = ring.recover().unwrap();
         assert_eq!(
             (found.participants, found.redelivered, found.skipped),

@@ -285,7 +285,7 @@ fn a_forked_child_is_nobody_before_it_comes_by_itself() {
     running.kill();
     assert_eq!(states(&ring), vec![PeerState::Dead; 4]);
     assert_eq!(
-        heard.producer_state(),
+        heard.buffer().producer_state(),
         PeerState::Alive,
         "the child, by its own handles"
     );
@@ -301,7 +301,7 @@ fn a_forked_child_is_nobody_before_it_comes_by_itself() {
         Ok(42),
         "the child goes on without its parent"
     );
-    eventually(|| heard.producer_state() == PeerState::Left);
+    eventually(|| heard.buffer().producer_state() == PeerState::Left);
 }
 
 /// Process ids mean nothing between pid namespaces; tokens do.

@@ -332,6 +332,34 @@ fn bytes_go_through_read_and_write() {
     }
 }
 
+/// One writer, one reader, and the end of the stream: whole texts, and an error where there is nobody to read.
+#[test]
+fn a_stream_of_bytes_ends_with_its_writer() {
+    let ring = ring::<u8>(10, Layout::Contiguous);
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    assert_eq!(producer.write(&[]).unwrap(), 0);
+    let sent: Vec<u8> = (0..10_000_u32).map(|n| (n * 7 / 3) as u8).collect();
+    let expected = sent.clone();
+    let writing = thread::spawn(move || {
+        producer.write_all(&sent).unwrap();
+        producer
+    });
+    let mut got = vec![0; expected.len()];
+    consumer.read_exact(&mut got).unwrap();
+    assert!(got == expected);
+    let mut producer = writing.join().unwrap();
+    producer.write_all(b"end").unwrap();
+    drop(producer);
+    let mut text = String::new();
+    consumer.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "end");
+    drop(consumer);
+    let mut producer = ring.producer().unwrap();
+    producer.notice_departure(true);
+    let refused = producer.write_all(&[0; 11]).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
 /// What is open already and what is asked for are told apart, with both values.
 #[test]
 fn mismatches_say_both_values() {
@@ -509,11 +537,14 @@ fn roles_are_taken_once_and_given_back() {
         Err(ClaimError::Taken { role: "consumer" })
     ));
     assert_eq!(
-        (producer.consumer_state(), consumer.producer_state()),
+        (
+            producer.buffer().consumer_state(),
+            consumer.buffer().producer_state()
+        ),
         (PeerState::Alive, PeerState::Alive)
     );
     drop(producer);
-    assert_eq!(consumer.producer_state(), PeerState::Left);
+    assert_eq!(consumer.buffer().producer_state(), PeerState::Left);
     drop(consumer);
     assert_eq!(ring.consumer_state(), PeerState::Left);
     assert!(ring.producer().is_ok() && ring.consumer().is_ok());

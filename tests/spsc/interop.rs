@@ -65,7 +65,7 @@ fn c_produces_and_consumes() {
                 assert_eq!(consumer.pop(), Ok(expected), "{layout:?} {capacity}");
             }
             assert!(peer.0.wait().unwrap().success());
-            assert_eq!(consumer.producer_state(), PeerState::Left);
+            assert_eq!(consumer.buffer().producer_state(), PeerState::Left);
             drop(consumer);
 
             let mut producer = ring.producer().unwrap();

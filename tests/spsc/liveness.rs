@@ -135,7 +135,7 @@ fn a_killed_holder_is_taken_over() {
     assert!(matches!(ring.producer(), Err(ClaimError::Taken { .. })));
     let mut consumer = ring.consumer().unwrap();
     peer.kill();
-    assert_eq!(consumer.producer_state(), PeerState::Dead);
+    assert_eq!(consumer.buffer().producer_state(), PeerState::Dead);
     assert_eq!(consumer.pop(), Ok(7));
     assert_eq!(consumer.pop(), Err(PopError::PeerDead));
     let mut producer = ring.producer().unwrap();
@@ -220,13 +220,15 @@ fn a_forked_child_is_not_the_holder() {
     peer.kill();
     assert_eq!(ring.producer_state(), PeerState::Dead);
     assert_eq!(
-        heard.producer_state(),
+        heard.buffer().producer_state(),
         PeerState::Alive,
         "the child, which has new handles"
     );
     assert!(ring.producer().is_ok());
     signal(child, libc::SIGKILL);
-    until("death", || heard.producer_state() == PeerState::Dead);
+    until("death", || {
+        heard.buffer().producer_state() == PeerState::Dead
+    });
 }
 
 /// Process ids mean nothing between pid namespaces; tokens do.

@@ -1,4 +1,4 @@
-//! How a ring is created or opened: what both rings do alike, from options to [`Attached`].
+//! [`Config`]: what is asked of a ring, and how one is created or opened as asked.
 
 use super::error::OpenError;
 use crate::bytemuck::Pod;
@@ -6,134 +6,96 @@ use crate::error::{Call, Error, ErrorKind};
 use crate::fork::ForkGuard;
 use crate::key::Key;
 use crate::liveness::{NamespaceAnchor, Token};
+use crate::ring::protocol::Protocol;
 use crate::ring::protocol::attached::Attached;
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::{self, Description, Fresh};
 use crate::ring::shm::memory::{Mapped, Shared};
-use crate::ring::shm::slots::Layout;
+use crate::ring::shm::slots::{Items, Layout};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What may be asked of either ring.
+/// What is asked of a ring.
 #[derive(Debug, Clone)]
-pub(crate) struct Wishes {
+pub(crate) struct Config<X> {
     pub(crate) capacity: Option<u64>,
     pub(crate) layout: Option<Layout>,
     pub(crate) segment: SegmentOptions,
     pub(crate) patience: Duration,
     pub(crate) fences: bool,
+    /// What one protocol's options have alone.
+    pub(crate) extra: X,
 }
 
-impl Wishes {
-    pub(crate) const fn new() -> Self {
+impl<X> Config<X> {
+    pub(super) const fn new(extra: X) -> Self {
         Self {
             capacity: None,
             layout: None,
             segment: SegmentOptions::new(),
             patience: Duration::from_secs(5),
             fences: false,
+            extra,
         }
     }
-}
 
-/// The items of a ring.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Items {
-    pub(crate) capacity: u64,
-    pub(crate) size: usize,
-    pub(crate) align: usize,
-}
-
-impl Items {
-    fn of<T>(capacity: u64) -> Self {
-        const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
-        Self {
-            capacity,
-            size: size_of::<T>(),
-            align: align_of::<T>(),
-        }
-    }
-}
-
-/// A kind of ring, and what is asked of one.
-pub(crate) trait Ring {
-    const MAGIC: u64;
-    const VERSION: u32;
-    /// Bytes that every ring of this kind has in front of its slots: as much must be there before anything is read.
-    const FRONT: usize;
-    type Geometry: Copy;
-
-    fn wishes(&self) -> &Wishes;
-
-    /// The geometry of a ring that is made as wished; `None` if there cannot be such a ring.
-    fn geometry(&self, layout: Layout, items: Items) -> Option<Self::Geometry>;
-
-    /// Layout and geometry of the ring in `memory`, of which at least `FRONT` and in all `len` bytes are there, and
-    /// of which the header says this. Nothing of it is trusted.
-    ///
-    /// # Errors
-    ///
-    /// `LayoutMismatch`: it is no ring of this kind, or larger than the segment. `CapacityOutOfRange`.
-    fn find(
+    pub(super) fn create_new<T: Pod, P: Protocol<Extra = X>>(
         &self,
-        memory: Mapped,
-        found: &Description,
-        len: usize,
-    ) -> Result<(Layout, Self::Geometry), LayoutFault>;
-
-    fn total_bytes(geometry: &Self::Geometry) -> usize;
-
-    /// What the header says about where the ring starts.
-    fn start(&self) -> u64;
-
-    /// Fills everything behind the header. Does not depend on what was there.
-    fn initialise(&self, memory: Mapped, geometry: &Self::Geometry);
-
-    // What follows is the same for all kinds.
-
-    fn create_new<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
-        let geometry = self.wanted::<T>()?;
-        // First: without one there is no ring, and a segment that nobody finishes would stand in the way of the
-        // next.
+        key: Key,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
+        let geometry = self.wanted::<T, P>()?;
+        // Before the segment. If making it failed afterwards, a segment that is not initialised would block the key.
         let token = Token::current()?;
-        let mut options = self.wishes().segment.clone();
+        let mut options = self.segment.clone();
         let segment = options
-            .size_bytes(Self::total_bytes(&geometry))
+            .size_bytes(P::total_bytes(&geometry))
             .create_new(key)?;
-        self.settle::<T>(segment, Some(geometry), token)
+        self.adopt::<T, P>(segment, Some(geometry), token)
     }
 
-    fn open<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
-        // For finding no size, and no mode, which would be asked of the segment.
+    pub(super) fn open<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        key: Key,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
+        // To find one, without a size or a mode, which would be asked of the segment.
         let segment = SegmentOptions::new().open(key)?;
-        self.settle::<T>(segment, None, Token::current()?)
+        self.adopt::<T, P>(segment, None, Token::current()?)
     }
 
-    fn attach<T: Pod>(&self, id: SegmentId) -> Result<Attached<Self::Geometry>, OpenError> {
+    pub(super) fn attach<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        id: SegmentId,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
         let segment = SegmentOptions::new().attach(id)?;
-        self.settle::<T>(segment, None, Token::current()?)
+        self.adopt::<T, P>(segment, None, Token::current()?)
     }
 
-    fn open_or_create<T: Pod>(&self, key: Key) -> Result<Attached<Self::Geometry>, OpenError> {
-        let geometry = self.wanted::<T>()?;
-        // First, as in `create_new`.
+    pub(super) fn open_or_create<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        key: Key,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
+        let geometry = self.wanted::<T, P>()?;
+        // Before the segment, as in `create_new`.
         let token = Token::current()?;
-        let mut options = self.wishes().segment.clone();
-        let total_bytes = Self::total_bytes(&geometry);
+        let mut options = self.segment.clone();
+        let total_bytes = P::total_bytes(&geometry);
         match options.size_bytes(total_bytes).open_or_create(key) {
-            Ok(segment) => self.settle::<T>(segment, Some(geometry), token),
+            Ok(segment) => self.adopt::<T, P>(segment, Some(geometry), token),
             // Too small for this ring: its own header can say better what differs.
-            Err(error) if error.kind() == ErrorKind::SegmentTooSmall => self.open::<T>(key),
+            Err(error) if error.kind() == ErrorKind::SegmentTooSmall => self.open::<T, P>(key),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn in_segment<T: Pod>(&self, segment: Segment) -> Result<Attached<Self::Geometry>, OpenError> {
-        let geometry = match self.wishes().capacity {
-            Some(_) => Some(self.wanted::<T>()?),
+    pub(super) fn in_segment<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        segment: Segment,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
+        let geometry = match self.capacity {
+            Some(_) => Some(self.wanted::<T, P>()?),
             None => None,
         };
         let token = Token::current()?;
@@ -141,52 +103,39 @@ pub(crate) trait Ring {
         // untouched, and what another process is to initialise is asked afterwards.
         let may_initialise = geometry
             .as_ref()
-            .is_some_and(|geometry| Self::total_bytes(geometry) <= segment.len_bytes());
-        let was_checked = may_initialise && self.may_be_ring(&segment);
+            .is_some_and(|geometry| P::total_bytes(geometry) <= segment.len_bytes());
+        let was_checked = may_initialise && may_be_ring(&segment, P::MAGIC);
         if was_checked {
             check_namespace(&segment)?;
         }
-        let attached = self.settle::<T>(segment, geometry, token)?;
+        let attached = self.adopt::<T, P>(segment, geometry, token)?;
         if !was_checked {
             check_namespace(&attached.segment)?;
         }
         Ok(attached)
     }
 
-    /// Whether there is a ring of this kind, or nothing yet.
-    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
-    fn may_be_ring(&self, segment: &Segment) -> bool {
-        // SAFETY: attached, and used within this function alone.
-        let memory = unsafe { Mapped::new(segment.base()) };
-        // SAFETY: a constant offset in a segment that has room for a ring, as the caller has seen.
-        let magic = unsafe { memory.load(header::MAGIC, Ordering::Relaxed) };
-        magic == 0 || magic == Self::MAGIC
+    fn wanted<T: Pod, P: Protocol<Extra = X>>(&self) -> Result<P::Geometry, OpenError> {
+        let capacity = self.capacity.unwrap_or(0);
+        let layout = self.layout.unwrap_or_default();
+        P::geometry(&self.extra, layout, Items::of::<T>(capacity))
+            .filter(|_| u32::try_from(size_of::<T>()).is_ok())
+            .ok_or(OpenError::CapacityOutOfRange { capacity })
     }
 
-    fn wanted<T: Pod>(&self) -> Result<Self::Geometry, OpenError> {
-        let capacity = self.wishes().capacity.unwrap_or(0);
-        self.geometry(
-            self.wishes().layout.unwrap_or_default(),
-            Items::of::<T>(capacity),
-        )
-        .filter(|_| u32::try_from(size_of::<T>()).is_ok())
-        .ok_or(OpenError::CapacityOutOfRange { capacity })
-    }
-
-    /// Brings an attached segment to a ring. With a geometry this process may initialise it, in the name of the
-    /// token.
-    fn settle<T: Pod>(
+    /// Makes a ring of an attached segment, or finds the one in it. With a geometry this process may initialise it,
+    /// in the name of the token.
+    fn adopt<T: Pod, P: Protocol<Extra = X>>(
         &self,
         segment: Segment,
-        geometry: Option<Self::Geometry>,
+        geometry: Option<P::Geometry>,
         token: Arc<Token>,
-    ) -> Result<Attached<Self::Geometry>, OpenError> {
-        let wishes = self.wishes();
+    ) -> Result<Attached<P::Geometry>, OpenError> {
         let len = segment.len_bytes();
         let is_long_enough = |least: usize| {
             LayoutFault::unless(len >= least, "segment size", len as u64, least as u64)
         };
-        is_long_enough(Self::FRONT)?;
+        is_long_enough(P::FRONT)?;
         let anchor = NamespaceAnchor::of(&segment)?;
         let fork_guard = ForkGuard::new()?;
         #[allow(unsafe_code)]
@@ -196,18 +145,18 @@ pub(crate) trait Ring {
         let memory = unsafe { Mapped::new(segment.base()) };
 
         let fill;
-        let wanted_bytes = geometry.as_ref().map_or(0, Self::total_bytes);
+        let wanted_bytes = geometry.as_ref().map_or(0, P::total_bytes);
         let fresh = match geometry {
             Some(geometry) if wanted_bytes <= len => {
-                let description = self.describe::<T>(&geometry)?;
-                fill = move |memory| self.initialise(memory, &geometry);
+                let description = self.describe::<T, P>(&geometry)?;
+                fill = move |memory| P::initialise(&self.extra, memory, &geometry);
                 Fresh::Initialise(description, &fill)
             }
             // Too small: perhaps there is another ring, whose header can say better what differs.
             _ => Fresh::Wait,
         };
-        let (claim, patience) = (token.owner_id(), wishes.patience);
-        let found = match header::settle(memory, Self::MAGIC, claim, &anchor, &fresh, patience) {
+        let (owner, patience) = (token.owner_id(), self.patience);
+        let found = match header::settle(memory, P::MAGIC, owner, &anchor, &fresh, patience) {
             Err(fault @ LayoutFault::NotInitialised { .. }) => {
                 is_long_enough(wanted_bytes)?;
                 return Err(fault.into());
@@ -216,10 +165,10 @@ pub(crate) trait Ring {
         };
 
         // From here on the numbers are this process's own.
-        let (layout, geometry) = self.find(memory, &found, len)?;
-        let items = Items::of::<T>(found.capacity);
-        let wanted = wishes.layout.unwrap_or(layout);
-        let capacity = wishes.capacity.unwrap_or(found.capacity);
+        let (layout, geometry) = P::find(&self.extra, memory, &found, len)?;
+        let capacity = self.capacity.unwrap_or(found.capacity);
+        let items = Items::of::<T>(capacity);
+        let wanted = self.layout.unwrap_or(layout);
         for (what, found, expected) in [
             ("item size", found.item_size.into(), items.size as u64),
             (
@@ -227,7 +176,7 @@ pub(crate) trait Ring {
                 found.item_align.into(),
                 items.align as u64,
             ),
-            ("capacity", found.capacity, capacity),
+            ("capacity", found.capacity, items.capacity),
             ("layout", found.variant.into(), wanted.variant().into()),
         ] {
             LayoutFault::unless_equal(what, found, expected)?;
@@ -240,28 +189,44 @@ pub(crate) trait Ring {
             generation: found.generation,
             anchor,
             fork_guard,
-            fences: wishes.fences,
+            fences: self.fences,
         })
     }
 
     /// What the header of a ring made by this process says.
-    fn describe<T: Pod>(&self, geometry: &Self::Geometry) -> Result<Description, OpenError> {
+    fn describe<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        geometry: &P::Geometry,
+    ) -> Result<Description, OpenError> {
         let generation =
             process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
         Ok(Description {
-            magic: Self::MAGIC,
-            version: Self::VERSION,
-            variant: self.wishes().layout.unwrap_or_default().variant(),
+            magic: P::MAGIC,
+            version: P::VERSION,
+            variant: self.layout.unwrap_or_default().variant(),
             // `wanted` refused larger items and alignments.
             item_size: size_of::<T>() as u32,
             item_align: align_of::<T>() as u32,
-            capacity: self.wishes().capacity.unwrap_or(0),
+            capacity: self.capacity.unwrap_or(0),
             generation,
-            start: self.start(),
-            total_bytes: Self::total_bytes(geometry) as u64,
+            start: P::start(&self.extra),
+            total_bytes: P::total_bytes(geometry) as u64,
         })
     }
 }
+
+/// Whether there is a ring of this kind, or nothing yet.
+///
+/// The segment has room for a ring.
+#[allow(unsafe_code, reason = "reads a word at a constant offset")]
+fn may_be_ring(segment: &Segment, magic: u64) -> bool {
+    // SAFETY: attached, and used within this function alone.
+    let memory = unsafe { Mapped::new(segment.base()) };
+    // SAFETY: a constant offset in a segment that has room for a ring, as the caller has seen.
+    let found = unsafe { memory.load(header::MAGIC, Ordering::Relaxed) };
+    found == 0 || found == magic
+}
+
 /// Refuses a segment that was attached in another IPC namespace: its identifier means another segment, or none, to
 /// the calling thread, and so would those of the ring's participants.
 ///

@@ -77,8 +77,8 @@ impl<T> PushError<T> {
     /// Why a wait for room ended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_wait(stop: WaitError, item: T) -> Self {
-        match stop {
+    pub(crate) fn of_wait(error: WaitError, item: T) -> Self {
+        match error {
             WaitError::TimedOut => Self::TimedOut(item),
             WaitError::PeerDead => Self::PeerDead(item),
             WaitError::PeerLeft => Self::PeerLeft(item),
@@ -89,8 +89,8 @@ impl<T> PushError<T> {
     /// Why there was no room.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_refusal(refusal: TryError, item: T) -> Self {
-        match refusal {
+    pub(crate) fn of_try(error: TryError, item: T) -> Self {
+        match error {
             TryError::WouldBlock => Self::Full(item),
             TryError::Corrupted => Self::Corrupted(item),
         }
@@ -101,35 +101,23 @@ impl<T> PushError<T> {
     pub(crate) fn forked(item: T) -> Self {
         Self::Forked(item)
     }
-
-    /// The same reason with something else to give back.
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> PushError<U> {
-        match self {
-            Self::Full(item) => PushError::Full(change(item)),
-            Self::TimedOut(item) => PushError::TimedOut(change(item)),
-            Self::PeerDead(item) => PushError::PeerDead(change(item)),
-            Self::PeerLeft(item) => PushError::PeerLeft(change(item)),
-            Self::Corrupted(item) => PushError::Corrupted(change(item)),
-            Self::Forked(item) => PushError::Forked(change(item)),
-        }
-    }
 }
 
-impl PopError {
-    /// Why a wait for items ended.
+impl From<WaitError> for PopError {
     #[cold]
-    pub(crate) fn of_wait(stop: WaitError) -> Self {
-        match stop {
+    fn from(error: WaitError) -> Self {
+        match error {
             WaitError::TimedOut => Self::TimedOut,
             WaitError::PeerDead => Self::PeerDead,
             WaitError::PeerLeft => Self::PeerLeft,
             WaitError::Corrupted => Self::Corrupted,
         }
     }
+}
 
-    /// Why there was no item.
-    pub(crate) fn of_refusal(refusal: TryError) -> Self {
-        match refusal {
+impl From<TryError> for PopError {
+    fn from(error: TryError) -> Self {
+        match error {
             TryError::WouldBlock => Self::Empty,
             TryError::Corrupted => Self::Corrupted,
         }

@@ -88,6 +88,25 @@ const LARGE: usize = 256;
 /// Alignments beyond a page cannot be promised for a mapping.
 const MAX_ALIGN: usize = 4096;
 
+/// The items of a ring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Items {
+    pub(crate) capacity: u64,
+    pub(crate) size: usize,
+    pub(crate) align: usize,
+}
+
+impl Items {
+    pub(crate) fn of<T>(capacity: u64) -> Self {
+        const { assert!(size_of::<T>() != 0, "items of no size need no buffer") };
+        Self {
+            capacity,
+            size: size_of::<T>(),
+            align: align_of::<T>(),
+        }
+    }
+}
+
 /// Where words and items lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slots {

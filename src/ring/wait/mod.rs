@@ -63,6 +63,24 @@ pub enum Waiting {
     Yield,
 }
 
+/// When a wait ends; `None`: never.
+pub(crate) type Deadline = Option<Instant>;
+
+/// The deadline of a call that begins to wait now; never, for what no clock can reach.
+#[cold]
+#[inline(never)]
+pub(crate) fn deadline(timeout: Duration) -> Deadline {
+    Instant::now().checked_add(timeout)
+}
+
+/// How the calls of a handle wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WaitOptions {
+    pub(crate) strategy: Waiting,
+    /// Whether a wait ends when the other side is not there any more.
+    pub(crate) ends_on_disconnect: bool,
+}
+
 /// Somebody sleeps on the word, or is about to.
 pub(crate) const ASLEEP: u32 = 1;
 /// The sleeper cannot execute a barrier in other processes.

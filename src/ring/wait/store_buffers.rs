@@ -17,10 +17,10 @@
 
 mod machine;
 
-use super::{Look, NO_BARRIER, Peer, Waiter, Waiting, Watch, wake_if_asleep};
 use super::crowd::{Sleeper, wake_crowd};
+use super::{Look, NO_BARRIER, Peer, Waiter, Waiting, Watch, wake_if_asleep};
 use crate::ring::shm::memory::Shared;
-use machine::{Bug, ITEMS, Program, Replay, Seen, WORD, explore};
+use machine::{Bug, ITEMS, NEVER_ZERO, Program, Replay, Seen, WORD, explore};
 use std::sync::atomic::Ordering;
 
 fn publish(memory: Replay<'_>, item: usize) {
@@ -60,7 +60,7 @@ fn wake_one<const REGISTERED: bool>(memory: Replay<'_>) {
 
 fn watch_one<const REGISTERED: bool>(memory: Replay<'_>) {
     publish(memory, 0);
-    Watch::new(WORD, REGISTERED).wake_if_asleep(memory);
+    Watch::new(WORD, REGISTERED, NEVER_ZERO).wake_if_asleep(memory);
 }
 
 /// One of many sleepers: takes one item.

@@ -1,383 +1,346 @@
-//! [`Seat`]: a handle's entry in the participant table, and what producers and consumers have in common.
+//! [`End`]: a handle that pushes or pops.
 
-use super::claim::{self, Cursor, Run, claim_redelivered, count, epoch};
-use super::cursor::Position;
-use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP, ever_at, sleep_at};
-use super::slot_word::Owner;
-use super::table::{self, Recovered};
-use crate::bounded_buffer::PeerState;
-use crate::fork::ForkGuard;
-use crate::liveness::{Liveness, OwnerId, Token};
-use crate::ring::protocol::attached::Attached;
+use super::claim::{Run, load_at, publish, release, store_at, swap_at};
+use super::handle::{Core, Handle};
+use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP};
+use super::slot_word::Word;
+use crate::bytemuck::Pod;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::Role;
-use crate::ring::shm::memory::{Mapped, Shared};
-use crate::ring::wait::crowd::{Sleeper, announce_no_barrier, wake_crowd};
-use crate::ring::wait::{self, Effort, Habit, Look, Peer, WaitError, Waiting};
-use crate::sys::process;
+use crate::ring::protocol::{Endpoint, Place, PopEnd, PushEnd};
+use crate::ring::shm::copy;
+use crate::ring::shm::memory::{Shared, SharedItems};
+use crate::ring::shm::slots::LINE;
+use crate::ring::wait::crowd::wake_crowd;
+use crate::ring::wait::{Deadline, WaitError, WaitOptions};
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often a handle that polls asks the kernel who lives.
-const ASK_EVERY: Duration = Duration::from_millis(10);
-
-/// How long the other side may get ahead at most: 1 to 3 microseconds.
-const MOST_PAUSES: u32 = 64;
-
-/// How often the processor is given to others before sleeping, in a stream.
-const YIELDS: u32 = 16;
-
-pub(crate) type Core = Attached<Geometry>;
-
-/// What a handle needs for every operation, side by side; the rest is behind the box.
-pub(crate) struct Seat {
-    pub(crate) memory: Mapped,
-    pub(crate) g: Geometry,
-    pub(crate) at: Position,
-    pub(crate) owner: Owner,
-    pub(crate) fork_guard: ForkGuard,
-    pub(crate) registered: bool,
-    pub(crate) waiting: Waiting,
-    pub(crate) notice_departure: bool,
-    /// A run claimed for work in place. Still set after a guard was forgotten.
-    pub(crate) open: Option<Run>,
-    role: Role,
-    /// How many slots may become free before sleeping producers are told.
-    pub(crate) quarter: u32,
-    /// The epoch in which all slots were found without a redelivered item.
-    epoch: u64,
-    asked: Option<Instant>,
-    habit: Habit,
-    /// Where it waited last.
-    waited: Cursor,
-    /// Items come in a stream: a claim without a look first will succeed.
-    pub(crate) eager: bool,
-    rest: Box<Rest>,
+/// What a handle is for, as a type.
+pub(crate) trait Direction: Send + Sync {
+    const ROLE: Role;
 }
 
-struct Rest {
-    core: Arc<Core>,
-    index: usize,
-    claim: OwnerId,
-    /// Keeps the claim alive.
-    _token: Arc<Token>,
+/// The direction of a producer.
+#[derive(Debug)]
+pub(crate) enum Pushing {}
+/// The direction of a consumer.
+#[derive(Debug)]
+pub(crate) enum Popping {}
+
+impl Direction for Pushing {
+    const ROLE: Role = Role::Producer;
+}
+impl Direction for Popping {
+    const ROLE: Role = Role::Consumer;
 }
 
-impl Core {
-    pub(crate) fn recover(&self) -> Recovered {
-        let found = table::recover(self.memory, &self.geometry, |claim| {
-            claim.liveness(&self.anchor)
-        });
-        if !found.is_nothing() {
-            for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
-                // Rare: the fence costs nothing here.
-                wake_crowd(self.memory, word, false, u32::MAX);
-            }
-        }
-        found
-    }
-
-    /// What is known about a side's handles together.
-    pub(crate) fn state(&self, role: Role) -> PeerState {
-        let entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index))
-            .filter(|entry| entry.role == Some(role));
-        let mut all = if self.has_been(role) {
-            PeerState::Left
-        } else {
-            PeerState::Never
-        };
-        for entry in entries {
-            match entry.claim.liveness(&self.anchor) {
-                Liveness::Alive => return PeerState::Alive,
-                Liveness::Dead => all = PeerState::Dead,
-                // Then no verdict was possible, nor is for the others.
-                Liveness::Unknown => return PeerState::Unknown,
-            }
-        }
-        all
-    }
-
-    /// Whether there has been a handle of this side.
-    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
-    fn has_been(&self, role: Role) -> bool {
-        // SAFETY: a constant of the layout.
-        unsafe { self.memory.load(ever_at(role), Ordering::Acquire) != 0 }
-    }
-
-    /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
-    /// drained.
-    pub(crate) fn is_abandoned_by(&self, role: Role) -> bool {
-        let ever = self.has_been(role);
-        let mut entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index));
-        // What others are reading may come back.
-        let is_drained = || role == Role::Consumer || count(self.memory, &self.geometry) == 0;
-        ever && entries.all(|entry| {
-            entry.role.is_some_and(|its| its != role)
-                || entry.claim.liveness(&self.anchor) == Liveness::Dead
-        }) && is_drained()
-    }
+/// A handle that pushes or pops.
+pub(crate) struct End<D> {
+    handle: Handle,
+    direction: PhantomData<D>,
 }
 
-impl Seat {
-    pub(crate) fn take(core: &Arc<Core>, role: Role) -> Result<Self, ClaimError> {
-        core.check_place()?;
-        let token = Token::current()?;
-        let claim = token.owner_id();
-        let registered = !core.fences && wait::register();
-        let (memory, g) = (core.memory, core.geometry);
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_secs());
-        let enter = || {
-            table::enter(
-                memory,
-                &g,
-                claim,
-                role,
-                process::pid().unsigned_abs(),
-                since,
-            )
-        };
-        let (index, owner) = match enter() {
-            Some(entry) => entry,
-            None => {
-                core.recover();
-                enter().ok_or(ClaimError::TableFull {
-                    participants: g.participants as usize,
-                })?
-            }
-        };
-        if !registered {
-            announce_no_barrier(memory, PRODUCERS_SLEEP);
-            announce_no_barrier(memory, CONSUMERS_SLEEP);
-        }
-        let cursor = Cursor::from_first_slot(memory, &g, role);
+impl<D: Direction> End<D> {
+    pub(super) fn claim(ring: &Arc<Core>) -> Result<Self, ClaimError> {
         Ok(Self {
-            memory,
-            g,
-            at: Position::new(&g, cursor),
-            owner,
-            fork_guard: core.fork_guard,
-            registered,
-            waiting: Waiting::default(),
-            notice_departure: false,
-            open: None,
-            role,
-            quarter: g.quarter(),
-            // Another than it is: there may be redelivered items.
-            epoch: epoch(memory).wrapping_sub(1),
-            asked: None,
-            habit: Habit::default(),
-            waited: cursor,
-            eager: false,
-            rest: Box::new(Rest {
-                core: Arc::clone(core),
-                index,
-                claim,
-                _token: token,
-            }),
+            handle: Handle::take(ring, D::ROLE)?,
+            direction: PhantomData,
         })
     }
+}
 
-    pub(crate) fn core(&self) -> &Core {
-        &self.rest.core
+impl<D: Direction> Endpoint for End<D> {
+    type Run = Run;
+    type Geometry = Geometry;
+    const HOLDS_SLOTS: bool = true;
+
+    fn ring(&self) -> &Arc<Core> {
+        self.handle.ring()
     }
 
-    /// Claims slots that lie where this handle is, without a look at anything else.
     #[inline(always)]
-    pub(crate) fn claim_here(&mut self, role: Role, wanted: usize) -> Option<Run> {
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let mut cursor = self.at.cursor();
-        let run = claim::claim_here(self.memory, &self.g, self.owner, role, cursor, wanted)?;
-        claim::pass(self.memory, &self.g, role, &mut cursor, run.len);
-        self.at.go(&self.g, cursor);
-        Some(run)
+    fn is_current(&self) -> bool {
+        self.handle.fork_guard.is_current()
     }
 
-    /// Begins the next stretch, at the end of one.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn turn(&mut self) {
-        let cursor = self.at.next_stretch(&self.g);
-        self.at.go(&self.g, cursor);
-        claim::tell(self.memory, self.role, cursor);
-        if self.role == Role::Consumer && cursor.slot % self.quarter == 0 {
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+    fn len(&self) -> usize {
+        self.handle.len()
+    }
+
+    #[inline(always)]
+    fn try_claim(&mut self, wanted: usize) -> Result<Run, TryError> {
+        match self.handle.claim_here(D::ROLE, wanted) {
+            Some(run) => Ok(run),
+            None => self.handle.claim(wanted),
         }
     }
 
-    /// Claims slots, whatever it takes without waiting: looks at redelivered items too, and now and then for the
-    /// dead.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn claim(&mut self, wanted: usize) -> Result<Run, TryError> {
-        let first = self.look(wanted);
-        if first != Err(TryError::WouldBlock) {
-            return first;
-        }
-        // Perhaps the caller polls, and each claim without a look would take the line from the other side.
-        self.eager = false;
-        if self.role == Role::Consumer {
-            // A consumer that has nothing to do: producers that wait for a quarter of the buffer may go on.
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
-        }
-        let now = Instant::now();
-        if self.asked.is_some_and(|before| now - before < ASK_EVERY) {
-            return first;
-        }
-        self.asked = Some(now);
-        self.ask();
-        self.look(wanted)
-    }
-
-    fn look(&mut self, wanted: usize) -> Result<Run, TryError> {
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let (cursor, result) = claim::claim(
-            self.memory,
-            &self.g,
-            self.owner,
-            self.role,
-            self.at.cursor(),
-            wanted,
-        );
-        self.at.go(&self.g, cursor);
-        if result == Err(TryError::WouldBlock) && self.role == Role::Consumer {
-            let now = epoch(self.memory);
-            if now != self.epoch {
-                if let Some(run) = claim_redelivered(self.memory, &self.g, self.owner) {
-                    return Ok(run);
-                }
-                // Only now: there may have been several.
-                self.epoch = now;
-            }
-        }
-        result
-    }
-
-    /// Recovers what the dead left, and forgets what it believes about its position.
-    fn ask(&mut self) {
-        self.rest.core.recover();
-        let cursor = Cursor::from_first_slot(self.memory, &self.g, self.role);
-        self.at.go(&self.g, cursor);
-    }
-
-    /// Claims slots, waiting for them.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn wait(
+    #[inline(always)]
+    fn claim(
         &mut self,
         wanted: usize,
-        deadline: Option<Instant>,
+        deadline: impl FnOnce() -> Deadline,
+        how: WaitOptions,
     ) -> Result<Run, WaitError> {
-        if self.role == Role::Consumer {
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+        match self.handle.claim_here(D::ROLE, wanted) {
+            Some(run) => Ok(run),
+            None => self.handle.wait(wanted, deadline(), how),
         }
-        // The items of all handles of this side together: close enough.
-        let cursor = self.at.cursor();
-        self.habit = self.habit.learn(self.waited.distance_to(&self.g, cursor));
-        self.waited = cursor;
-        self.eager = self.habit.is_stream();
-        // In a stream the other side may get ahead, by a fraction of the buffer: whoever follows it closely fetches
-        // a line for each item, and takes it away from the other each time.
-        let pauses = if self.eager {
-            (self.g.capacity / 16).min(MOST_PAUSES)
-        } else {
-            0
-        };
-        // In a stream things go on soon: where there are more handles than processors, whoever keeps this one
-        // waiting may itself be waiting for a processor. Single items are not delayed by that.
-        let yields = if self.eager { YIELDS } else { 0 };
-        let sleeper = Sleeper {
-            word: sleep_at(self.role),
-            waiting: self.waiting,
-            registered: self.registered,
-            yields,
-        };
-        let (memory, core) = (self.memory, Arc::clone(&self.rest.core));
-        let (role, notice) = (self.role, self.notice_departure);
-        let this = std::cell::RefCell::new(&mut *self);
-        let (run, slept) = sleeper.wait(
-            memory,
-            pauses,
-            deadline,
-            |_: Effort| match this.borrow_mut().look(wanted) {
-                Ok(run) => Look::Ready(run),
-                Err(TryError::WouldBlock) => Look::NotYet,
-                Err(TryError::Corrupted) => Look::Corrupted,
-            },
-            || {
-                this.borrow_mut().ask();
-                if notice && core.is_abandoned_by(role.other()) {
-                    Peer::Left
-                } else {
-                    Peer::WaitForIt
-                }
-            },
-        )?;
-        if slept {
-            // Whoever published may have woken this handle alone, for more than it takes.
-            wake_crowd(memory, sleep_at(role), self.registered, 1);
-        }
-        Ok(run)
     }
 
-    /// Gives back what a forgotten guard holds.
     #[inline(always)]
-    pub(crate) fn settle(&mut self) {
-        if let Some(run) = self.open.take() {
-            self.undo(run);
+    fn side_by_side(&self, run: Run) -> Run {
+        run
+    }
+
+    #[inline(always)]
+    fn run_len(run: Run) -> usize {
+        run.len as usize
+    }
+
+    #[inline(always)]
+    fn place(&self, run: Run, index: usize) -> Place {
+        let g = &self.handle.g;
+        Place {
+            memory: self.handle.memory,
+            // At most the length of the run, so that this is at most the end of the slots.
+            at: g.item_at(run.slot + index as u32),
+            stride: g.item_stride,
         }
     }
 
-    /// Undoes a claim: a push or a pop that does not happen.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn undo(&mut self, run: Run) {
-        match self.role {
-            Role::Producer => claim::skip(self.memory, &self.g, run),
-            Role::Consumer => {
-                claim::give_back(self.memory, &self.g, run);
-                self.returned(run, 0);
-            }
-        }
-        self.wake_all();
-    }
-
-    /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody
-    /// else is quicker.
-    pub(crate) fn returned(&mut self, run: Run, count: u32) {
-        claim::advance_epoch(self.memory);
-        let mut cursor = Cursor {
-            lap: run.lap,
-            slot: run.slot,
-        };
-        cursor.advance(&self.g, count);
-        self.at.go(&self.g, cursor);
-    }
-
-    fn wake_all(&self) {
-        for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
-            wake_crowd(self.memory, word, self.registered, u32::MAX);
+    #[inline(always)]
+    fn complete(&mut self, run: Run, count: usize) {
+        match D::ROLE {
+            Role::Producer => self.publish(run, count as u32),
+            Role::Consumer => self.release(run, count as u32),
         }
     }
 
-    /// Items of the buffer, as they are now.
-    pub(crate) fn len(&self) -> usize {
-        count(self.memory, &self.g) as usize
+    #[inline(always)]
+    fn set_pending(&mut self, run: Run) {
+        self.handle.pending = Some(run);
+    }
+
+    #[inline(always)]
+    fn clear_pending(&mut self) {
+        self.handle.pending = None;
+    }
+
+    #[inline(always)]
+    fn cancel_pending(&mut self) {
+        self.handle.cancel_pending();
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // In a forked child the entry and the claims are the parent's.
-        if self.fork_guard.is_current() {
-            self.settle();
-            table::leave(self.memory, &self.g, self.rest.index, self.rest.claim);
-            // Who waits for this side may want to know that it left.
-            self.wake_all();
+impl<D> End<D> {
+    #[inline(always)]
+    fn publish(&mut self, run: Run, count: u32) {
+        let handle = &self.handle;
+        publish(handle.memory, &handle.g, run, count);
+        // One more than one when slots were skipped: consumers behind them may go on.
+        let wake = if count == run.len { count } else { u32::MAX };
+        wake_crowd(handle.memory, CONSUMERS_SLEEP, handle.registered, wake);
+    }
+
+    #[inline(always)]
+    fn release(&mut self, run: Run, count: u32) {
+        let handle = &mut self.handle;
+        release(handle.memory, &handle.g, handle.owner, run, count);
+        if count < run.len {
+            handle.returned(run, count);
+            let (memory, registered) = (handle.memory, handle.registered);
+            wake_crowd(memory, CONSUMERS_SLEEP, registered, u32::MAX);
         }
+        // Waking a producer for each item would cost more than all the rest.
+        let quarter = handle.quarter;
+        let end = run.slot + count;
+        if end == handle.g.capacity || run.slot / quarter != end / quarter {
+            wake_crowd(handle.memory, PRODUCERS_SLEEP, handle.registered, quarter);
+        }
+    }
+}
+
+impl End<Pushing> {
+    /// Pushes into the slot where this handle is, if it is free, without a look at anything else.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "claims, fills and publishes one slot")]
+    fn push_fast<T: Pod>(&mut self, item: &T) -> bool {
+        let handle = &mut self.handle;
+        let (memory, at) = (handle.memory, handle.at);
+        let (empty, full) = (Word::empty(at.lap), Word::full(at.lap));
+        let writing = Word::writing(at.lap, handle.owner, 1);
+        if size_of::<T>() > LINE - 8 {
+            // More than the word's line: the swap lets nothing pass, so this has to be asked for before it.
+            memory.prefetch_to_write(at.item.wrapping_add(LINE - 8));
+        }
+        // SAFETY: the word of a slot.
+        if !unsafe { swap_at(memory, at.word, empty, writing) } {
+            return false;
+        }
+        // SAFETY: the item of the same slot, in a geometry that was made for items of this type.
+        unsafe { memory.write_item(at.item, item) };
+        // SAFETY: as above.
+        unsafe { store_at(memory, at.word, full) };
+        if handle.at.advance() {
+            handle.turn();
+        }
+        wake_crowd(memory, CONSUMERS_SLEEP, handle.registered, 1);
+        true
+    }
+
+    /// Out of line, so that the fast way needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn try_push_slow<T: Pod>(&mut self, item: &T) -> Result<(), TryError> {
+        let run = self.handle.claim(1)?;
+        self.put(run, item);
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slow<T: Pod>(
+        &mut self,
+        item: &T,
+        deadline: Deadline,
+        how: WaitOptions,
+    ) -> Result<(), WaitError> {
+        let run = self.handle.wait(1, deadline, how)?;
+        self.put(run, item);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put<T: Pod>(&mut self, run: Run, item: &T) {
+        self.write(run, std::slice::from_ref(item));
+        self.publish(run, 1);
+    }
+}
+
+impl PushEnd for End<Pushing> {
+    #[inline(always)]
+    fn try_push<T: Pod>(&mut self, item: &T) -> Result<(), TryError> {
+        if self.push_fast(item) {
+            return Ok(());
+        }
+        self.try_push_slow(item)
+    }
+
+    #[inline(always)]
+    fn push<T: Pod>(
+        &mut self,
+        item: &T,
+        deadline: impl FnOnce() -> Deadline,
+        how: WaitOptions,
+    ) -> Result<(), WaitError> {
+        if self.push_fast(item) {
+            return Ok(());
+        }
+        self.push_slow(item, deadline(), how)
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "addresses of slots")]
+    fn write<T: Pod>(&self, run: Run, items: &[T]) {
+        debug_assert!(items.len() <= run.len as usize);
+        let Place { memory, at, stride } = self.place(run, 0);
+        // SAFETY: slots of the geometry, which was made for items of this type.
+        unsafe { copy::write(memory, at, stride, items) };
+    }
+}
+
+impl End<Popping> {
+    /// Pops the item where this handle is, if there is one, without a look at anything else.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "claims, reads and releases one slot")]
+    fn pop_fast<T: Pod>(&mut self) -> Option<T> {
+        let handle = &mut self.handle;
+        let (memory, at) = (handle.memory, handle.at);
+        let (full, next) = (Word::full(at.lap), Word::empty(at.lap.next()));
+        let reading = Word::reading(at.lap, handle.owner, 1);
+        // Looking first: a compare-and-swap that fails takes the line away from the producer. In a stream it seldom
+        // fails, and a look first would fetch the line twice, to read and to write.
+        // SAFETY: the word of a slot.
+        if !handle.eager && unsafe { load_at(memory, at.word) } != full {
+            return None;
+        }
+        if size_of::<T>() > LINE - 8 {
+            // More than the word's line: the swap lets nothing pass, so this has to be asked for before it.
+            memory.prefetch_to_write(at.item.wrapping_add(LINE - 8));
+        }
+        // SAFETY: as above.
+        if !unsafe { swap_at(memory, at.word, full, reading) } {
+            return None;
+        }
+        // SAFETY: the item of the same slot, in a geometry that was made for items of this type.
+        let item = unsafe { memory.read_item(at.item) };
+        // SAFETY: as above.
+        unsafe { store_at(memory, at.word, next) };
+        if handle.at.advance() {
+            handle.turn();
+        }
+        Some(item)
+    }
+
+    /// Out of line, so that the fast way needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn try_pop_slow<T: Pod, E: From<TryError>>(&mut self) -> Result<T, E> {
+        let run = self.handle.claim(1)?;
+        Ok(self.take(run))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_slow<T: Pod, E: From<WaitError>>(
+        &mut self,
+        deadline: Deadline,
+        how: WaitOptions,
+    ) -> Result<T, E> {
+        let run = self.handle.wait(1, deadline, how)?;
+        Ok(self.take(run))
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "reads an item from a claimed slot")]
+    fn take<T: Pod>(&mut self, run: Run) -> T {
+        let Place { memory, at, .. } = self.place(run, 0);
+        // SAFETY: a slot below the capacity, in a geometry that was made for items of this type.
+        let item = unsafe { memory.read_item(at) };
+        self.release(run, 1);
+        item
+    }
+}
+
+impl PopEnd for End<Popping> {
+    #[inline(always)]
+    fn try_pop<T: Pod, E: From<TryError>>(&mut self) -> Result<T, E> {
+        match self.pop_fast() {
+            Some(item) => Ok(item),
+            None => self.try_pop_slow(),
+        }
+    }
+
+    #[inline(always)]
+    fn pop<T: Pod, E: From<WaitError>>(
+        &mut self,
+        deadline: impl FnOnce() -> Deadline,
+        how: WaitOptions,
+    ) -> Result<T, E> {
+        match self.pop_fast() {
+            Some(item) => Ok(item),
+            None => self.pop_slow(deadline(), how),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "addresses of slots")]
+    fn read<T: Pod>(&self, run: Run, into: &mut [T]) {
+        debug_assert!(into.len() <= run.len as usize);
+        let Place { memory, at, stride } = self.place(run, 0);
+        // SAFETY: slots of the geometry, which was made for items of this type.
+        unsafe { copy::read(memory, at, stride, into) };
     }
 }

@@ -131,7 +131,8 @@ impl Geometry {
 
     #[inline(always)]
     pub(crate) fn item_at(&self, slot: u32) -> usize {
-        debug_assert!(slot < self.capacity);
+        // Or the end of the slots, for a run of none.
+        debug_assert!(slot <= self.capacity);
         self.items + slot as usize * self.item_stride
     }
 

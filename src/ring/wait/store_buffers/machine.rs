@@ -11,7 +11,6 @@
 
 #![allow(unsafe_code, reason = "implements the seam over a list of words")]
 
-use crate::ring::shm::header;
 use crate::ring::shm::memory::{Shared, SharedCrowd};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
@@ -22,7 +21,7 @@ use std::time::Duration;
 pub(super) const ITEMS: [usize; 2] = [128, 136];
 pub(super) const WORD: usize = 256;
 /// What a publisher without barriers watches: never 0.
-const MAGIC_WORD: u64 = 1;
+pub(super) const NEVER_ZERO: usize = 0;
 
 /// One operation on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -349,8 +348,8 @@ impl State {
     }
 
     fn load(&mut self, index: usize, at: usize) -> u64 {
-        if at == header::MAGIC {
-            return MAGIC_WORD;
+        if at == NEVER_ZERO {
+            return 1;
         }
         let own = self.processes[index].buffered.iter().rev();
         match own.copied().find(|&(place, _)| place == at) {

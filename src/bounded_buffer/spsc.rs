@@ -83,16 +83,55 @@
 //! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`)
 //! keeps its role as long as its process lives.
 
-mod buffer;
-mod consumer;
-mod in_place;
-mod options;
-mod producer;
+use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
 
 #[doc(no_inline)]
 pub use super::{Layout, PopError, PushError};
-pub use buffer::BoundedBuffer;
-pub use consumer::{Consumer, Iter, TryIter};
-pub use in_place::{Peek, Reservation};
-pub use options::Options;
-pub use producer::Producer;
+pub use crate::ring::protocol::spsc::Spsc;
+
+/// A ring for one producer and one consumer, attached.
+pub type BoundedBuffer<T> = ring::BoundedBuffer<T, Spsc>;
+/// How a ring for one producer and one consumer is created or opened.
+pub type Options = options::Options<Spsc>;
+/// The producing side.
+pub type Producer<T> = producer::Producer<T, Spsc>;
+/// The consuming side.
+pub type Consumer<T> = consumer::Consumer<T, Spsc>;
+/// Free slots to fill in place.
+pub type Reservation<'a, T> = chunk::Reservation<'a, T, Spsc>;
+/// The oldest items, in place.
+pub type Peek<'a, T> = chunk::Peek<'a, T, Spsc>;
+/// Pops items, waiting for each.
+pub type Iter<'a, T> = iter::Iter<'a, T, Spsc>;
+/// Pops items as long as there are any.
+pub type TryIter<'a, T> = iter::TryIter<'a, T, Spsc>;
+
+/// Of [`spsc`](self) alone.
+impl options::Options<Spsc> {
+    /// The position a ring that is created starts at. For tests of what happens after 2^64 items.
+    #[doc(hidden)]
+    pub fn start_position(&mut self, start: u64) -> &mut Self {
+        self.config.extra.start = start;
+        self
+    }
+}
+
+/// Of [`spsc`](self) alone.
+impl<T> producer::Producer<T, Spsc> {
+    /// Counts the items pushed into this buffer since it was made, by all its producers: the position of the next
+    /// one. See [`len`](Self::len) for an example.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.end.position()
+    }
+}
+
+/// Of [`spsc`](self) alone.
+impl<T> consumer::Consumer<T, Spsc> {
+    /// Counts the items popped from this buffer since it was made, by all its consumers: the position of the next
+    /// one. See [`len`](Self::len) for an example.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.end.position()
+    }
+}

@@ -1,35 +1,40 @@
-//! [`BoundedBuffer`]: the ring as it is attached, before a role is claimed; and what both roles share.
+//! [`BoundedBuffer`]: the ring as it is attached, from which handles are made.
 
-use super::{Consumer, Layout, Options, Producer};
-use crate::bounded_buffer::{ClaimError, OpenError, PeerState};
+use super::consumer::Consumer;
+use super::error::OpenError;
+use super::options::Options;
+use super::producer::Producer;
 use crate::bytemuck::Pod;
 use crate::key::Key;
-use crate::ring::protocol::role::Role;
-use crate::ring::protocol::spsc::{
-    claim::{Core, RoleGuard},
-    cursor::{find_in, load_out},
-    pop::Consuming,
-    push::Producing,
-};
+use crate::ring::protocol::Protocol;
+use crate::ring::protocol::attached::Attached;
+use crate::ring::protocol::error::ClaimError;
+use crate::ring::protocol::role::{PeerState, Role};
+use crate::ring::shm::slots::Layout;
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A ring for one producer and one consumer, attached. The roles are claimed with [`producer`](Self::producer) and
+/// A ring of items in shared memory, attached. Handles are made with [`producer`](Self::producer) and
 /// [`consumer`](Self::consumer).
 ///
-/// See the [module](super) for what it promises, and for an example.
-pub struct BoundedBuffer<T> {
-    core: Arc<Core>,
+/// `P` says for how many: [`spsc::BoundedBuffer`](crate::bounded_buffer::spsc::BoundedBuffer) is the ring for one
+/// producer and one consumer, [`mpmc::BoundedBuffer`](crate::bounded_buffer::mpmc::BoundedBuffer) the one for many of
+/// each. What follows holds for both, unless it names one.
+///
+/// See the [module](crate::bounded_buffer) for what it promises, and for an example.
+#[repr(transparent)]
+pub struct BoundedBuffer<T, P: Protocol> {
+    pub(crate) ring: Arc<Attached<P::Geometry>>,
     items: PhantomData<fn(T) -> T>,
 }
 
-impl<T: Pod> BoundedBuffer<T> {
+impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
     /// set.
     ///
-    /// See the [module](super) for an example.
+    /// See the [module](crate::bounded_buffer#example) for an example.
     ///
     /// # Errors
     ///
@@ -61,50 +66,58 @@ impl<T: Pod> BoundedBuffer<T> {
         Options::new().capacity(capacity).open_or_create(key)
     }
 
-    pub(super) fn from_core(core: Core) -> Self {
+    pub(super) fn new(ring: Attached<P::Geometry>) -> Self {
         Self {
-            core: Arc::new(core),
+            ring: Arc::new(ring),
             items: PhantomData,
         }
     }
 
-    /// Claims the producing side.
+    /// Makes a handle that pushes. Dropping it gives its place back.
     ///
-    /// Taken over from a process that died with it, the role goes on at the exact position. Dropping the producer
-    /// gives the role back. Looks at the word of every slot once, to find the position.
+    /// `spsc`: there is one producer. Taken over from a process that died with the role, the role goes on at the
+    /// exact position; finding it loads the word of every slot once. `mpmc`: there are as many handles as the
+    /// participant table has entries; each thread that pushes has its own.
     ///
-    /// **C calls:** `shmctl(SHM_STAT_ANY)` a few times; those of a [token](crate::bounded_buffer#liveness) if the
-    /// process has none yet; `membarrier` to register for it.
+    /// **C calls:** `shmctl(SHM_STAT_ANY)` a few times, and for each entry of a participant table that is full; those of
+    /// a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register for it.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`]: another handle has it, here or in a process that lives. [`ClaimError::Forked`]: this
-    /// handle was made in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling thread has gone to another
-    /// IPC namespace. [`ClaimError::System`]: the token could not be made.
+    /// [`ClaimError::Taken`] (`spsc`): another handle has the role, here or in a process that lives.
+    /// [`ClaimError::TableFull`] (`mpmc`): every entry of the table belongs to a handle that lives.
+    /// [`ClaimError::Forked`]: this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling
+    /// thread has gone to another IPC namespace. [`ClaimError::System`]: the token could not be made.
     ///
     /// # Examples
     ///
     /// ```
     /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::{ClaimError, spsc::BoundedBuffer};
+    /// use sysvshm::bounded_buffer::{ClaimError, mpmc, spsc};
     ///
-    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// let buffer = spsc::BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
     /// buffer.segment().mark_for_removal()?;
     /// let producer = buffer.producer()?;
     /// assert!(matches!(buffer.producer(), Err(ClaimError::Taken { .. })));
     /// drop(producer);
     /// assert!(buffer.producer().is_ok());
+    ///
+    /// let buffer = mpmc::Options::new().capacity(4).participants(2).create_new::<u64>(Key::PRIVATE)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let (one, two) = (buffer.producer()?, buffer.producer()?);
+    /// assert!(matches!(buffer.producer(), Err(ClaimError::TableFull { participants: 2 })));
+    /// drop(one);
+    /// assert!(buffer.producer().is_ok());
+    /// # drop(two);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn producer(&self) -> Result<Producer<T>, ClaimError> {
-        let role = RoleGuard::claim(&self.core, Role::Producer)?;
-        let side = Producing::resume(self.core.memory, self.core.geometry, role.get().registered);
-        Ok(Producer::new(role, side))
+    pub fn producer(&self) -> Result<Producer<T, P>, ClaimError> {
+        Ok(Producer::new(P::push_end(&self.ring)?))
     }
 
-    /// Claims the consuming side; as [`producer`](Self::producer).
+    /// Makes a handle that pops; as [`producer`](Self::producer).
     ///
-    /// Taken over from a process that died with it, the role goes on with the first item that was not popped.
+    /// `spsc`: taken over from a process that died with the role, it goes on with the first item that was not popped.
     ///
     /// # Errors
     ///
@@ -122,16 +135,14 @@ impl<T: Pod> BoundedBuffer<T> {
     /// assert_eq!(buffer.consumer()?.pop()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn consumer(&self) -> Result<Consumer<T>, ClaimError> {
-        let role = RoleGuard::claim(&self.core, Role::Consumer)?;
-        let side = Consuming::resume(self.core.memory, self.core.geometry, role.get().registered);
-        Ok(Consumer::new(role, side))
+    pub fn consumer(&self) -> Result<Consumer<T, P>, ClaimError> {
+        Ok(Consumer::new(P::pop_end(&self.ring)?))
     }
 
-    /// How many items there are, at some moment of the past: for those who have neither role. Looks at the word of
-    /// every slot.
+    /// Counts the items, as they were at some moment of the past; those being read in place are included. Loads the
+    /// word of every slot.
     ///
-    /// The [producer](Producer::len) and the [consumer](Consumer::len) know one half of it for sure, and cheaply.
+    /// In `spsc`, the [producer](Producer::len) and the [consumer](Consumer::len) know one half of it for sure.
     ///
     /// # Examples
     ///
@@ -149,10 +160,7 @@ impl<T: Pod> BoundedBuffer<T> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        let out = load_out(self.core.memory);
-        let len = find_in(self.core.memory, &self.core.geometry, out).wrapping_sub(out);
-        // `find_in` is ahead by at most the capacity.
-        len as usize
+        P::len(&self.ring)
     }
 
     /// Whether there was no item, at some moment of the past. As [`len`](Self::len), which has an example.
@@ -170,25 +178,29 @@ impl<T: Pod> BoundedBuffer<T> {
     /// How many items fit. All of them can be used. See [`Options`] for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.core.geometry.capacity as usize
+        P::capacity(&self.ring.geometry)
     }
 
     /// Which layout its creator chose. See [`Options`] for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        self.core.layout
+        self.ring.layout
     }
 
     /// The random number of this initialisation: another one means that the buffer was removed and made anew. See
     /// [`Options`] for an example.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.core.generation
+        self.ring.generation
     }
 
-    /// Who has the producing side.
+    /// What is known of who pushes.
     ///
-    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
+    /// `mpmc`, of the producers together: [`Alive`](PeerState::Alive) if one of them is, [`Dead`](PeerState::Dead) if
+    /// none is and what they left is still to be [recovered](BoundedBuffer::recover), [`Left`](PeerState::Left) if all
+    /// have gone or were recovered, [`Never`](PeerState::Never) before the first.
+    ///
+    /// **C call:** `shmctl(SHM_STAT_ANY)`; in `mpmc` for each of them until one lives; three for each that is dead.
     ///
     /// # Examples
     ///
@@ -205,22 +217,20 @@ impl<T: Pod> BoundedBuffer<T> {
     /// ```
     #[must_use]
     pub fn producer_state(&self) -> PeerState {
-        self.core.state(Role::Producer)
+        P::state(&self.ring, Role::Producer)
     }
 
-    /// Who has the consuming side; as [`producer_state`](Self::producer_state), which has an example.
-    ///
-    /// **C call:** `shmctl(SHM_STAT_ANY)`; three if the answer is "dead".
+    /// What is known of who pops; as [`producer_state`](Self::producer_state), which has an example.
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
-        self.core.state(Role::Consumer)
+        P::state(&self.ring, Role::Consumer)
     }
 
     /// The segment, for its identifier, status and removal. Writing to it can only break the buffer, never this
     /// process.
     ///
-    /// Marked for removal it stays as long as anybody has it attached, and nobody finds it by its key any more:
-    /// right when everybody is there, or when all is done.
+    /// Marked for removal it stays as long as a process has it attached, and cannot be found by its key any more:
+    /// right when all participants have come, or when all is done.
     ///
     /// # Examples
     ///
@@ -237,16 +247,32 @@ impl<T: Pod> BoundedBuffer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn segment(&self) -> &Segment {
-        &self.core.segment
+        &self.ring.segment
     }
 }
 
-impl<T> fmt::Debug for BoundedBuffer<T> {
+impl<T, P: Protocol> BoundedBuffer<T, P> {
+    /// The same ring as a handle of it keeps it.
+    ///
+    /// By reference, so that handles need not keep this beside it: with something in them that is dropped out of line,
+    /// their fields would have to be in memory all the time.
+    #[allow(
+        unsafe_code,
+        reason = "casts a reference to what this is a transparent wrapper of"
+    )]
+    pub(super) fn of_ref(ring: &Arc<Attached<P::Geometry>>) -> &Self {
+        // SAFETY: `repr(transparent)`; the other field has no size and any value.
+        unsafe { &*std::ptr::from_ref(ring).cast::<Self>() }
+    }
+}
+
+impl<T, P: Protocol> fmt::Debug for BoundedBuffer<T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("spsc::BoundedBuffer")
-            .field("segment", &self.core.segment.id().as_raw())
-            .field("capacity", &self.core.geometry.capacity)
-            .field("layout", &self.core.layout)
+        f.debug_struct("BoundedBuffer")
+            .field("protocol", &P::NAME)
+            .field("segment", &self.ring.segment.id().as_raw())
+            .field("geometry", &self.ring.geometry)
+            .field("layout", &self.ring.layout)
             .finish_non_exhaustive()
     }
 }

@@ -1,69 +1,104 @@
-//! Items in place: the calls that hand out a [`Reservation`] or a [`Peek`], both of these, and the copies of runs.
+//! Chunks in place: the calls that hand out a [`Reservation`] or a [`Peek`], and both of these.
 
-use super::{Consumer, PopError, Producer, PushError};
+use super::consumer::Consumer;
+use super::producer::Producer;
+use super::refusal::{PopError, PushError};
 use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
-use crate::ring::protocol::error::TryError;
-use crate::ring::protocol::spsc::layout::Geometry;
+use crate::ring::protocol::{Endpoint, Place, Protocol};
 use crate::ring::shm::copy::{self, check};
-use crate::ring::shm::memory::Mapped;
+use crate::ring::wait::deadline;
 use crate::segment::ReadOnly;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::marker::PhantomData;
+use std::time::Duration;
 
-/// Copies items into consecutive slots from `slot` on, at most the capacity, going round the end.
-#[inline(always)]
-pub(super) fn write<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
-    let (first, second) = items.split_at(items.len().min(g.capacity as usize - slot));
-    write_run(memory, g, slot, first);
-    write_run(memory, g, 0, second);
+type Run<E> = <E as Endpoint>::Run;
+
+/// A run that was handed out, of slots side by side. Dropped, its claim is cancelled.
+struct Chunk<'a, T, E: Endpoint> {
+    end: &'a mut E,
+    run: Run<E>,
+    items: PhantomData<T>,
 }
 
-/// Copies items out of consecutive slots from `slot` on, at most the capacity, going round the end.
-#[inline(always)]
-pub(super) fn read<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
-    let (first, second) = into.split_at_mut(into.len().min(g.capacity as usize - slot));
-    read_run(memory, g, slot, first);
-    read_run(memory, g, 0, second);
-}
-
-/// `slot + items.len()` is at most the capacity.
-#[inline(always)]
 #[allow(unsafe_code, reason = "addresses of slots")]
-fn write_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, items: &[T]) {
-    debug_assert!(slot + items.len() <= g.capacity as usize);
-    // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { copy::write(memory, g.item_at(slot), g.item_stride, items) };
+impl<'a, T: Pod, E: Endpoint> Chunk<'a, T, E> {
+    #[inline(always)]
+    fn new(end: &'a mut E, run: Run<E>) -> Self {
+        let run = end.side_by_side(run);
+        end.set_pending(run);
+        Self {
+            end,
+            run,
+            items: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn write(&self, index: usize, items: &[T]) {
+        check(index, items.len(), self.len());
+        let Place { memory, at, stride } = self.end.place(self.run, index);
+        // SAFETY: slots of a geometry that was made for items of this type, claimed, and as many as was checked.
+        unsafe { copy::write(memory, at, stride, items) };
+    }
+
+    #[inline(always)]
+    fn read(&self, index: usize, into: &mut [T]) {
+        check(index, into.len(), self.len());
+        let Place { memory, at, stride } = self.end.place(self.run, index);
+        // SAFETY: as in `write`.
+        unsafe { copy::read(memory, at, stride, into) };
+    }
+
+    /// As long-lived as the borrow of the handle, which keeps the segment attached.
+    #[inline(always)]
+    fn view(&self) -> Option<SharedSlice<'_, T>> {
+        let Place { memory, at, stride } = self.end.place(self.run, 0);
+        // SAFETY: as in `write`; all of the run.
+        unsafe { copy::view(memory, at, stride, self.len()) }
+    }
+
+    /// Says whether it was this process's to complete.
+    #[inline(always)]
+    fn complete(self, count: usize) -> bool {
+        check(0, count, self.len());
+        if !self.end.is_current() {
+            return false;
+        }
+        if count > 0 {
+            self.end.clear_pending();
+            self.end.complete(self.run, count);
+        }
+        // Dropped: with nothing pending any more, or to cancel it all.
+        true
+    }
 }
 
-/// `slot + into.len()` is at most the capacity.
-#[inline(always)]
-#[allow(unsafe_code, reason = "addresses of slots")]
-fn read_run<T: Pod>(memory: Mapped, g: &Geometry, slot: usize, into: &mut [T]) {
-    debug_assert!(slot + into.len() <= g.capacity as usize);
-    // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { copy::read(memory, g.item_at(slot), g.item_stride, into) };
+impl<T, E: Endpoint> Chunk<'_, T, E> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        E::run_len(self.run)
+    }
 }
 
-/// A view of `len` items side by side from `slot` on, where the layout has such a thing. As long-lived as the
-/// borrow of the handle, which keeps the segment attached.
-#[inline(always)]
-#[allow(unsafe_code, reason = "addresses of slots")]
-fn view<'a, T: Pod>(
-    memory: Mapped,
-    g: &Geometry,
-    slot: usize,
-    len: usize,
-) -> Option<SharedSlice<'a, T>> {
-    debug_assert!(slot + len <= g.capacity as usize);
-    // SAFETY: slots of the geometry, which was made for items of this type.
-    unsafe { copy::view(memory, g.item_at(slot), g.item_stride, len) }
+impl<T, E: Endpoint> Drop for Chunk<'_, T, E> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // In a forked child the claim is the parent's.
+        if E::HOLDS_SLOTS && self.end.is_current() {
+            self.end.cancel_pending();
+        }
+    }
 }
 
 /// Slots in place.
-impl<T: Pod> Producer<T> {
+impl<T: Pod, P: Protocol> Producer<T, P> {
     /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as
-    /// many as there are before the end of the buffer. Nothing is pushed before [`commit`](Reservation::commit).
+    /// many as there are before the end of the buffer, and in `mpmc` at most 1023. Nothing is pushed before
+    /// [`commit`](Reservation::commit).
+    ///
+    /// `mpmc`: consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
     ///
     /// # Errors
     ///
@@ -92,16 +127,16 @@ impl<T: Pod> Producer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+    pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T, P>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.is_current() {
+        if !self.end.is_current() {
             return Err(PushError::Forked(()));
         }
-        let room = self
-            .side()
-            .find_room(wanted)
-            .map_err(|refusal| PushError::of_refusal(refusal, ()))?;
-        Ok(Reservation::new(self, room.min(wanted)))
+        self.end.cancel_pending();
+        match self.end.try_claim(wanted) {
+            Ok(run) => Ok(Reservation(Chunk::new(&mut self.end, run))),
+            Err(error) => Err(PushError::of_try(error, ())),
+        }
     }
 
     /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
@@ -114,7 +149,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// If `wanted` is 0.
     #[inline(always)]
-    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T>, PushError<()>> {
+    pub fn reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T, P>, PushError<()>> {
         self.reserve_until(wanted, None)
     }
 
@@ -148,26 +183,26 @@ impl<T: Pod> Producer<T> {
         &mut self,
         wanted: usize,
         timeout: Duration,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
-        self.reserve_until(wanted, Instant::now().checked_add(timeout))
+    ) -> Result<Reservation<'_, T, P>, PushError<()>> {
+        self.reserve_until(wanted, Some(timeout))
     }
 
     #[inline(always)]
     fn reserve_until(
         &mut self,
         wanted: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, T>, PushError<()>> {
+        timeout: Option<Duration>,
+    ) -> Result<Reservation<'_, T, P>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.is_current() {
+        if !self.end.is_current() {
             return Err(PushError::Forked(()));
         }
-        if self.side().find_room(wanted).is_err() {
-            self.wait_for_room(deadline)
-                .map_err(|stop| PushError::of_wait(stop, ()))?;
+        self.end.cancel_pending();
+        let until = || timeout.and_then(deadline);
+        match self.end.claim(wanted, until, self.how) {
+            Ok(run) => Ok(Reservation(Chunk::new(&mut self.end, run))),
+            Err(error) => Err(PushError::of_wait(error, ())),
         }
-        let count = self.side().known_room().min(wanted);
-        Ok(Reservation::new(self, count))
     }
 }
 
@@ -190,27 +225,20 @@ impl<T: Pod> Producer<T> {
 /// assert!(consumer.try_iter().eq([10, 20, 30]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `mpmc`: other handles wait for its slots, which are skipped if it is dropped, and free again in the next lap.
+/// Forgotten ([`std::mem::forget`]), it keeps them until the handle goes: a later wait of the same handle may be one
+/// for itself.
 #[must_use = "dropping it pushes nothing"]
-pub struct Reservation<'a, T> {
-    producer: &'a mut Producer<T>,
-    len: usize,
-}
+pub struct Reservation<'a, T, P: Protocol>(Chunk<'a, T, P::Push>);
 
-impl<'a, T: Pod> Reservation<'a, T> {
-    #[inline(always)]
-    pub(super) fn new(producer: &'a mut Producer<T>, room: usize) -> Self {
-        let before_the_end =
-            producer.side_ref().geometry().capacity as usize - producer.side_ref().slot();
-        let len = room.min(before_the_end);
-        Self { producer, len }
-    }
-
+impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
     /// How many slots there are: 1 or more. See [`Reservation`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.0.len()
     }
 
     /// Writes one item. See [`Reservation`] for an example.
@@ -230,12 +258,10 @@ impl<'a, T: Pod> Reservation<'a, T> {
     /// If they do not fit.
     #[inline(always)]
     pub fn write_from(&mut self, index: usize, items: &[T]) {
-        check(index, items.len(), self.len);
-        let side = self.producer.side_ref();
-        write_run(side.memory(), side.geometry(), side.slot() + index, items);
+        self.0.write(index, items);
     }
 
-    /// The slots as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// The slots as a view, in the [contiguous](crate::bounded_buffer::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side.
     ///
     /// ```
@@ -254,11 +280,11 @@ impl<'a, T: Pod> Reservation<'a, T> {
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&mut self) -> Option<SharedSlice<'_, T>> {
-        let side = self.producer.side_ref();
-        view(side.memory(), side.geometry(), side.slot(), self.len)
+        self.0.view()
     }
 
-    /// Pushes the first `count` items, as one operation. 0 pushes nothing. See [`Reservation`] for an example.
+    /// Pushes the first `count` items, as one operation; in `mpmc` the other slots are skipped until the next lap. 0
+    /// pushes nothing. See [`Reservation`] for an example.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
@@ -271,29 +297,32 @@ impl<'a, T: Pod> Reservation<'a, T> {
     /// [`PushError::Forked`]: the reservation was made before a fork, in the parent.
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<(), PushError<()>> {
-        check(0, count, self.len);
-        if !self.producer.is_current() {
-            return Err(PushError::Forked(()));
+        if self.0.complete(count) {
+            Ok(())
+        } else {
+            Err(PushError::Forked(()))
         }
-        if count > 0 {
-            self.producer.side().publish(count);
-        }
-        Ok(())
     }
 }
 
-impl<T> fmt::Debug for Reservation<'_, T> {
+impl<T, P: Protocol> fmt::Debug for Reservation<'_, T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation")
-            .field("len", &self.len)
+            .field("len", &self.0.len())
             .finish_non_exhaustive()
     }
 }
 
 /// Items in place.
-impl<T: Pod> Consumer<T> {
-    /// Looks at up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many
-    /// as there are before the end of the buffer. They stay in the buffer until they are [released](Peek::release).
+impl<T: Pod, P: Protocol> Consumer<T, P> {
+    /// Hands out up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many as
+    /// there are before the end of the buffer, and in `mpmc` at most 1023. They stay in the buffer until they are
+    /// [released](Peek::release), and no other handle gets them meanwhile.
+    ///
+    /// This is how no item gets lost with the process that works on it: an item that is not released when its process
+    /// dies is delivered again. In `spsc` the next consumer finds it first; in `mpmc` another consumer gets it, behind
+    /// items that came later. So it may be dealt with twice, by one that died after the work and before the release.
+    /// `mpmc`: producers that come round to the slot wait for the release.
     ///
     /// # Errors
     ///
@@ -319,15 +348,14 @@ impl<T: Pod> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+    pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T, P>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.is_current() {
+        if !self.end.is_current() {
             return Err(PopError::Forked);
         }
-        match self.side().find_items(wanted) {
-            Ok(items) => Ok(Peek::new(self, items.min(wanted))),
-            Err(refusal) => Err(self.nothing(refusal)),
-        }
+        self.end.cancel_pending();
+        let run = self.end.try_claim(wanted)?;
+        Ok(Peek(Chunk::new(&mut self.end, run)))
     }
 
     /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
@@ -340,7 +368,7 @@ impl<T: Pod> Consumer<T> {
     ///
     /// If `wanted` is 0.
     #[inline(always)]
-    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T>, PopError> {
+    pub fn peek(&mut self, wanted: usize) -> Result<Peek<'_, T, P>, PopError> {
         self.peek_until(wanted, None)
     }
 
@@ -380,33 +408,30 @@ impl<T: Pod> Consumer<T> {
         &mut self,
         wanted: usize,
         timeout: Duration,
-    ) -> Result<Peek<'_, T>, PopError> {
-        self.peek_until(wanted, Instant::now().checked_add(timeout))
+    ) -> Result<Peek<'_, T, P>, PopError> {
+        self.peek_until(wanted, Some(timeout))
     }
 
     #[inline(always)]
     fn peek_until(
         &mut self,
         wanted: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Peek<'_, T>, PopError> {
+        timeout: Option<Duration>,
+    ) -> Result<Peek<'_, T, P>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.is_current() {
+        if !self.end.is_current() {
             return Err(PopError::Forked);
         }
-        match self.side().find_items(wanted) {
-            Ok(_) => {}
-            Err(TryError::WouldBlock) => self.wait_for_items(deadline)?,
-            Err(TryError::Corrupted) => return Err(PopError::Corrupted),
-        }
-        let count = self.side().known_items().min(wanted);
-        Ok(Peek::new(self, count))
+        self.end.cancel_pending();
+        let until = || timeout.and_then(deadline);
+        let run = self.end.claim(wanted, until, self.how)?;
+        Ok(Peek(Chunk::new(&mut self.end, run)))
     }
 }
 
-/// The oldest items, looked at in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
+/// The oldest items, in place, made by [`Consumer::try_peek`] and [`Consumer::peek`].
 ///
-/// Dropping it, or the process, pops nothing: a successor finds the same items again.
+/// Dropping it, or the process, pops nothing: the items are delivered again.
 ///
 /// ```
 /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
@@ -425,27 +450,19 @@ impl<T: Pod> Consumer<T> {
 /// assert!(consumer.try_iter().eq([30, 40]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `mpmc`: forgotten ([`std::mem::forget`]), it keeps its items until the handle goes: a later wait of the same handle
+/// may be one for itself.
 #[must_use = "dropping it pops nothing"]
-pub struct Peek<'a, T> {
-    consumer: &'a mut Consumer<T>,
-    len: usize,
-}
+pub struct Peek<'a, T, P: Protocol>(Chunk<'a, T, P::Pop>);
 
-impl<'a, T: Pod> Peek<'a, T> {
-    #[inline(always)]
-    pub(super) fn new(consumer: &'a mut Consumer<T>, items: usize) -> Self {
-        let before_the_end =
-            consumer.side_ref().geometry().capacity as usize - consumer.side_ref().slot();
-        let len = items.min(before_the_end);
-        Self { consumer, len }
-    }
-
+impl<T: Pod, P: Protocol> Peek<'_, T, P> {
     /// How many items there are: 1 or more. See [`Peek`] for an example.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.0.len()
     }
 
     /// A copy of one item. See [`Peek`] for an example.
@@ -468,21 +485,19 @@ impl<'a, T: Pod> Peek<'a, T> {
     /// If there are not so many.
     #[inline(always)]
     pub fn read_into(&self, index: usize, into: &mut [T]) {
-        check(index, into.len(), self.len);
-        let side = self.consumer.side_ref();
-        read_run(side.memory(), side.geometry(), side.slot() + index, into);
+        self.0.read(index, into);
     }
 
-    /// The items as a view, in the [contiguous](super::Layout::Contiguous) layout; `None` in the interleaved one,
+    /// The items as a view, in the [contiguous](crate::bounded_buffer::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {
-        let side = self.consumer.side_ref();
-        view(side.memory(), side.geometry(), side.slot(), self.len).map(SharedSlice::read_only)
+        self.0.view().map(SharedSlice::read_only)
     }
 
-    /// Pops the first `count` items, as one operation. 0 pops nothing. See [`Peek`] for an example.
+    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing. See [`Peek`]
+    /// for an example.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///
@@ -495,21 +510,18 @@ impl<'a, T: Pod> Peek<'a, T> {
     /// [`PopError::Forked`]: the peek was made before a fork, in the parent.
     #[inline(always)]
     pub fn release(self, count: usize) -> Result<(), PopError> {
-        check(0, count, self.len);
-        if !self.consumer.is_current() {
-            return Err(PopError::Forked);
+        if self.0.complete(count) {
+            Ok(())
+        } else {
+            Err(PopError::Forked)
         }
-        if count > 0 {
-            self.consumer.side().release(count);
-        }
-        Ok(())
     }
 }
 
-impl<T> fmt::Debug for Peek<'_, T> {
+impl<T, P: Protocol> fmt::Debug for Peek<'_, T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peek")
-            .field("len", &self.len)
+            .field("len", &self.0.len())
             .finish_non_exhaustive()
     }
 }

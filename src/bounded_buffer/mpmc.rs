@@ -8,9 +8,9 @@
 //! ```text
 //!   Options / BoundedBuffer::open_or_create          the segment, initialised by whoever comes first
 //!        |
-//!   BoundedBuffer --- producer() ---> Producer       try_push push push_timeout, *_slice, reserve, io::Write
+//!   BoundedBuffer --- producer() ---> Producer       try_push push push_timeout, *_slice, reserve
 //!        |      many of them
-//!        +----------- consumer() ---> Consumer       try_pop pop pop_timeout, *_slice, peek, iter, io::Read
+//!        +----------- consumer() ---> Consumer       try_pop pop pop_timeout, *_slice, peek, iter
 //!        |      many of them             |
 //!   recover, participants     dropped: its entry is free      killed: the others finish or undo what it was doing
 //! ```
@@ -189,18 +189,145 @@
 //! are awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a
 //! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
 
-mod buffer;
-mod consumer;
-mod in_place;
-mod options;
-mod producer;
+use super::{ClaimError, PeerState};
+use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
+
+use crate::ring::protocol::mpmc::table;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[doc(no_inline)]
 pub use super::{Layout, PopError, PushError};
+pub use crate::ring::protocol::mpmc::Mpmc;
 pub use crate::ring::protocol::mpmc::table::Recovered;
 pub use crate::ring::protocol::role::Role;
-pub use buffer::{BoundedBuffer, Participant};
-pub use consumer::{Consumer, Iter, TryIter};
-pub use in_place::{Peek, Reservation};
-pub use options::Options;
-pub use producer::Producer;
+
+/// A ring for many producers and many consumers, attached.
+pub type BoundedBuffer<T> = ring::BoundedBuffer<T, Mpmc>;
+/// How a ring for many producers and many consumers is created or opened.
+pub type Options = options::Options<Mpmc>;
+/// A handle that pushes, one of many.
+pub type Producer<T> = producer::Producer<T, Mpmc>;
+/// A handle that pops, one of many.
+pub type Consumer<T> = consumer::Consumer<T, Mpmc>;
+/// Free slots to fill in place.
+pub type Reservation<'a, T> = chunk::Reservation<'a, T, Mpmc>;
+/// The oldest items, in place.
+pub type Peek<'a, T> = chunk::Peek<'a, T, Mpmc>;
+/// Pops items, waiting for each.
+pub type Iter<'a, T> = iter::Iter<'a, T, Mpmc>;
+/// Pops items as long as there are any.
+pub type TryIter<'a, T> = iter::TryIter<'a, T, Mpmc>;
+
+/// Of [`mpmc`](self) alone.
+impl options::Options<Mpmc> {
+    /// How many handles can exist at once, in all processes: 1 to 512, 64 unless set. An existing ring must have
+    /// exactly this many entries in its table, if it is set. See [`Options`](options::Options) for an example.
+    ///
+    /// Each entry takes 64 bytes, and whoever recovers asks the kernel about each that is taken, about 0.4 µs.
+    /// [`BoundedBuffer::producer`](ring::BoundedBuffer::producer) shows what happens when the table is full. Creating
+    /// with another number than these is refused with [`OpenError::CapacityOutOfRange`](super::OpenError).
+    pub fn participants(&mut self, handles: usize) -> &mut Self {
+        self.config.extra.participants = Some(handles as u64);
+        self
+    }
+
+    /// The lap a ring that is created starts in. For tests of what happens when laps wrap.
+    #[doc(hidden)]
+    pub fn start_lap(&mut self, lap: u32) -> &mut Self {
+        self.config.extra.start_lap = lap;
+        self
+    }
+}
+
+/// A handle as the participant table has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Which entry of the table it has.
+    pub index: usize,
+    /// What it is for. `None`: it died or is about to say.
+    pub role: Option<Role>,
+    /// Its process, by the number that process itself sees. In another pid namespace it has another.
+    pub pid: u32,
+    /// When it came, to the second.
+    pub since: SystemTime,
+    /// [`PeerState::Alive`], [`PeerState::Dead`] or [`PeerState::Unknown`].
+    pub state: PeerState,
+}
+
+/// Of [`mpmc`](self) alone.
+impl<T> ring::BoundedBuffer<T, Mpmc> {
+    /// Recovers what dead participants left, and says what that was.
+    ///
+    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for
+    /// supervisors that have seen a process die and want its work handed on now.
+    ///
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each taken entry of the table.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Forked`]: this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the
+    /// calling thread has gone to another IPC namespace, from where nobody's life can be judged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let found = buffer.recover()?;
+    /// println!("{} dead, {} items delivered again", found.participants, found.redelivered);
+    /// # assert!(found.is_nothing());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover(&self) -> Result<Recovered, ClaimError> {
+        self.ring.check_place()?;
+        Ok(self.ring.recover())
+    }
+
+    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered
+    /// yet.
+    ///
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::bounded_buffer::{PeerState, mpmc::Role};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let consumer = buffer.consumer()?;
+    /// let all = buffer.participants();
+    /// assert_eq!((all.len(), all[0].role, all[0].state), (1, Some(Role::Consumer), PeerState::Alive));
+    /// assert_eq!(all[0].pid, std::process::id());
+    /// # drop(consumer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn participants(&self) -> Vec<Participant> {
+        let ring = &*self.ring;
+        let entries = (0..ring.geometry.participants as usize).filter_map(|index| {
+            table::entry(ring.memory, &ring.geometry, index).map(|entry| (index, entry))
+        });
+        entries
+            .map(|(index, entry)| Participant {
+                index,
+                role: entry.role,
+                pid: entry.pid,
+                // Seconds that no clock of ours could have said are shown as none.
+                since: UNIX_EPOCH
+                    .checked_add(Duration::from_secs(entry.since))
+                    .unwrap_or(UNIX_EPOCH),
+                state: entry.claim.liveness(&ring.anchor).into(),
+            })
+            .collect()
+    }
+
+    /// How many entries the participant table has: handles that can exist at once, in all processes. See
+    /// [`Options`] for an example.
+    #[must_use]
+    pub fn max_participants(&self) -> usize {
+        self.ring.geometry.participants as usize
+    }
+}

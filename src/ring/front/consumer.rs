@@ -1,0 +1,354 @@
+//! [`Consumer`]: a handle that pops.
+
+use super::iter::{Iter, TryIter};
+use super::refusal::PopError;
+use super::ring::BoundedBuffer;
+use crate::bytemuck::Pod;
+use crate::ring::protocol::{Endpoint, PopEnd, Protocol};
+use crate::ring::wait::{WaitOptions, Waiting, deadline};
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A handle that pops from a [`BoundedBuffer`]. Dropping it gives its place back.
+///
+/// All calls take `&mut self`: each thread that pops has a handle of its own, and in `spsc` there is one. It may
+/// move to another thread.
+///
+/// Popping is one operation that takes effect at one instruction. A process that is killed has popped all of a batch
+/// or none of it. What it did with the item after that died with it: to have each item handled at least once, work on
+/// it [in place](Self::peek), and release it afterwards.
+pub struct Consumer<T, P: Protocol> {
+    pub(crate) end: P::Pop,
+    pub(super) how: WaitOptions,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod, P: Protocol> Consumer<T, P> {
+    pub(super) fn new(end: P::Pop) -> Self {
+        Self {
+            end,
+            how: WaitOptions::default(),
+            items: PhantomData,
+        }
+    }
+
+    /// Pops the oldest item if there is one.
+    ///
+    /// `spsc`: does not ask whether the producer lives; a loop of these checks
+    /// [`producer_state`](BoundedBuffer::producer_state) now and then. `mpmc`: finds the dead by itself; "empty" may also
+    /// mean that the push whose turn it is has not finished, although one behind it has, because items come in the order
+    /// in which the pushes began.
+    ///
+    /// **C call:** none, unless a sleeping producer must be woken (`futex`). When an `mpmc` ring is empty, at most every
+    /// 10 ms `shmctl(SHM_STAT_ANY)` for each participant.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::Empty`], [`PopError::Corrupted`], [`PopError::Forked`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// assert_eq!(consumer.try_pop(), Err(PopError::Empty));
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.try_pop(), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_pop(&mut self) -> Result<T, PopError> {
+        if !self.end.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.end.try_pop()
+    }
+
+    /// Pops the oldest item, waiting for one.
+    ///
+    /// A consumer that sleeps is woken by the next item, and checks by itself every 80 ms; in `mpmc` it then also
+    /// recovers what the dead left.
+    ///
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake a producer
+    /// (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::PeerDead`] (`spsc`): the buffer is drained and the producer is dead; noticed within 100 ms after the
+    /// kernel has released its memory. [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`].
+    /// Signals do not end the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let waiting = std::thread::spawn(move || consumer.pop());
+    /// producer.push(7)?;
+    /// assert_eq!(waiting.join().unwrap(), Ok(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn pop(&mut self) -> Result<T, PopError> {
+        self.pop_until(None)
+    }
+
+    /// Pops the oldest item, waiting for one at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
+        self.pop_until(Some(timeout))
+    }
+
+    #[inline(always)]
+    fn pop_until(&mut self, timeout: Option<Duration>) -> Result<T, PopError> {
+        if !self.end.is_current() {
+            return Err(PopError::Forked);
+        }
+        self.end.pop(|| timeout.and_then(deadline), self.how)
+    }
+
+    /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
+    /// one, unless the slice is empty. In `mpmc` at most 1023, and never round the end of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut items = [0; 2];
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(2));
+    /// assert_eq!(items, [1, 2]);
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(1));
+    /// assert_eq!(consumer.try_pop_slice(&mut items), Err(PopError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        if !self.end.is_current() {
+            return Err(PopError::Forked);
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let run = self.end.try_claim(into.len())?;
+        Ok(self.read_and_complete(run, into))
+    }
+
+    /// Pops as many items as [there are](Self::try_pop_slice) and the slice holds, waiting for one at least.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || {
+    ///     let (mut items, mut sum, mut seen) = ([0; 8], 0, 0);
+    ///     while seen < 1000 {
+    ///         let count = consumer.pop_slice(&mut items).unwrap();
+    ///         sum += items[..count].iter().sum::<u64>();
+    ///         seen += count;
+    ///     }
+    ///     sum
+    /// });
+    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
+        self.pop_slice_until(into, None, self.how)
+    }
+
+    /// As [`pop_slice`](Self::pop_slice), waiting at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut consumer = buffer.consumer()?;
+    /// buffer.producer()?.push_slice(&[1, 2])?;
+    /// let (mut items, wait) = ([0; 8], Duration::from_millis(1));
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Ok(2)); // what there is
+    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Err(PopError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_slice_timeout(
+        &mut self,
+        into: &mut [T],
+        timeout: Duration,
+    ) -> Result<usize, PopError> {
+        self.pop_slice_until(into, Some(timeout), self.how)
+    }
+
+    pub(super) fn pop_slice_until(
+        &mut self,
+        into: &mut [T],
+        timeout: Option<Duration>,
+        how: WaitOptions,
+    ) -> Result<usize, PopError> {
+        if !self.end.is_current() {
+            return Err(PopError::Forked);
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let until = || timeout.and_then(deadline);
+        let run = self.end.claim(into.len(), until, how)?;
+        Ok(self.read_and_complete(run, into))
+    }
+
+    #[inline(always)]
+    fn read_and_complete(&mut self, run: <P::Pop as Endpoint>::Run, into: &mut [T]) -> usize {
+        // A run is never longer than what was wanted.
+        let count = P::Pop::run_len(run).min(into.len());
+        self.end.read(run, &mut into[..count]);
+        self.end.complete(run, count);
+        count
+    }
+
+    /// Pops items as long as there are any; never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&mut self) -> TryIter<'_, T, P> {
+        TryIter { consumer: self }
+    }
+
+    /// Pops items, waiting for each. Ends when [`pop`](Self::pop) fails: the buffer is drained, and the producers have
+    /// left and [that is to be noticed](Self::notice_departure), or, in `spsc`, the producer is dead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// drop(producer);
+    /// let mut items = consumer.notice_departure(true).iter();
+    /// assert_eq!(items.by_ref().sum::<u64>(), 6);
+    /// assert_eq!(items.why_it_ended(), Some(PopError::PeerLeft));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> Iter<'_, T, P> {
+        Iter {
+            consumer: self,
+            end: None,
+        }
+    }
+
+    /// How calls wait; [`Waiting::Sleep`] unless set. See [`Producer::waiting`](super::producer::Producer::waiting) for an
+    /// example.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.how.strategy = waiting;
+        self
+    }
+
+    /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained, there have been producers and none
+    /// is left. An item that another consumer works on in place counts as there, because it may come back. Otherwise, and
+    /// unless set, the wait goes on, for another producer may come. See [`iter`](Self::iter) for an example.
+    pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
+        self.how.ends_on_disconnect = notice;
+        self
+    }
+
+    /// Counts the items. In `spsc` the producer may have added some meanwhile, but no other handle can have taken any.
+    /// Loads the word of every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(consumer.is_full() && consumer.len() == 2);
+    /// consumer.try_pop_slice(&mut [0; 2])?;
+    /// assert!(consumer.is_empty() && consumer.position() == 2);
+    /// assert_eq!(consumer.buffer().producer_state(), PeerState::Alive);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end.len()
+    }
+
+    /// Whether there is no item. A producer may have added one meanwhile. See [`len`](Self::len) for an example.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end.is_empty()
+    }
+
+    /// Whether there is no room. In `spsc`, if so, that stays until this consumer pops an item. See
+    /// [`len`](Self::len) for an example.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.buffer().capacity()
+    }
+
+    /// The ring: for its capacity, layout and segment, and for what is known of the producers. See [`len`](Self::len)
+    /// for an example.
+    #[must_use]
+    pub fn buffer(&self) -> &BoundedBuffer<T, P> {
+        BoundedBuffer::of_ref(self.end.ring())
+    }
+}
+
+impl<T, P: Protocol> fmt::Debug for Consumer<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("buffer", BoundedBuffer::<T, P>::of_ref(self.end.ring()))
+            .finish_non_exhaustive()
+    }
+}

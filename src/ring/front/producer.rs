@@ -1,0 +1,353 @@
+//! [`Producer`]: a handle that pushes.
+
+use super::refusal::PushError;
+use super::ring::BoundedBuffer;
+use crate::bytemuck::Pod;
+use crate::ring::protocol::{Endpoint, Protocol, PushEnd};
+use crate::ring::wait::{Deadline, WaitError, WaitOptions, Waiting, deadline};
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A handle that pushes into a [`BoundedBuffer`]. Dropping it gives its place back.
+///
+/// All calls take `&mut self`: each thread that pushes has a handle of its own, and in `spsc` there is one. It may
+/// move to another thread.
+///
+/// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a
+/// batch or none of it. What it had claimed in an `mpmc` ring is skipped, by whoever comes across it.
+pub struct Producer<T, P: Protocol> {
+    pub(crate) end: P::Push,
+    pub(super) how: WaitOptions,
+    items: PhantomData<fn(T)>,
+}
+
+impl<T: Pod, P: Protocol> Producer<T, P> {
+    pub(super) fn new(end: P::Push) -> Self {
+        Self {
+            end,
+            how: WaitOptions::default(),
+            items: PhantomData,
+        }
+    }
+
+    /// Pushes an item if there is room.
+    ///
+    /// "Full" means that the slot whose turn it is still holds its item of the lap before, or that its reader has not
+    /// finished. `spsc`: does not ask whether the consumer lives; a loop of these checks
+    /// [`consumer_state`](BoundedBuffer::consumer_state) now and then. `mpmc`: finds the dead by itself.
+    ///
+    /// **C call:** none, unless a sleeping consumer must be woken (`futex`). When an `mpmc` ring is full, at most every
+    /// 10 ms `shmctl(SHM_STAT_ANY)` for each participant.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Full`], [`PushError::Corrupted`], [`PushError::Forked`]; each gives the item back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert_eq!(producer.try_push(1), Ok(()));
+    /// assert_eq!(producer.try_push(2), Err(PushError::Full(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
+        if !self.end.is_current() {
+            return Err(PushError::forked(item));
+        }
+        match self.end.try_push(&item) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(PushError::of_try(error, item)),
+        }
+    }
+
+    /// Pushes an item, waiting for room.
+    ///
+    /// A producer that sleeps is woken when a quarter of the buffer is free or a consumer has nothing to do, and checks
+    /// by itself every 80 ms; in `mpmc` it then also recovers what the dead left.
+    ///
+    /// **C call:** none, unless it has to sleep (`membarrier`, `futex`, `shmctl(SHM_STAT_ANY)`) or to wake a consumer
+    /// (`futex`).
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::PeerDead`] (`spsc`): the buffer is full and the consumer is dead; noticed within 100 ms after the
+    /// kernel has released its memory. [`PushError::PeerLeft`], [`PushError::Corrupted`], [`PushError::Forked`]. Signals
+    /// do not end the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || consumer.iter().take(1000).sum::<u64>());
+    /// for item in 0..1000 {
+    ///     producer.push(item)?;
+    /// }
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
+        self.push_until(item, None)
+    }
+
+    /// Pushes an item, waiting for room at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push`](Self::push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let wait = Duration::from_millis(1);
+    /// assert_eq!(producer.push_timeout(1, wait), Ok(()));
+    /// assert_eq!(producer.push_timeout(2, wait), Err(PushError::TimedOut(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
+        self.push_until(item, Some(timeout))
+    }
+
+    #[inline(always)]
+    fn push_until(&mut self, item: T, timeout: Option<Duration>) -> Result<(), PushError<T>> {
+        if !self.end.is_current() {
+            return Err(PushError::forked(item));
+        }
+        let until = || timeout.and_then(deadline);
+        match self.end.push(&item, until, self.how) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(PushError::of_wait(error, item)),
+        }
+    }
+
+    /// Pushes as many of the items as there is room for, in order, as one operation, and says how many: at least
+    /// one, unless there are none. In `mpmc` at most 1023, and never round the end of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert_eq!(producer.try_push_slice(&[1, 2]), Ok(2));
+    /// assert_eq!(producer.try_push_slice(&[3, 4]), Ok(1));
+    /// assert_eq!(producer.try_push_slice(&[4]), Err(PushError::Full(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
+        if !self.end.is_current() {
+            return Err(PushError::Forked(()));
+        }
+        if items.is_empty() {
+            return Ok(0);
+        }
+        match self.end.try_claim(items.len()) {
+            Ok(run) => Ok(self.write_and_complete(run, items)),
+            Err(error) => Err(PushError::of_try(error, ())),
+        }
+    }
+
+    /// Pushes all of the items in order, waiting for room as often as need be.
+    ///
+    /// Each time there is room, one operation pushes as many as [fit](Self::try_push_slice): a process killed meanwhile
+    /// has pushed the first few batches, and in `mpmc` items of other producers may come between two batches.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push`](Self::push); what they give back is how many items were pushed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// let adding = std::thread::spawn(move || consumer.iter().take(1000).sum::<u64>());
+    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
+    /// assert_eq!(adding.join().unwrap(), 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_slice(&mut self, items: &[T]) -> Result<(), PushError<usize>> {
+        self.push_slice_until(items, None)
+    }
+
+    /// As [`push_slice`](Self::push_slice), waiting at most this long in all.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice); what they give back is how many items
+    /// were pushed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// let result = producer.push_slice_timeout(&[1, 2, 3, 4], Duration::from_millis(1));
+    /// assert_eq!(result, Err(PushError::TimedOut(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_slice_timeout(
+        &mut self,
+        items: &[T],
+        timeout: Duration,
+    ) -> Result<(), PushError<usize>> {
+        self.push_slice_until(items, Some(timeout))
+    }
+
+    fn push_slice_until(
+        &mut self,
+        items: &[T],
+        timeout: Option<Duration>,
+    ) -> Result<(), PushError<usize>> {
+        if !self.end.is_current() {
+            return Err(PushError::Forked(0));
+        }
+        let mut done = 0;
+        // One deadline for all waits, which begins with the first.
+        let mut end = None;
+        while done < items.len() {
+            let rest = &items[done..];
+            let until = || *end.get_or_insert_with(|| timeout.and_then(deadline));
+            match self.push_some(rest, until) {
+                Ok(count) => done += count,
+                Err(error) => return Err(PushError::of_wait(error, done)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes as many as there is room for, waiting for room for one. There is one at least.
+    pub(super) fn push_some(
+        &mut self,
+        items: &[T],
+        until: impl FnOnce() -> Deadline,
+    ) -> Result<usize, WaitError> {
+        let run = self.end.claim(items.len(), until, self.how)?;
+        Ok(self.write_and_complete(run, items))
+    }
+
+    #[inline(always)]
+    fn write_and_complete(&mut self, run: <P::Push as Endpoint>::Run, items: &[T]) -> usize {
+        // A run is never longer than what was wanted.
+        let count = P::Push::run_len(run).min(items.len());
+        self.end.write(run, &items[..count]);
+        self.end.complete(run, count);
+        count
+    }
+
+    /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{Waiting, spsc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// producer.waiting(Waiting::Spin); // has a processor of its own
+    /// consumer.waiting(Waiting::Yield).notice_departure(true); // settings can be chained
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.how.strategy = waiting;
+        self
+    }
+
+    /// Whether a wait ends with [`PushError::PeerLeft`] when there have been consumers and none is left. Otherwise, and
+    /// unless set, it goes on, for another may come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// producer.notice_departure(true);
+    /// assert_eq!(buffer.consumer()?.try_pop().ok(), None); // comes and goes
+    /// assert_eq!(producer.push(1), Ok(())); // there is room
+    /// assert_eq!(producer.push(2), Err(PushError::PeerLeft(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
+        self.how.ends_on_disconnect = notice;
+        self
+    }
+
+    /// Counts the items. In `spsc` the consumer may have taken some meanwhile, but no other handle can have added any;
+    /// it is one load. In `mpmc` that is as [`BoundedBuffer::len`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::BoundedBuffer}};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut producer = buffer.producer()?;
+    /// assert!(producer.is_empty());
+    /// producer.try_push_slice(&[1, 2])?;
+    /// assert!(producer.is_full() && producer.len() == 2 && producer.position() == 2);
+    /// assert_eq!(producer.buffer().consumer_state(), PeerState::Never);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end.len()
+    }
+
+    /// Whether there is no item. In `spsc`, if so, that stays until this producer pushes one. See [`len`](Self::len)
+    /// for an example.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end.is_empty()
+    }
+
+    /// Whether there is no room. A consumer may have made some meanwhile. See [`len`](Self::len) for an example.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.buffer().capacity()
+    }
+
+    /// The ring: for its capacity, layout and segment, and for what is known of the consumers. See [`len`](Self::len)
+    /// for an example.
+    #[must_use]
+    pub fn buffer(&self) -> &BoundedBuffer<T, P> {
+        BoundedBuffer::of_ref(self.end.ring())
+    }
+}
+
+impl<T, P: Protocol> fmt::Debug for Producer<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("buffer", BoundedBuffer::<T, P>::of_ref(self.end.ring()))
+            .finish_non_exhaustive()
+    }
+}
