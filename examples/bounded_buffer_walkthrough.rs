@@ -5,33 +5,21 @@
 //! cargo run --example bounded_buffer_walkthrough [-- --seconds 1]      # pause between the steps
 //! ```
 
+#[path = "cli/mod.rs"]
+mod cli;
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;
 
+use cli::Arguments;
+use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let pause = match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => Duration::ZERO,
-        (Some("--seconds"), Some(seconds)) => match seconds.parse() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(error) => {
-                eprintln!("walkthrough: --seconds {seconds}: {error}");
-                return ExitCode::FAILURE;
-            }
-        },
-        _ => {
-            eprintln!("walkthrough: the only option is --seconds N");
-            return ExitCode::FAILURE;
-        }
-    };
-    match walkthrough::run(&mut std::io::stdout().lock(), pause) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("walkthrough: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/bounded_buffer_walkthrough.txt"), run)
+}
+
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let pause = arguments.seconds("--seconds")?.unwrap_or_default();
+    arguments.finish()?;
+    walkthrough::run(pause)
 }

@@ -12,7 +12,8 @@
 //! participants are all dead is shown as well: that is when one comes to look.
 //!
 //! ```text
-//! segment       5, key 0x2a0102c3, 17152 bytes, mode 0600, 3 attached
+//! segment       5, key 0x2a0102c3, mode 0600
+//! memory        17152 bytes, 3 attached
 //! ring          spsc, version 2, interleaved, generation 0x8c0e5a3b6f1d2974
 //! items         8 bytes each, at multiples of 8
 //! fill          17 of 1024 (1.7 %)
@@ -23,11 +24,16 @@
 //!   consumer    dead; the next to claim the role goes on
 //! ```
 //!
-//! Exit status: 0 shown, 1 there is no such segment or it holds no ring, 2 the arguments make no sense.
+//! `--help` lists options and exit codes.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::{Arguments, Misuse, Unprinted};
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -37,24 +43,10 @@ use sysvshm::bounded_buffer::inspect::{
 use sysvshm::bounded_buffer::{OpenError, PeerState};
 use sysvshm::{Key, SegmentId, Status};
 
-const USAGE: &str =
-    "usage: inspect (--key KEY | --id ID | --path FILE [--project N]) [--follow] [--seconds S]";
-
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("inspect: {error}; {USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("inspect: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/inspect.txt"), |arguments| {
+        run(&Settings::parse(arguments)?)
+    })
 }
 
 /// What to look at.
@@ -62,75 +54,57 @@ fn main() -> ExitCode {
 enum Target {
     Key(Key),
     Id(SegmentId),
-    Path { file: String, project: u8 },
+    Path { file: PathBuf, project: u8 },
 }
 
 #[derive(Debug)]
-struct Arguments {
+struct Settings {
     target: Target,
     follow: bool,
     interval: Duration,
 }
 
-impl Arguments {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut target, mut project, mut follow) = (None, None, false);
-        let mut interval = Duration::from_secs(1);
-        while let Some(option) = arguments.next() {
-            if option == "--follow" {
-                follow = true;
-                continue;
-            }
-            let value = arguments.next();
-            let value = value.ok_or_else(|| format!("{option} is unknown or needs a value"))?;
-            let nonsense = || format!("{option} {value} makes no sense");
-            let chosen = match option.as_str() {
-                "--key" => Target::Key(value.parse().map_err(|_| nonsense())?),
-                "--id" => Target::Id(SegmentId::from_raw(value.parse().map_err(|_| nonsense())?)),
-                "--path" => Target::Path {
-                    file: value,
-                    project: 42,
-                },
-                "--project" => {
-                    project = Some(value.parse().map_err(|_| nonsense())?);
-                    continue;
-                }
-                "--seconds" => {
-                    let seconds = value.parse().map_err(|_| nonsense())?;
-                    let parsed = Duration::try_from_secs_f64(seconds).map_err(|_| nonsense())?;
-                    // Ten times a second is what eyes can follow, and no burden for the ring.
-                    interval = parsed.max(Duration::from_millis(100));
-                    continue;
-                }
-                _ => return Err(format!("unknown argument {option}")),
-            };
-            if target.replace(chosen).is_some() {
-                return Err("one ring at a time".to_owned());
-            }
+impl Settings {
+    fn parse(mut arguments: Arguments) -> Result<Self, Misuse> {
+        let key = arguments.number("--key")?.map(Target::Key);
+        let id = arguments.number("--id")?;
+        let id = id.map(|id| Target::Id(SegmentId::from_raw(id)));
+        let project = arguments.number("--project")?;
+        let path = arguments.bytes("--path")?.map(|file| Target::Path {
+            file: file.into(),
+            project: project.unwrap_or(42),
+        });
+        let follow = arguments.flag("--follow");
+        let interval = arguments.seconds("--seconds")?;
+        arguments.finish()?;
+        if project.is_some() && path.is_none() {
+            return Err(Misuse::new("--project goes with --path"));
         }
-        let mut target = target.ok_or("which ring?")?;
-        match (&mut target, project) {
-            (Target::Path { project, .. }, Some(said)) => *project = said,
-            (_, Some(_)) => return Err("--project goes with --path".to_owned()),
-            (_, None) => {}
-        }
+        let mut targets = [key, id, path].into_iter().flatten();
+        let (Some(target), None) = (targets.next(), targets.next()) else {
+            return Err(Misuse::new(
+                "which ring? one of --key, --id and --path says it",
+            ));
+        };
+        // Ten times a second is what eyes can follow, and no burden for the ring.
+        let interval = interval.unwrap_or(Duration::from_secs(1));
         Ok(Self {
             target,
             follow,
-            interval,
+            interval: interval.max(Duration::from_millis(100)),
         })
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let inspector = match &arguments.target {
+fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let inspector = match &settings.target {
         Target::Key(key) => Inspector::open(*key)?,
         Target::Id(id) => Inspector::attach(*id)?,
         Target::Path { file, project } => Inspector::open(Key::from_path(file, *project)?)?,
     };
     let mut earlier = (Instant::now(), look(&inspector)?);
     loop {
-        thread::sleep(arguments.interval);
+        thread::sleep(settings.interval);
         let now = (Instant::now(), look(&inspector)?);
         let progress = match (&earlier.1, &now.1) {
             (Sight::Ready(before), Sight::Ready(ring)) => ring.progress_since(before),
@@ -141,13 +115,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let frame = frame(&status, &now.1, rate);
         // This program is attached, too.
         let is_last = status.is_marked_for_removal() && status.attached() == 1;
-        match show(&frame, arguments.follow) {
-            // `inspect --follow | head`: whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(format!("cannot write to stdout: {error}").into()),
-            Ok(()) if is_last || !arguments.follow => return Ok(()),
-            Ok(()) => earlier = now,
+        show(&frame, settings.follow)?;
+        if is_last || !settings.follow {
+            return Ok(());
         }
+        earlier = now;
     }
 }
 
@@ -165,17 +137,15 @@ fn look(inspector: &Inspector) -> Result<Sight, String> {
 }
 
 /// All at once, so that a terminal never shows half of it.
-fn show(frame: &str, follow: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let before = match (follow, out.is_terminal()) {
+fn show(frame: &str, follow: bool) -> Result<(), Unprinted> {
+    let before = match (follow, io::stdout().is_terminal()) {
         (false, _) => "",
         // Home, and away with what is below.
         (true, true) => "\x1b[H\x1b[J",
         // One empty line between two looks, for whoever reads it from a pipe.
         (true, false) => "\n",
     };
-    out.write_all([before, frame].concat().as_bytes())?;
-    out.flush()
+    cli::print([before, frame].concat())
 }
 
 fn frame(status: &Status, sight: &Sight, rate: Option<(Progress, Duration)>) -> String {
@@ -192,14 +162,17 @@ fn frame(status: &Status, sight: &Sight, rate: Option<(Progress, Duration)>) -> 
     line(
         "segment",
         format!(
-            "{}, key {}, {} bytes, mode {}, {} attached{marked}",
+            "{}, key {}, mode {}",
             status.id(),
             status.key(),
-            status.size_bytes(),
-            status.mode(),
-            // This program aside.
-            status.attached().saturating_sub(1),
+            status.mode()
         ),
+    );
+    // This program aside.
+    let attached = status.attached().saturating_sub(1);
+    line(
+        "memory",
+        format!("{} bytes, {attached} attached{marked}", status.size_bytes()),
     );
     match sight {
         Sight::Untouched => line("ring", "none yet: all zeros where it begins".to_owned()),
@@ -275,8 +248,7 @@ fn ready(ring: &Ring, rate: Option<(Progress, Duration)>) -> Vec<(String, String
         ),
     ];
     if ring.is_corrupted {
-        let what =
-            "somebody wrote what no participant writes; the numbers are what can be made of it";
+        let what = "by a process that takes no part; the numbers are a guess";
         lines.push(("corrupted", what.to_owned()));
     }
     let after_death = match ring.kind {

@@ -17,6 +17,10 @@
 //! after one line on stderr; without a producer there is no object, where the C program would fault.
 #![allow(unsafe_code)] // mmap, and the promise that what it returned is what it is.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::{Arguments, Unprinted};
 use rustix::fs::fstat;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::shm::{self, Mode, OFlags};
@@ -30,25 +34,21 @@ use sysvshm::{ReadOnly, SharedSlice};
 const SIZE: usize = 4096;
 
 pub(crate) fn main() -> ExitCode {
-    let name = std::env::args().nth(1);
-    match run(name.as_deref().unwrap_or("SYSUOS")) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("posix_consumer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/posix_consumer.txt"), run)
 }
 
-fn run(name: &str) -> Result<(), Box<dyn Error>> {
-    let object = shm::open(name, OFlags::RDONLY, Mode::empty())
-        .map_err(|error| format!("shm_open({name}): {error}; has the producer run?"))?;
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let name = arguments.operand().unwrap_or("SYSUOS".into());
+    arguments.finish()?;
+    let shown = cli::shown(&name);
+    let object = shm::open(&name, OFlags::RDONLY, Mode::empty())
+        .map_err(|error| format!("shm_open({shown}): {error}; has the producer run?"))?;
     // mmap accepts any length; touching what lies beyond the object would be a SIGBUS.
     let size = fstat(&object)
-        .map_err(|error| format!("fstat({name}): {error}"))?
+        .map_err(|error| format!("fstat({shown}): {error}"))?
         .st_size;
     if size < SIZE as i64 {
-        return Err(format!("{name} has {size} bytes, the producer's has {SIZE}").into());
+        return Err(format!("{shown} has {size} bytes, the producer's has {SIZE}").into());
     }
     // SAFETY: a new mapping, at an address of the kernel's choice, changes nothing that exists.
     let address = unsafe {
@@ -61,14 +61,14 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
             0,
         )
     }
-    .map_err(|error| format!("mmap({name}): {error}"))?;
+    .map_err(|error| format!("mmap({shown}): {error}"))?;
 
     let printed = print(address);
 
     // SAFETY: mapped above with this length; the view ended with `print`.
     unsafe { munmap(address, SIZE) }.map_err(|error| format!("munmap: {error}"))?;
     // The name goes now, the memory when the last process has unmapped it: the same rule as with IPC_RMID.
-    shm::unlink(name).map_err(|error| format!("shm_unlink({name}): {error}"))?;
+    shm::unlink(&name).map_err(|error| format!("shm_unlink({shown}): {error}"))?;
     printed
 }
 
@@ -81,7 +81,6 @@ fn print(address: *mut c_void) -> Result<(), Box<dyn Error>> {
     let mut line = b"Read ptr: ".to_vec();
     line.extend(bytes.iter().take_while(|&byte| byte != 0));
     line.push(b'\n');
-    io::stdout()
-        .write_all(&line)
-        .map_err(|error| format!("cannot write to stdout: {error}").into())
+    let written = io::stdout().write_all(&line);
+    Ok(written.map_err(Unprinted::from)?)
 }

@@ -18,16 +18,18 @@
 //! | `printf("ptr addr: %p\n", ptr)` | `as_ptr` |
 //! | `sprintf(ptr, "%s", "Hello, World!")` | `write_from` |
 //!
-//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout. Exit status 0, or 1
-//! after one line on stderr.
+//! An argument names another object than `SYSUOS`. Only the lecture's line goes to stdout; `--help` says more.
 #![allow(unsafe_code)] // mmap, and the promise that what it returned is what it is.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::Arguments;
 use rustix::fs::ftruncate;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::shm::{self, Mode, OFlags};
 use std::error::Error;
 use std::ffi::c_void;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::ptr;
 use sysvshm::SharedSlice;
@@ -36,26 +38,22 @@ const SIZE: usize = 4096;
 const GREETING: &[u8] = b"Hello, World!";
 
 pub(crate) fn main() -> ExitCode {
-    let name = std::env::args().nth(1);
-    match run(name.as_deref().unwrap_or("SYSUOS")) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("posix_producer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/posix_producer.txt"), run)
 }
 
-fn run(name: &str) -> Result<(), Box<dyn Error>> {
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let name = arguments.operand().unwrap_or("SYSUOS".into());
+    arguments.finish()?;
+    let shown = cli::shown(&name);
     // Unlike shmget, shm_open applies the umask to the mode: with the usual 022 other users may only read.
     let object = shm::open(
-        name,
+        &name,
         OFlags::CREATE | OFlags::RDWR,
         Mode::from_raw_mode(0o666),
     )
-    .map_err(|error| format!("shm_open({name}): {error}"))?;
+    .map_err(|error| format!("shm_open({shown}): {error}"))?;
     // A new object has no bytes. One that an earlier producer left has them already, and keeps them.
-    ftruncate(&object, SIZE as u64).map_err(|error| format!("ftruncate({name}): {error}"))?;
+    ftruncate(&object, SIZE as u64).map_err(|error| format!("ftruncate({shown}): {error}"))?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping, at an address of the kernel's choice, changes nothing that exists.
     let address = unsafe {
@@ -68,7 +66,7 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
             0,
         )
     }
-    .map_err(|error| format!("mmap({name}): {error}"))?;
+    .map_err(|error| format!("mmap({shown}): {error}"))?;
 
     let shared = share(address);
 
@@ -83,10 +81,9 @@ fn share(address: *mut c_void) -> Result<(), Box<dyn Error>> {
     // else in this process refers to it. The pages stay as long as nobody shrinks the object: the consumer of the
     // lecture does not.
     let bytes = unsafe { SharedSlice::<u8>::from_raw_parts(address.cast(), SIZE) }?;
-    writeln!(io::stdout(), "ptr addr: {:p}", bytes.as_ptr())
-        .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    let printed = cli::say(format_args!("ptr addr: {:p}", bytes.as_ptr()));
     // The end first: whoever reads meanwhile finds a terminated string, if perhaps half of one.
     bytes.store(GREETING.len(), 0);
     bytes.slice(..GREETING.len()).write_from(GREETING);
-    Ok(())
+    Ok(printed?)
 }

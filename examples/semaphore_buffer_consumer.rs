@@ -9,32 +9,35 @@
 
 #[path = "semaphore_buffer/buffer.rs"]
 mod buffer;
+#[path = "cli/mod.rs"]
+mod cli;
 
-use buffer::{Buffer, arguments};
+use buffer::Buffer;
+use cli::Arguments;
 use std::error::Error;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("semaphore_buffer_consumer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/semaphore_buffer_consumer.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let usage = "usage: semaphore_buffer_consumer [--count N] [--remove]";
-    let (count, remove) = arguments(usage, Some("--remove"))?;
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let count = arguments.number("--count")?.unwrap_or(10_u64);
+    let remove = arguments.flag("--remove");
+    arguments.finish()?;
     let buffer = Buffer::open("SYSUOS")?;
-    for _ in 0..count {
-        let item = buffer.take()?;
-        writeln!(stdout(), "took {item}")?;
-    }
+    let taken = take(&buffer, count);
+    // Also when nobody reads the output any more.
     if remove {
         buffer.remove()?;
+    }
+    taken
+}
+
+fn take(buffer: &Buffer, count: u64) -> Result<(), Box<dyn Error>> {
+    for _ in 0..count {
+        let item = buffer.take()?;
+        cli::say(format_args!("took {item}"))?;
     }
     Ok(())
 }

@@ -11,29 +11,26 @@
 
 #[path = "semaphore_buffer/buffer.rs"]
 mod buffer;
+#[path = "cli/mod.rs"]
+mod cli;
 
-use buffer::{Buffer, arguments};
+use buffer::Buffer;
+use cli::Arguments;
 use std::error::Error;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("semaphore_buffer_producer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/semaphore_buffer_producer.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let (count, _) = arguments("usage: semaphore_buffer_producer [--count N]", None)?;
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let count = arguments.number("--count")?.unwrap_or(10_u64);
+    arguments.finish()?;
     let buffer = Buffer::open("SYSUOS")?;
     let first = u64::from(std::process::id()) * 1_000_000;
     for number in 0..count {
         buffer.put(first + number)?;
-        writeln!(stdout(), "put {}", first + number)?;
+        cli::say(format_args!("put {}", first + number))?;
     }
     Ok(())
 }

@@ -18,6 +18,10 @@
 //! producer and it uses the `(void *)-1` of a failed `shmat` as an address, this one prints one line on stderr and
 //! exits with status 1.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::{Arguments, Unprinted};
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,19 +33,11 @@ const PROJECT_ID: u8 = 42;
 const LEN: usize = 5;
 
 pub(crate) fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sysvshm_consumer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/sysvshm_consumer.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    if std::env::args().len() > 1 {
-        return Err("usage: sysvshm_consumer (it takes no arguments)".into());
-    }
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    arguments.finish()?;
     let key = Key::from_path(KEY_FILE, PROJECT_ID)
         .map_err(|error| format!("{error}; start sysvshm_producer in this directory"))?;
 
@@ -50,14 +46,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     // error here and not a crash below.
     let array = SharedArray::<i32>::open_read_only(key, LEN)?;
 
-    print(&array).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    print(&array)?;
 
     // Dropping `array` would detach too, but could not say if that failed.
     array.into_segment().detach()?;
     Ok(())
 }
 
-fn print(array: &SharedArray<i32, ReadOnly>) -> io::Result<()> {
+fn print(array: &SharedArray<i32, ReadOnly>) -> Result<(), Unprinted> {
     // Not `println!`, which panics when nobody reads stdout any more.
     let mut stdout = io::stdout().lock();
     let address = array.segment().as_ptr();
@@ -65,5 +61,5 @@ fn print(array: &SharedArray<i32, ReadOnly>) -> io::Result<()> {
     for number in array {
         write!(stdout, "{number} ")?;
     }
-    writeln!(stdout)
+    Ok(writeln!(stdout)?)
 }

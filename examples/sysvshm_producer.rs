@@ -2,7 +2,7 @@
 //! meanwhile.
 //!
 //! ```text
-//! $ cargo run --example sysvshm_producer -- [--seconds N]     in one terminal
+//! $ cargo run --example sysvshm_producer -- [--seconds N]     in one terminal; --help says more
 //! $ cargo run --example sysvshm_consumer                      in another, in the same directory, before
 //!                                                             N (10) seconds are over
 //! ```
@@ -21,12 +21,15 @@
 //!
 //! The consumer may be the C program in `examples/c` just as well: the bytes are the same.
 //!
-//! Only the lecture's line goes to stdout; everything else this program has to say goes to stderr. Exit status 0,
-//! or 1 after one line that says what went wrong.
+//! Only the lecture's line goes to stdout; everything else this program has to say goes to stderr.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::{Arguments, Interrupts};
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -37,20 +40,17 @@ const KEY_FILE: &str = "SYSUOS";
 const PROJECT_ID: u8 = 42;
 /// C's `int` is `i32` wherever this crate runs. Saying the width is the better habit: both sides must agree on it.
 const NUMBERS: [i32; 5] = [1, 2, 3, 4, 5];
+const PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sysvshm_producer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("help/sysvshm_producer.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let pause = pause_from_args(std::env::args().skip(1))?;
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let pause = arguments.seconds("--seconds")?.unwrap_or(PAUSE);
+    arguments.finish()?;
     let key = key()?;
+    let interrupts = Interrupts::hold();
 
     // Creates the segment, or takes the one that a killed producer left behind, as IPC_CREAT without IPC_EXCL does.
     // The umask plays no part in the mode. One difference from C: a segment that another user made under this key
@@ -58,14 +58,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     let array = SegmentOptions::new()
         .mode(0o666)
         .open_or_create_array::<i32>(key, NUMBERS.len())?;
+    let id = array.segment().id();
+    // By default Ctrl-C ends a process where it is, and the segment would stay.
+    interrupts.then(move || drop(id.mark_for_removal()))?;
 
     let done = share(&array, pause);
 
     // Whatever came of that, clean up. Detaching comes first, as in the lecture, and the segment outlives it:
     // nobody need be attached for its bytes to stay. Only the removal ends it, or, if a consumer is attached at
-    // this moment, that consumer's detach. (A producer that is killed while it sleeps gets to neither: its segment
-    // stays until the next run takes it over, or `ipcrm`.)
-    let id = array.segment().id();
+    // this moment, that consumer's detach. (A producer that is killed with SIGKILL while it sleeps gets to neither:
+    // its segment stays until the next run takes it over, or `ipcrm`.)
     array.into_segment().detach()?;
     match id.mark_for_removal() {
         // A second producer on the same key has removed it already, which is all that was wanted.
@@ -83,10 +85,8 @@ fn share(array: &SharedArray<i32>, pause: Duration) -> Result<(), Box<dyn Error>
     array.view().write_from(&NUMBERS);
 
     // An address means something in this process alone: the consumer sees the same bytes at another one.
-    // Not `println!`, which panics when nobody reads stdout any more.
     let address = array.segment().as_ptr();
-    writeln!(io::stdout(), "Parent wrote to shared memory: {address:p}")
-        .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    cli::say(format_args!("Parent wrote to shared memory: {address:p}"))?;
     thread::sleep(pause);
     Ok(())
 }
@@ -107,25 +107,13 @@ fn key() -> Result<Key, Box<dyn Error>> {
     }
     match File::create_new(KEY_FILE) {
         Ok(_) => {
-            eprintln!("sysvshm_producer: no file {KEY_FILE} here, made an empty one to have a key");
+            cli::complain(format_args!(
+                "no file {KEY_FILE} here, made an empty one to have a key"
+            ));
         }
         // Another producer was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(format!("cannot make the key file {KEY_FILE}: {error}").into()),
     }
     Ok(Key::from_path(KEY_FILE, PROJECT_ID)?)
-}
-
-/// `--seconds N` changes the lecture's ten seconds; fractions are fine.
-fn pause_from_args(mut args: impl Iterator<Item = String>) -> Result<Duration, String> {
-    const USAGE: &str = "usage: sysvshm_producer [--seconds N]";
-    let pause = match args.next().as_deref() {
-        None => return Ok(Duration::from_secs(10)),
-        Some("--seconds") => args.next().and_then(|number| number.parse().ok()),
-        Some(_) => None,
-    };
-    pause
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|_| args.next().is_none())
-        .ok_or_else(|| USAGE.to_owned())
 }

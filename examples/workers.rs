@@ -1,8 +1,7 @@
 //! A pool of worker processes on one ring, killed with SIGKILL while they work, and not one job lost.
 //!
 //! ```text
-//! $ cargo run --example workers -- [--workers N] [--jobs N] [--work-ms MS] [--linger-ms MS]
-//!                                  [--kill-every-ms MS] [--seed N]
+//! $ cargo run --example workers -- [OPTION...]     --help lists them
 //! ```
 //!
 //! This process pushes numbered jobs into an `mpmc` ring; worker processes take them, work, and store the results
@@ -35,6 +34,10 @@
 //! killed worker can leave is a [token](sysvshm::bounded_buffer#liveness), if it is killed within microseconds of
 //! joining the ring: those are looked for after each kill.
 
+#[path = "cli/mod.rs"]
+mod cli;
+
+use cli::{Arguments, Misuse};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -46,8 +49,6 @@ use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError};
 use sysvshm::bytemuck::{Pod, Zeroable};
 use sysvshm::{Key, Removal, SegmentId, SegmentOptions, SharedArray, system};
-
-const USAGE: &str = "usage: workers [--workers N] [--jobs N] [--work-ms MS] [--linger-ms MS] [--kill-every-ms MS] [--seed N]";
 
 /// What is to be done: count the steps of the Collatz sequence from this number to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
@@ -88,37 +89,28 @@ const RESULT: usize = 2;
 type Results = SharedArray<u64>;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.first().map(String::as_str) {
+    cli::run(include_str!("help/workers.txt"), |mut arguments| {
         // Started by the supervisor below, never by a person.
-        Some("--worker") => work(&arguments[1..]),
-        _ => match Settings::parse(arguments.into_iter()) {
-            Ok(settings) => supervise(&settings),
-            Err(error) => {
-                eprintln!("workers: {error}; {USAGE}");
-                return ExitCode::from(2);
-            }
-        },
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("workers: {error}");
-            ExitCode::FAILURE
+        if arguments.flag("--worker") {
+            work(arguments)
+        } else {
+            supervise(&Settings::parse(arguments)?)
         }
-    }
+    })
 }
 
 /// A worker: takes jobs until the supervisor has no more of them.
-fn work(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [ring, results, work_ms, linger_ms] = arguments else {
-        return Err("--worker is for the supervisor".into());
-    };
-    let ring: BoundedBuffer<Job> = Options::new().attach(SegmentId::from_raw(ring.parse()?))?;
-    let segment = SegmentId::from_raw(results.parse()?).attach()?;
+fn work(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let missing = || Misuse::new("--worker is for the supervisor");
+    let ring = arguments.number_operand()?.ok_or_else(missing)?;
+    let results = arguments.number_operand()?.ok_or_else(missing)?;
+    let work_ms = arguments.number_operand()?.ok_or_else(missing)?;
+    let linger_ms = arguments.number_operand()?.ok_or_else(missing)?;
+    let ring: BoundedBuffer<Job> = Options::new().attach(SegmentId::from_raw(ring))?;
+    let segment = SegmentId::from_raw(results).attach()?;
     let results = Results::from_segment(segment)?;
-    let pause = Duration::from_millis(work_ms.parse()?);
-    let linger = Duration::from_millis(linger_ms.parse()?);
+    let pause = Duration::from_millis(work_ms);
+    let linger = Duration::from_millis(linger_ms);
     let mut consumer = ring.consumer()?;
     // Ends when the supervisor has gone and the ring is drained; jobs that others are at count as there.
     consumer.notice_departure(true);
@@ -337,31 +329,22 @@ fn account(
     let all = if right == done { "all" } else { "not all" };
     let plural = |count: u64| if count == 1 { "job" } else { "jobs" };
     let (again, doubly) = (plural(redelivered), plural(twice));
-    let mut out = io::stdout().lock();
     let jobs = settings.jobs;
-    writeln!(
-        out,
-        "jobs         {done} of {jobs} done, {all} results right"
-    )?;
-    writeln!(out, "kills        {kills} workers killed and replaced")?;
-    writeln!(
-        out,
-        "redelivered  {redelivered} {again} begun again after their worker was killed"
-    )?;
-    writeln!(
-        out,
-        "done twice   {twice} {doubly}, killed between storing and releasing"
-    )?;
+    let mut lines = format!(
+        "jobs         {done} of {jobs} done, {all} results right\n\
+         kills        {kills} workers killed and replaced\n\
+         redelivered  {redelivered} {again} begun again after their worker was killed\n\
+         done twice   {twice} {doubly}, killed between storing and releasing\n"
+    );
     if tokens_removed > 0 {
-        writeln!(
-            out,
-            "tokens       {tokens_removed} removed that a kill had left behind"
-        )?;
+        lines += &format!("tokens       {tokens_removed} removed that a kill had left behind\n");
     }
+    let printed = cli::print(lines);
+    // Whether or not anybody has read it.
     if (done, right) != (jobs, jobs) {
         return Err("the account does not add up".into());
     }
-    Ok(())
+    Ok(printed?)
 }
 
 /// One line that changes on a terminal; elsewhere one line a second.
@@ -412,7 +395,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(mut arguments: Arguments) -> Result<Self, Misuse> {
         // Some two seconds.
         let mut settings = Self {
             workers: 4,
@@ -422,28 +405,33 @@ impl Settings {
             kill_every: Duration::from_millis(80),
             seed: u64::from(std::process::id()),
         };
-        while let Some(option) = arguments.next() {
-            let value = arguments.next();
-            let value = value.ok_or_else(|| format!("{option} is unknown or needs a value"))?;
-            let number: u64 = value.parse().map_err(|_| format!("{value} is no number"))?;
-            // Each beginning with 1, but for what may be nothing.
-            let at_least_one = || match usize::try_from(number) {
-                Ok(number @ 1..=10_000_000) => Ok(number),
-                _ => Err(format!("{option} {number} makes no sense")),
-            };
-            match option.as_str() {
-                // As many as the ring's table has room for, two at a time while one replaces another.
-                "--workers" => settings.workers = at_least_one()?.min(32),
-                "--jobs" => settings.jobs = at_least_one()?,
-                "--work-ms" => settings.work_ms = number.min(60_000),
-                "--linger-ms" => settings.linger_ms = number.min(60_000),
-                "--kill-every-ms" => {
-                    settings.kill_every = Duration::from_millis(at_least_one()? as u64);
-                }
-                "--seed" => settings.seed = number,
-                _ => return Err(format!("unknown argument {option}")),
-            }
+        // Something that has to be there.
+        let count = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|n: &usize| (1..=10_000_000).contains(n))
+        };
+        let milliseconds = |text: &str| Some(text.parse::<u64>().ok()?.min(60_000));
+        if let Some(workers) = arguments.parsed("--workers", count)? {
+            // As many as the ring's table has room for, two at a time while one replaces another.
+            settings.workers = workers.min(32);
         }
+        if let Some(jobs) = arguments.parsed("--jobs", count)? {
+            settings.jobs = jobs;
+        }
+        if let Some(ms) = arguments.parsed("--work-ms", milliseconds)? {
+            settings.work_ms = ms;
+        }
+        if let Some(ms) = arguments.parsed("--linger-ms", milliseconds)? {
+            settings.linger_ms = ms;
+        }
+        if let Some(ms) = arguments.parsed("--kill-every-ms", count)? {
+            settings.kill_every = Duration::from_millis(ms as u64);
+        }
+        if let Some(seed) = arguments.number("--seed")? {
+            settings.seed = seed;
+        }
+        arguments.finish()?;
         Ok(settings)
     }
 }

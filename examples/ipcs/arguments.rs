@@ -1,14 +1,13 @@
 //! The command line.
 
+use crate::cli::{self, Arguments, Misuse};
 use crate::filter::Filter;
 use crate::users::Users;
-use std::ffi::OsString;
 use std::time::Duration;
 
 /// What to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Task {
-    Help,
     List,
     ListStale,
     RemoveStale,
@@ -17,105 +16,77 @@ pub(crate) enum Task {
 
 /// A command line that makes sense.
 #[derive(Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct Settings {
     pub(crate) task: Task,
     pub(crate) filter: Filter,
-    /// About semaphore sets rather than segments.
-    pub(crate) semaphores: bool,
-    /// About abandoned tokens alone.
+    /// About segments.
+    pub(crate) segments: bool,
+    /// About semaphore sets.
+    pub(crate) sets: bool,
+    /// About abandoned tokens alone, which are segments.
     pub(crate) tokens: bool,
+    /// Tables of any width.
+    pub(crate) wide: bool,
     /// For scripts rather than people.
     pub(crate) porcelain: bool,
 }
 
-impl Arguments {
+impl Settings {
     /// Refuses what contradicts itself: in a program that removes things, a misunderstood option must not be
     /// ignored.
-    pub(crate) fn parse(
-        arguments: impl IntoIterator<Item = OsString>,
-        users: &Users,
-    ) -> Result<Self, String> {
-        let mut filter = Filter::default();
-        let (mut porcelain, mut help) = (false, false);
-        let (mut semaphores, mut tokens) = (false, false);
-        let (mut limits, mut usage) = (false, false);
-        let (mut remove_stale, mut yes) = (false, false);
-
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let argument = argument.to_string_lossy();
-            // Both `--key 1` and `--key=1`.
-            let (option, attached) = match argument.split_once('=') {
-                Some((option, value)) => (option, Some(value.to_owned())),
-                None => (&*argument, None),
-            };
-            let mut value = |attached: Option<String>| {
-                attached
-                    .or_else(|| Some(arguments.next()?.to_string_lossy().into_owned()))
-                    .ok_or_else(|| format!("{option} needs a value"))
-            };
-            match (option, attached) {
-                ("--key", attached) => {
-                    let text = value(attached)?;
-                    let key = text.parse().map_err(|_| format!("{text} is no key"))?;
-                    set(&mut filter.key, key, option)?;
-                }
-                ("--owner", attached) => {
-                    let text = value(attached)?;
-                    let uid = users
-                        .uid(&text)
-                        .ok_or_else(|| format!("no user {text} in /etc/passwd"))?;
-                    set(&mut filter.owner_uid, uid, option)?;
-                }
-                ("--older-than", attached) => {
-                    let text = value(attached)?;
-                    let age = parse_age(&text).ok_or_else(|| format!("{text} is no age"))?;
-                    set(&mut filter.older_than, age, option)?;
-                }
-                ("--porcelain", None) => porcelain = true,
-                ("--semaphores", None) => semaphores = true,
-                ("--tokens", None) => tokens = true,
-                ("--limits", None) => limits = true,
-                ("--usage", None) => usage = true,
-                ("--remove-stale", None) => remove_stale = true,
-                ("--yes", None) => yes = true,
-                ("--help" | "-h", None) => help = true,
-                (_, None) => return Err(format!("unknown argument {option}")),
-                (_, Some(_)) => return Err(format!("{option} is unknown or takes no value")),
+    pub(crate) fn parse(mut arguments: Arguments, users: &Users) -> Result<Self, Misuse> {
+        let key = arguments.number("--key")?;
+        let owner_uid = match arguments.bytes("--owner")? {
+            None => None,
+            Some(name) => {
+                let name = cli::shown(&name);
+                let unknown = || Misuse::new(format!("no user {name} in /etc/passwd"));
+                Some(users.uid(&name).ok_or_else(unknown)?)
             }
-        }
+        };
+        let filter = Filter {
+            key,
+            owner_uid,
+            older_than: arguments.parsed("--older-than", parse_age)?,
+        };
+        let [segments, semaphores, tokens] =
+            ["--segments", "--semaphores", "--tokens"].map(|name| arguments.flag(name));
+        let [wide, porcelain] = ["--wide", "--porcelain"].map(|name| arguments.flag(name));
+        let [limits, usage] = ["--limits", "--usage"].map(|name| arguments.flag(name));
+        let [remove_stale, yes] = ["--remove-stale", "--yes"].map(|name| arguments.flag(name));
+        arguments.finish()?;
 
-        if tokens && semaphores && !help {
-            return Err("--tokens is about segments, not about semaphore sets".to_owned());
+        if tokens && semaphores {
+            return Err(Misuse::new(
+                "--tokens is about segments, not about semaphore sets",
+            ));
+        }
+        if wide && porcelain {
+            return Err(Misuse::new(
+                "--wide is for people, --porcelain for scripts: one of them",
+            ));
         }
         let task = match (limits || usage, remove_stale, yes) {
-            _ if help => Task::Help,
             (false, false, false) => Task::List,
             (false, true, false) => Task::ListStale,
             (false, true, true) => Task::RemoveStale,
             (true, false, false) if filter.is_empty() && !tokens => Task::Summary { limits, usage },
-            (_, false, true) => return Err("--yes goes with --remove-stale".to_owned()),
+            (_, false, true) => return Err(Misuse::new("--yes goes with --remove-stale")),
             (true, _, _) => {
-                return Err(
-                    "--limits and --usage are about all segments together, or all sets".to_owned(),
-                );
+                return Err(Misuse::new(
+                    "--limits and --usage are about all segments together, or all sets",
+                ));
             }
         };
         Ok(Self {
             task,
             filter,
-            semaphores,
+            segments: segments || tokens || !semaphores,
+            sets: semaphores || !(segments || tokens),
             tokens,
+            wide,
             porcelain,
         })
-    }
-}
-
-/// A filter given twice would silently mean the last one.
-fn set<T>(slot: &mut Option<T>, value: T, option: &str) -> Result<(), String> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{option} is given twice")),
     }
 }
 

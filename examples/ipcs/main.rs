@@ -1,197 +1,188 @@
-//! Lists the machine's shared memory, or its semaphore sets, and removes what crashed programs left:
+//! Lists the machine's shared memory and its semaphore sets, and removes what crashed programs left:
 //! `cargo run --example ipcs -- --help`.
 //!
-//! What `ipcs -m` and `ipcs -s` of util-linux show, and what an operator asks next: is the creator still there,
-//! does the memory really exist, how old is it, may it go, is it a [token](sysvshm::bounded_buffer#liveness) that a
-//! kill left behind. Fields for scripts and exit codes are documented in `help.txt`, which `--help` prints.
+//! What `ipcs` of util-linux shows, and what an operator asks next: is the creator still there, does the memory really
+//! exist, how old is it, may it go, is it a [token](sysvshm::bounded_buffer#liveness) that a kill left behind. Lines
+//! for scripts and exit codes are documented in `help.txt`, which `--help` prints.
 //!
 //! All of it comes from [`sysvshm::system`], and removing from
-//! [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal): `main.rs` decides what is to be done,
-//! `filter.rs` which segments it is about, `show.rs` how they look, `stale.rs` when one may be removed, `sets.rs`
-//! all of that for semaphore sets.
+//! [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal) and
+//! [`SemaphoreSet::remove`](sysvshm::SemaphoreSet::remove): `main.rs` decides what is to be done, `arguments.rs` and
+//! `filter.rs` what it is about, `segments.rs` and `sets.rs` list and remove, `stale.rs` says when a segment may be
+//! removed, `show.rs` how all of it looks.
 
 mod arguments;
+#[path = "../cli/mod.rs"]
+mod cli;
 mod filter;
+mod segments;
 mod sets;
 mod show;
 mod stale;
 mod users;
 
-use arguments::{Arguments, Task};
+use arguments::{Settings, Task};
 use std::error::Error;
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::Duration;
-use sysvshm::Status;
-use sysvshm::system::{self, AbandonedToken, SegmentEntry};
 use users::Users;
 
 /// All was done.
 const DONE: u8 = 0;
 /// The system refused something.
 const REFUSED: u8 = 1;
-/// The arguments make no sense.
-const USAGE: u8 = 2;
 /// Something is stale and was left.
 const STALE: u8 = 3;
 
-/// Younger than that, a token is shown as any other segment: long enough for any doubt about its creator to go.
-const TOKEN_AGE: Duration = Duration::from_secs(10);
-
-/// A segment, and what removes it if it is an abandoned token.
-#[derive(Debug)]
-struct Listed {
-    entry: SegmentEntry,
-    token: Option<AbandonedToken>,
-}
-
-impl Listed {
-    fn status(&self) -> &Status {
-        &self.entry.status
-    }
-}
-
 fn main() -> ExitCode {
-    let users = Users::read();
-    let arguments = match Arguments::parse(std::env::args_os().skip(1), &users) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("ipcs: {error}; see ipcs --help");
-            return USAGE.into();
-        }
-    };
-    match run(&arguments, &users) {
-        Ok(code) => code.into(),
-        Err(error) => {
-            eprintln!("ipcs: {error}");
-            REFUSED.into()
-        }
-    }
+    cli::run(include_str!("help.txt"), |arguments| {
+        let users = Users::read();
+        run(&Settings::parse(arguments, &users)?, &users)
+    })
 }
 
-fn run(arguments: &Arguments, users: &Users) -> Result<u8, Box<dyn Error>> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let (code, printed) = match arguments.task {
-        task if arguments.semaphores && !matches!(task, Task::Help) => {
-            sets::run(&mut out, arguments, users)?
-        }
-        Task::Help => (DONE, out.write_all(include_bytes!("help.txt"))),
-        Task::Summary { limits, usage } => {
-            let printed = summary(&mut out, arguments, limits, usage)?;
-            (DONE, printed)
-        }
+fn run(settings: &Settings, users: &Users) -> Result<ExitCode, Box<dyn Error>> {
+    let (code, text) = match settings.task {
+        Task::Summary { limits, usage } => summary(settings, limits, usage),
         Task::List => {
-            let entries = segments(arguments)?;
-            (DONE, list(&mut out, arguments, users, &entries))
+            let found = Found::list(settings);
+            (found.code(DONE), found.show(settings, users, None))
         }
         Task::ListStale => {
-            let mut entries = segments(arguments)?;
-            entries.retain(|entry| stale::is_stale(entry.status()));
-            let code = if entries.is_empty() { DONE } else { STALE };
-            let note = match entries.len() {
-                0 => "nothing is stale".to_owned(),
-                count => format!("{count} stale; --yes removes what is listed here"),
+            let mut found = Found::list(settings);
+            found.keep_what_is_stale();
+            let (code, note) = match found.count() {
+                0 => (DONE, "nothing is stale".to_owned()),
+                count => {
+                    let note = format!("{count} stale; --yes removes what is listed here");
+                    (STALE, note)
+                }
             };
-            let listed = list(&mut out, arguments, users, &entries);
-            (code, listed.and_then(|()| say(&mut out, arguments, &note)))
+            (found.code(code), found.show(settings, users, Some(note)))
         }
         Task::RemoveStale => {
-            let mut entries = segments(arguments)?;
-            entries.retain(|entry| stale::is_stale(entry.status()));
+            let mut found = Found::list(settings);
+            found.keep_what_is_stale();
             // All is done before anything is printed, so that a reader who goes away stops nothing halfway.
-            let code = if remove(&mut entries) { DONE } else { REFUSED };
-            let note = format!("{} removed", entries.len());
-            let listed = list(&mut out, arguments, users, &entries);
-            (code, listed.and_then(|()| say(&mut out, arguments, &note)))
+            found.remove();
+            let note = format!("{} removed", found.count());
+            (found.code(DONE), found.show(settings, users, Some(note)))
         }
     };
-    match printed.and_then(|()| out.flush()) {
-        // `ipcs | head -1`: whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
-        Err(error) => Err(format!("cannot write to stdout: {error}").into()),
-        Ok(()) => Ok(code),
+    match cli::print(text) {
+        // What was done stays done.
+        Err(error) if !error.is_closed() => Err(error.into()),
+        _ => Ok(code.into()),
     }
 }
 
-fn summary(
-    out: &mut impl Write,
-    arguments: &Arguments,
-    limits: bool,
-    usage: bool,
-) -> Result<io::Result<()>, sysvshm::Error> {
-    let allowed = system::limits()?;
-    let mut printed = Ok(());
-    if limits {
-        printed = show::limits(out, &allowed, arguments.porcelain);
-    }
-    if usage {
-        let used = system::usage()?;
-        printed = printed.and_then(|()| show::usage(out, &used, &allowed, arguments.porcelain));
-    }
-    Ok(printed)
+/// What it is about. One kind of objects may be refused while the other is there.
+#[derive(Debug)]
+struct Found {
+    /// `None`: not asked for, or refused.
+    segments: Option<Vec<segments::Entry>>,
+    /// `None`: not asked for, or refused.
+    sets: Option<Vec<sets::Entry>>,
+    /// Whether the system refused nothing.
+    complete: bool,
 }
 
-/// A closing line for people.
-fn say(out: &mut impl Write, arguments: &Arguments, note: &str) -> io::Result<()> {
-    if arguments.porcelain {
-        return Ok(());
-    }
-    writeln!(out, "{note}")
-}
-
-fn segments(arguments: &Arguments) -> Result<Vec<Listed>, sysvshm::Error> {
-    let mut tokens = system::abandoned_tokens(TOKEN_AGE)?;
-    let mut listed = Vec::new();
-    for entry in system::segments()? {
-        let status = &entry.status;
-        let age = filter::age(status);
-        let filter = &arguments.filter;
-        let token = tokens.iter().position(|token| token.status() == status);
-        if filter.accepts(status.key(), status.owner_uid(), age)
-            && (token.is_some() || !arguments.tokens)
-        {
-            let token = token.map(|index| tokens.swap_remove(index));
-            listed.push(Listed { entry, token });
+impl Found {
+    fn list(settings: &Settings) -> Self {
+        let mut complete = true;
+        let segments = settings.segments.then(|| segments::list(settings));
+        let segments = segments.and_then(|listed| unless_refused(listed, &mut complete));
+        let sets = settings.sets.then(|| sets::list(settings));
+        let sets = sets.and_then(|listed| unless_refused(listed, &mut complete));
+        Self {
+            segments,
+            sets,
+            complete,
         }
     }
-    Ok(listed)
-}
 
-fn list(
-    out: &mut impl Write,
-    arguments: &Arguments,
-    users: &Users,
-    entries: &[Listed],
-) -> io::Result<()> {
-    if arguments.porcelain {
-        show::porcelain(out, entries)
-    } else {
-        show::table(out, entries, users)
+    fn keep_what_is_stale(&mut self) {
+        let segments = self.segments.iter_mut();
+        segments.for_each(|all| all.retain(segments::Entry::is_stale));
+        let sets = self.sets.iter_mut();
+        sets.for_each(|all| all.retain(sets::Entry::is_stale));
     }
-}
 
-/// Removes the segments and keeps those in the list that are gone by our doing. Says whether all could be removed
-/// that were to be.
-fn remove(entries: &mut Vec<Listed>) -> bool {
-    let mut complete = true;
-    entries.retain(|entry| {
-        let id = entry.status().id();
-        let removed = match &entry.token {
-            Some(token) => token.remove(),
-            None => stale::remove_if_still_stale(entry.status()),
-        };
-        match removed {
+    /// Removes all, and keeps in the lists what is gone by our doing. What could not be removed is said.
+    fn remove(&mut self) {
+        let complete = &mut self.complete;
+        let mut ours = |name: &str, removed: Result<bool, sysvshm::Error>| match removed {
             Ok(true) => true,
             Ok(false) => {
-                eprintln!("ipcs: segment {id} is gone or was used a moment ago, left alone");
+                cli::complain(format_args!(
+                    "{name} is gone or was used a moment ago, left alone"
+                ));
                 false
             }
             Err(error) => {
-                eprintln!("ipcs: segment {id} stays: {error}");
-                complete = false;
+                cli::complain(format_args!("{name} stays: {error}"));
+                *complete = false;
                 false
             }
+        };
+        if let Some(all) = &mut self.segments {
+            all.retain(|entry| ours(&format!("segment {}", entry.id()), entry.remove()));
         }
-    });
-    complete
+        if let Some(all) = &mut self.sets {
+            all.retain(|entry| ours(&format!("semaphore set {}", entry.id()), entry.remove()));
+        }
+    }
+
+    fn count(&self) -> usize {
+        let segments = self.segments.as_ref().map_or(0, Vec::len);
+        segments + self.sets.as_ref().map_or(0, Vec::len)
+    }
+
+    fn code(&self, unless_refused: u8) -> u8 {
+        if self.complete {
+            unless_refused
+        } else {
+            REFUSED
+        }
+    }
+
+    fn show(&self, settings: &Settings, users: &Users, note: Option<String>) -> String {
+        let segments = self.segments.as_deref();
+        let sets = self.sets.as_deref();
+        if settings.porcelain {
+            let segments = segments.map(show::segment_lines).unwrap_or_default();
+            return segments + &sets.map(show::set_lines).unwrap_or_default();
+        }
+        let wide = settings.wide;
+        let segments = segments.map(|all| show::segment_table(all, users, wide));
+        let sets = sets.map(|all| show::set_table(all, users, wide));
+        let note = note.map(|note| note + "\n");
+        let parts: Vec<String> = [segments, sets, note].into_iter().flatten().collect();
+        parts.join("\n")
+    }
+}
+
+/// Says what was refused.
+fn unless_refused<T>(answer: Result<T, sysvshm::Error>, complete: &mut bool) -> Option<T> {
+    answer
+        .inspect_err(|error| {
+            cli::complain(error);
+            *complete = false;
+        })
+        .ok()
+}
+
+/// What is allowed, and what is in use.
+fn summary(settings: &Settings, limits: bool, usage: bool) -> (u8, String) {
+    let mut complete = true;
+    let segments = settings
+        .segments
+        .then(|| show::segment_summary(limits, usage));
+    let sets = settings.sets.then(|| show::set_summary(limits, usage));
+    let answers = [segments, sets].into_iter().flatten();
+    let groups: Vec<_> = answers
+        .filter_map(|answer| unless_refused(answer, &mut complete))
+        .flatten()
+        .collect();
+    let code = if complete { DONE } else { REFUSED };
+    (code, show::summary(&groups, settings.porcelain))
 }

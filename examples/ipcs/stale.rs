@@ -1,6 +1,6 @@
 //! When a segment may be removed, and the care that takes.
 
-use sysvshm::{ErrorKind, ProcessState, Status, system};
+use sysvshm::{ErrorKind, ProcessState, Status};
 
 /// Whether the creator is known to be dead and nobody is attached. Doubt counts as life.
 pub(crate) fn is_stale(status: &Status) -> bool {
@@ -28,15 +28,10 @@ pub(crate) fn remove_if_still_stale(seen: &Status) -> Result<bool, sysvshm::Erro
 
 /// The status as it is now; `None` if the segment is gone.
 fn status_now(seen: &Status) -> Result<Option<Status>, sysvshm::Error> {
-    match seen.id().status() {
+    // The mode may deny reading even to the owner, who may remove it nevertheless.
+    match seen.id().status_regardless() {
         Ok(status) => Ok(Some(status)),
         Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
-        // The mode may deny reading even to the owner, who may remove it nevertheless. The list of all segments
-        // does without.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(system::segments()?
-            .into_iter()
-            .map(|entry| entry.status)
-            .find(|status| status.id() == seen.id())),
         Err(error) => Err(error),
     }
 }

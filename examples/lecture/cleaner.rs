@@ -13,9 +13,11 @@
 //! [`Removal::OnceAttached`](sysvshm::Removal) has the kernel remove the segment at the last detach. The lecture's
 //! programs meet by key, which a segment loses once it is marked.)
 
-use crate::shell;
+use crate::{cli, shell};
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
@@ -42,22 +44,22 @@ impl Cleaner {
 
     /// Has the segment removed that `child` creates under the key of the directory's file.
     pub(crate) fn watch(&mut self, child: &Child) -> io::Result<()> {
-        self.tell(&format!("segment of {}", child.id()))
+        self.tell("segment of ", OsStr::new(&child.id().to_string()))
     }
 
     /// Has the POSIX object of this name unlinked, which must not exist yet.
-    pub(crate) fn watch_object(&mut self, name: &str) -> io::Result<()> {
-        self.tell(&format!("object {name}"))
+    pub(crate) fn watch_object(&mut self, name: &OsStr) -> io::Result<()> {
+        self.tell("object ", name)
     }
 
     /// The object has been unlinked: whatever has its name from now on is somebody else's.
-    pub(crate) fn forget_object(&mut self, name: &str) -> io::Result<()> {
-        self.tell(&format!("unlinked {name}"))
+    pub(crate) fn forget_object(&mut self, name: &OsStr) -> io::Result<()> {
+        self.tell("unlinked ", name)
     }
 
-    fn tell(&mut self, line: &str) -> io::Result<()> {
+    fn tell(&mut self, what: &str, name: &OsStr) -> io::Result<()> {
         match &mut self.0.stdin {
-            Some(pipe) => writeln!(pipe, "{line}"),
+            Some(pipe) => pipe.write_all(&[what.as_bytes(), name.as_bytes(), b"\n"].concat()),
             None => Ok(()),
         }
     }
@@ -85,34 +87,31 @@ impl Drop for Cleaner {
     }
 }
 
-/// The cleaner's own life.
+/// The cleaner's own life. Its only argument is a directory that the lecture has made.
 pub(crate) fn main() -> ExitCode {
-    let Some(directory) = std::env::args_os().nth(1) else {
-        eprintln!("{NAME}: no directory given");
-        return ExitCode::FAILURE;
-    };
-    // Waits for the other end to be closed. What came before counts, however the reading ended.
-    let mut text = String::new();
-    let _ = io::stdin().read_to_string(&mut text);
-    match clean(Path::new(&directory), &text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{NAME}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(
+        "lecture_cleaner: the lecture's last act",
+        |mut arguments| {
+            let directory: OsString = arguments.operand().ok_or("no directory given")?;
+            // Waits for the other end to be closed. What came before counts, however the reading ended.
+            let mut told = Vec::new();
+            let _ = io::stdin().read_to_end(&mut told);
+            clean(Path::new(&directory), &told)
+        },
+    )
 }
 
-fn clean(directory: &Path, told: &str) -> Result<(), Box<dyn Error>> {
+fn clean(directory: &Path, told: &[u8]) -> Result<(), Box<dyn Error>> {
     let mut removed = Ok(());
     let mut object = None;
-    for line in told.lines() {
-        if let Some(creator) = line.strip_prefix("segment of ") {
+    for line in told.split(|&byte| byte == b'\n') {
+        if let Some(creator) = line.strip_prefix(b"segment of ") {
             // Before the directory: without the file its key would be lost.
-            removed = removed.and(remove_segment(directory, creator.parse()?));
-        } else if let Some(name) = line.strip_prefix("object ") {
-            object = Some(name);
-        } else if line.starts_with("unlinked ") {
+            let creator = std::str::from_utf8(creator)?.parse()?;
+            removed = removed.and(remove_segment(directory, creator));
+        } else if let Some(name) = line.strip_prefix(b"object ") {
+            object = Some(OsStr::from_bytes(name));
+        } else if line.starts_with(b"unlinked ") {
             object = None;
         }
     }
@@ -124,11 +123,11 @@ fn clean(directory: &Path, told: &str) -> Result<(), Box<dyn Error>> {
     Ok(removed?)
 }
 
-fn unlink(name: &str) -> Result<(), Box<dyn Error>> {
+fn unlink(name: &OsStr) -> Result<(), Box<dyn Error>> {
     match rustix::shm::unlink(name) {
         // Its producer was killed before it made it, or its consumer has unlinked it.
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(error) => Err(format!("cannot unlink {name}: {error}").into()),
+        Err(error) => Err(format!("cannot unlink {}: {error}", cli::shown(name)).into()),
     }
 }
 

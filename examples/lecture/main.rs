@@ -6,12 +6,8 @@
 //! buffer follow.
 //!
 //! ```text
-//! $ cargo run --example lecture -- [--seconds N] [--object NAME]
+//! $ cargo run --example lecture -- [--seconds N] [--object NAME]     --help says more
 //! ```
-//!
-//! The System V producer sleeps for N seconds, 2 unless said otherwise; in the lecture it is 10. The POSIX object
-//! is called `SYSUOS`, or something similar if there is one of that name already. Exit status 0, or 1 after one
-//! line on stderr.
 //!
 //! One binary is enough: it contains the programs, unchanged, and starts itself under their names, which `main`
 //! below tells apart. So the command works in a fresh clone, where cargo builds this example alone. The processes
@@ -20,7 +16,12 @@
 //! All happens in a temporary directory, and nothing stays behind, neither after an error nor after Ctrl-C: see
 //! `cleaner.rs`.
 
+// The programs below include it as well, each for its own sake.
+#![allow(clippy::duplicate_mod)]
+
 mod cleaner;
+#[path = "../cli/mod.rs"]
+mod cli;
 mod posix;
 mod shell;
 mod two_programs;
@@ -38,7 +39,9 @@ mod sysvshm_producer;
 #[path = "../walkthrough/mod.rs"]
 mod walkthrough;
 
+use cli::{Arguments, Misuse};
 use std::error::Error;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,49 +55,25 @@ fn main() -> ExitCode {
         Some("posix_producer") => posix_producer::main(),
         Some("posix_consumer") => posix_consumer::main(),
         Some(cleaner::NAME) => cleaner::main(),
-        _ => match run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("lecture: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        _ => cli::run(include_str!("../help/lecture.txt"), run),
     }
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    let Arguments { pause, object } = arguments(std::env::args().skip(1))?;
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let pause = arguments.seconds("--seconds")?;
+    let object = arguments.bytes("--object")?;
+    arguments.finish()?;
+    // A file name under /dev/shm, and a line for the cleaner.
+    let is_name = |name: &[u8]| !name.is_empty() && !name.contains(&b'/') && !name.contains(&b'\n');
+    if object
+        .as_ref()
+        .is_some_and(|name| !is_name(name.as_bytes()))
+    {
+        return Err(Misuse::new("--object needs a name without slashes").into());
+    }
     // One section for each part of the lecture.
-    two_programs::run(pause)?;
-    posix::run(object.as_deref())?;
-    println!("\n# The bounded buffer, slide by slide.\n");
-    walkthrough::run(&mut std::io::stdout().lock(), Duration::ZERO)
-}
-
-struct Arguments {
-    pause: Duration,
-    object: Option<String>,
-}
-
-fn arguments(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    const USAGE: &str = "usage: lecture [--seconds N] [--object NAME]";
-    let mut parsed = Arguments {
-        pause: Duration::from_secs(2),
-        object: None,
-    };
-    while let Some(option) = args.next() {
-        let value = args.next().ok_or(USAGE)?;
-        match &*option {
-            "--seconds" => {
-                let seconds = value.parse().map_err(|_| USAGE)?;
-                parsed.pause = Duration::try_from_secs_f64(seconds).map_err(|_| USAGE)?;
-            }
-            // What follows is a file name under /dev/shm.
-            "--object" if !value.is_empty() && !value.contains(['/', '\n']) => {
-                parsed.object = Some(value);
-            }
-            _ => return Err(USAGE.to_owned()),
-        }
-    }
-    Ok(parsed)
+    two_programs::run(pause.unwrap_or(Duration::from_secs(2)))?;
+    posix::run(object)?;
+    cli::say("\n# The bounded buffer, slide by slide.\n")?;
+    walkthrough::run(Duration::ZERO)
 }

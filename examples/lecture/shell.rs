@@ -1,25 +1,26 @@
 //! What stands in for the shell: a prompt, programs that are started, comments of ours.
 
+use crate::cli::{self, Unprinted};
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 /// A line that the reader could type.
-pub(crate) fn prompt(command: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "$ {command}")
+pub(crate) fn prompt(command: impl fmt::Display) -> Result<(), Unprinted> {
+    cli::say(format_args!("$ {command}"))
 }
 
-/// A line of the lecture's.
-pub(crate) fn output(line: &str) -> io::Result<()> {
-    io::stdout().write_all(line.as_bytes())
+/// What a program of the lecture's has printed.
+pub(crate) fn output(text: &str) -> Result<(), Unprinted> {
+    cli::print(text)
 }
 
 /// A line that the lecture does not have. To a shell it is a comment, so a pasted transcript still runs.
-pub(crate) fn addition(text: impl fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout(), "# {text}")
+pub(crate) fn addition(text: impl fmt::Display) -> Result<(), Unprinted> {
+    cli::say(format_args!("# {text}"))
 }
 
 /// This very binary, as a program called `name`, in `directory`.

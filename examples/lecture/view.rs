@@ -2,7 +2,7 @@
 
 use crate::shell;
 use std::error::Error;
-use sysvshm::{ErrorKind, Key, ProcessState, SegmentId, Status, system};
+use sysvshm::{ErrorKind, Key, ProcessState, SegmentId, Status};
 
 /// Prints what there is under `key`.
 pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
@@ -19,7 +19,7 @@ pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
         status.attached(),
     ))?;
     Ok(shell::addition(format_args!(
-        "        created by {}, last attached or detached by {}",
+        "        created by {}\n#         last attached or detached by {}",
         process(status.creator_pid(), status.creator_state()),
         process(status.last_pid(), status.last_state()),
     ))?)
@@ -28,19 +28,12 @@ pub(crate) fn show(key: Key) -> Result<(), Box<dyn Error>> {
 /// Looks without attaching: watching must not change what is watched (an attach would count, and leave its time and
 /// pid).
 fn find(key: Key) -> Result<Option<Status>, sysvshm::Error> {
-    match system::segments() {
-        Ok(entries) => Ok(entries
-            .into_iter()
-            .map(|entry| entry.status)
-            .find(|status| status.key() == key)),
-        // Only Linux lists them all. The one we know the key of can be asked for anywhere.
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            match SegmentId::find(key).and_then(SegmentId::status) {
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                status => status.map(Some),
-            }
+    match SegmentId::find(key).and_then(SegmentId::status) {
+        // The second: removed between the two calls.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NoSuchSegment) => {
+            Ok(None)
         }
-        Err(error) => Err(error),
+        status => status.map(Some),
     }
 }
 

@@ -5,15 +5,18 @@
 //! $ cargo run --example statc -- -q             stops the server
 //! ```
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod layout;
 
+use cli::{Arguments, Misuse};
 use layout::{
     FREE, MAX_KINDS, MAX_NAMES, NAME_LEN, Record, STOP, Shared, USED, advance, key, position,
     under_mutex,
 };
 use std::error::Error;
 use std::ffi::{c_int, c_long, c_short};
-use std::io::{Write, stdout};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -22,19 +25,19 @@ use sysvshm::memory::SharedRef;
 use sysvshm::{SegmentOptions, SemaphoreSetOptions, field};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("statc: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("../help/statc.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    // * C read argv[1] and argv[2] whether they were there or not.
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    // * C read argv[2] whether it was there or not, and took "many" for 0.
+    let stop = arguments.flag("-q");
+    let (name, count) = (arguments.operand(), arguments.number_operand::<c_long>()?);
+    arguments.finish()?;
+    let records = match (stop, name, count) {
+        (true, None, None) => None,
+        (false, Some(name), Some(count)) => Some((name, count)),
+        _ => return Err(Misuse::new("a name and a count are needed, or -q alone").into()),
+    };
 
     let key = key()?;
     // * The size is checked: a server with an older, smaller struct is refused. Without a server this says so; C
@@ -68,34 +71,30 @@ fn run() -> Result<(), Box<dyn Error>> {
         Ok::<(), Box<dyn Error>>(())
     };
 
-    match arguments[..] {
-        ["-q"] => put(0, STOP, 0),
-        [name, count] => {
-            let count: c_long = count.parse().map_err(|_| USAGE)?;
-            let me = enter(shared, name)?;
+    match records {
+        None => put(0, STOP, 0),
+        Some((name, count)) => {
+            let me = enter(shared, name.as_bytes())?;
             for i in 0..count {
                 let kind = 1 + i % (MAX_KINDS as c_long - 1);
                 put(me, kind as c_short, i)?;
             }
-            writeln!(stdout(), "{name}: {count} records put")?;
-            Ok(())
+            let name = cli::shown(&name);
+            Ok(cli::say(format_args!("{name}: {count} records put"))?)
         }
-        _ => Err(USAGE.into()),
     }
 }
-
-const USAGE: &str = "usage: statc name count, or statc -q";
 
 /// Enters a name into the table; its index.
 ///
 /// `namelock` is a lock made of an `int`. C looks, then sets: two clients may both look before either sets. Rust
 /// does both in one step, so two Rust clients exclude each other, and a Rust and a C client as well as two C
 /// clients did. That is all one side can do; the last C client's port closes the gap, or a fourth semaphore.
-fn enter(shared: SharedRef<'_, Shared>, name: &str) -> Result<c_int, Box<dyn Error>> {
+fn enter(shared: SharedRef<'_, Shared>, name: &[u8]) -> Result<c_int, Box<dyn Error>> {
     // * strcpy wrote as much as there was. The NUL behind the name needs room too.
     let mut padded = [0; NAME_LEN];
     match padded[..NAME_LEN - 1].get_mut(..name.len()) {
-        Some(room) => room.copy_from_slice(name.as_bytes()),
+        Some(room) => room.copy_from_slice(name),
         None => return Err(format!("a name has up to {} bytes", NAME_LEN - 1).into()),
     }
     let lock = field!(shared, namelock);

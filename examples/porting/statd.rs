@@ -8,30 +8,28 @@
 //! The same steps in the same order, so that the two can be read side by side. What the port adds is marked with a
 //! star.
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod layout;
 
+use cli::{Arguments, Interrupts};
 use layout::{
     FREE, MAX_KINDS, RING, Record, STOP, Shared, USED, advance, key, names, position, under_mutex,
 };
 use std::error::Error;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use sysvshm::memory::SharedRef;
 use sysvshm::{ErrorKind, Key, Removal, SegmentOptions, SemaphoreSet, SemaphoreSetOptions, field};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("statd: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("../help/statd.txt"), run)
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    arguments.finish()?;
     let key = key()?; // * a missing key file ends here
+    let interrupts = Interrupts::hold();
     // * Exclusive: a second server is refused instead of sharing the first one's memory. What a killed server left
     //   behind is replaced.
     // * Fresh memory is zeroed, so there is no memset.
@@ -45,19 +43,25 @@ fn run() -> Result<(), Box<dyn Error>> {
     let shared = segment.reference::<Shared>(0)?;
 
     let set = Set::create(key)?;
+    // * Removed by Ctrl-C, too: nothing is dropped then.
+    let ids = (segment.id(), set.0.id());
+    interrupts.then(move || {
+        let _ = ids.0.mark_for_removal();
+        let _ = SemaphoreSet::from_raw(ids.1).and_then(|set| set.remove());
+    })?;
     // Release: whoever sees 1 sees all of the above. In C this was a plain store.
     field!(shared, ready).atomic_store(1, Ordering::Release);
-    writeln!(stdout(), "statd: ready")?;
+    cli::say("statd: ready")?;
 
     while serve_one(&set.0, shared)? != STOP {}
 
     for kind in 1..MAX_KINDS {
         let count = field!(shared, count[kind]).load();
         let sum = field!(shared, sum[kind]).load();
-        writeln!(stdout(), "kind {kind}: {count} records, sum {sum}")?;
+        cli::say(format_args!("kind {kind}: {count} records, sum {sum}"))?;
     }
     for (client, name) in names(shared).into_iter().enumerate() {
-        writeln!(stdout(), "client {client}: {name}")?;
+        cli::say(format_args!("client {client}: {name}"))?;
     }
     Ok(())
 }

@@ -25,6 +25,7 @@
 //! What this leaves open: a process killed between its two waits on `empty` or `full` and its last signal takes one
 //! slot, or one item, with it. The rings of this crate are for those who cannot afford that.
 
+use crate::cli::{self, Interrupts};
 use std::error::Error;
 use std::fs::OpenOptions;
 use sysvshm::{Key, SegmentOptions, Semaphore, SemaphoreSet, SemaphoreSetOptions, SharedArray};
@@ -55,6 +56,7 @@ impl Buffer {
             .map_err(|error| format!("cannot make the key file {key_file}: {error}"))?;
         // Segments and semaphore sets have keys of their own: one number can name one of each.
         let key = Key::from_path(key_file, 43)?;
+        let interrupts = Interrupts::hold();
         // A new segment is all zeros: in == out == 0, as it should be.
         let shared = SegmentOptions::new()
             .mode(0o600)
@@ -63,6 +65,14 @@ impl Buffer {
         let set = SemaphoreSetOptions::new()
             .mode(0o600)
             .open_or_create(key, &[1, u16::try_from(N)?, 0])?;
+        // It is there for others, too, so Ctrl-C leaves it.
+        let (segment, id) = (shared.segment().id(), set.id());
+        interrupts.then(move || {
+            cli::complain(format_args!(
+                "the buffer stays: segment {segment} and semaphore set {id}; \
+                 `ipcrm -m {segment} -s {id}` removes both"
+            ));
+        })?;
         Ok(Self {
             shared,
             set,
@@ -116,21 +126,4 @@ impl Buffer {
 
 fn next(place: usize) -> u64 {
     ((place + 1) % N) as u64
-}
-
-/// `--count N` (10 unless given) and, where `also` names one, a flag.
-pub(crate) fn arguments(usage: &str, also: Option<&str>) -> Result<(u64, bool), String> {
-    let (mut count, mut flag) = (10, false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--count" => {
-                let number = arguments.next().and_then(|text| text.parse().ok());
-                count = number.ok_or(usage)?;
-            }
-            other if Some(other) == also => flag = true,
-            _ => return Err(usage.to_owned()),
-        }
-    }
-    Ok((count, flag))
 }

@@ -1,7 +1,7 @@
 //! The slide sequence itself. Shared by two examples: `bounded_buffer_walkthrough` and `lecture`.
 
+use crate::cli;
 use std::error::Error;
-use std::io::Write;
 use std::thread;
 use std::time::Duration;
 use sysvshm::bounded_buffer::lecture::{BoundedBuffer, TryConsumeError, TryProduceError};
@@ -14,7 +14,7 @@ type Buffer<'a> = BoundedBuffer<'a, u8, BUFFER_SIZE>;
 const START: usize = 6;
 
 /// Draws every step. The segment is private and already marked for removal: nothing stays behind.
-pub(crate) fn run(out: &mut dyn Write, pause: Duration) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(pause: Duration) -> Result<(), Box<dyn Error>> {
     let segment = SegmentOptions::new()
         .size_bytes(Buffer::SIZE_BYTES)
         .create_new(Key::PRIVATE)?;
@@ -25,7 +25,7 @@ pub(crate) fn run(out: &mut dyn Write, pause: Duration) -> Result<(), Box<dyn Er
         buffer.produce(0)?;
         buffer.consume()?;
     }
-    let mut slides = Slides { out, pause, buffer };
+    let mut slides = Slides { pause, buffer };
 
     slides.say("#define BUFFER_SIZE 10")?;
     slides.say("item buffer[BUFFER_SIZE]; int in; int out;\n")?;
@@ -50,14 +50,13 @@ pub(crate) fn run(out: &mut dyn Write, pause: Duration) -> Result<(), Box<dyn Er
 }
 
 struct Slides<'a> {
-    out: &'a mut dyn Write,
     pause: Duration,
     buffer: Buffer<'a>,
 }
 
 impl Slides<'_> {
     fn say(&mut self, line: &str) -> Result<(), Box<dyn Error>> {
-        Ok(writeln!(self.out, "{line}")?)
+        Ok(cli::say(line)?)
     }
 
     fn produce(&mut self, item: u8) -> Result<(), Box<dyn Error>> {
@@ -126,7 +125,6 @@ impl Slides<'_> {
         self.say(arrows.trim_end())?;
         let remark = if len == 0 { "   Empty!" } else { "" };
         self.say(&format!("# of items: {len}{remark}\n"))?;
-        self.out.flush()?;
         thread::sleep(self.pause);
         Ok(())
     }

@@ -4,14 +4,12 @@
 //! look at their own alone.
 
 use crate::common::{
-    Owned, OwnedKey, Running, Talk, euid, let_a_second_pass, page, peer, root_or_skip, set_sysctl,
-    skipped, sysctl,
+    Owned, OwnedKey, OwnedSet, OwnedSetKey, Running, Talk, euid, let_a_second_pass, page, peer,
+    root_or_skip, set_sysctl, skipped, sysctl,
 };
-use crate::{Place, Printed, example, run};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
-use sysvshm::{ProcessState, Segment, SegmentId, SegmentOptions};
+use crate::{Place, Printed, assert_80_columns, closed, example, run};
+use std::process::Command;
+use sysvshm::{Key, ProcessState, Segment, SegmentId, SegmentOptions, SemaphoreSet};
 
 #[track_caller]
 fn ipcs(arguments: &[&str]) -> Printed {
@@ -27,13 +25,32 @@ pub(crate) fn listed(code: i32, arguments: &[&str]) -> String {
         (Some(code), ""),
         "{arguments:?}: {printed:?}"
     );
+    if !["--wide", "--porcelain"]
+        .iter()
+        .any(|it| arguments.contains(it))
+    {
+        assert_80_columns(&printed.stdout);
+    }
     printed.stdout
 }
 
-/// The lines for scripts, in fields.
-pub(crate) fn fields(text: &str) -> Vec<Vec<&str>> {
+/// The lines for scripts that are about this kind, in the fields after it.
+fn of_kind<'a>(kind: &str, text: &'a str) -> Vec<Vec<&'a str>> {
     assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().map(|line| line.split(' ').collect()).collect()
+    let lines = text.lines().map(|line| line.split(' '));
+    lines
+        .filter_map(|mut fields| (fields.next() == Some(kind)).then(|| fields.collect()))
+        .collect()
+}
+
+/// What the lines for scripts say about segments.
+pub(crate) fn segments(text: &str) -> Vec<Vec<&str>> {
+    of_kind("segment", text)
+}
+
+/// What the lines for scripts say about semaphore sets.
+pub(crate) fn sets(text: &str) -> Vec<Vec<&str>> {
+    of_kind("set", text)
 }
 
 /// A segment whose creator was killed, with its file.
@@ -71,7 +88,7 @@ fn a_line_for_scripts_has_the_documented_fields() {
     segment.write_at(0, b"!").unwrap();
     let key_text = key.key().to_string();
     let text = listed(0, &["--porcelain", "--key", &key_text]);
-    let [line] = &fields(&text)[..] else {
+    let [line] = &segments(&text)[..] else {
         panic!("{text}");
     };
     let (id, uid, me) = (
@@ -90,7 +107,7 @@ fn a_line_for_scripts_has_the_documented_fields() {
     // The same in decimal, as /proc/sysvipc/shm has it.
     let decimal = key.key().as_raw().to_string();
     assert_eq!(
-        fields(&listed(0, &["--porcelain", "--key", &decimal]))[0][0],
+        segments(&listed(0, &["--porcelain", "--key", &decimal]))[0][0],
         id
     );
 }
@@ -101,14 +118,14 @@ fn flags_and_missing_processes_have_words_too() {
     // Never attached: nobody was last.
     let id = key.create(1, 0o600);
     let text = listed(0, &["--porcelain", "--key", &key.key().to_string()]);
-    assert_eq!(fields(&text)[0][10..12], ["-", "unknown"]);
-    assert_eq!(fields(&text)[0][7], "-");
+    assert_eq!(segments(&text)[0][10..12], ["-", "unknown"]);
+    assert_eq!(segments(&text)[0][7], "-");
 
     if let Err(error) = id.lock_in_memory() {
         skipped(&format!("flags of a locked segment: {error}"));
     } else {
         let text = listed(0, &["--porcelain", "--key", &key.key().to_string()]);
-        assert_eq!(fields(&text)[0][7], "locked");
+        assert_eq!(segments(&text)[0][7], "locked");
         id.unlock_from_memory().unwrap();
     }
 
@@ -117,7 +134,7 @@ fn flags_and_missing_processes_have_words_too() {
     segment.mark_for_removal().unwrap();
     let text = listed(0, &["--porcelain"]);
     let id = id.to_string();
-    let lines = fields(&text);
+    let lines = segments(&text);
     let line = lines.iter().find(|line| line[0] == id).unwrap();
     assert_eq!((line[1], line[6], line[7]), ("0x00000000", "1", "dest"));
 }
@@ -128,13 +145,15 @@ fn a_dead_creator_is_told_from_a_live_one() {
     let text = listed(0, &["--porcelain", "--key", &place.key().to_string()]);
     let pid = pid.to_string();
     assert_eq!(
-        fields(&text)[0][..2],
+        segments(&text)[0][..2],
         [&*id.to_string(), &*place.key().to_string()]
     );
-    assert_eq!(fields(&text)[0][8..12], [&*pid, "dead", &*pid, "dead"]);
+    assert_eq!(segments(&text)[0][8..12], [&*pid, "dead", &*pid, "dead"]);
     // And in words.
-    let table = listed(0, &["--key", &place.key().to_string()]);
-    assert!(table.contains(&format!(" {pid} dead ")), "{table}");
+    for wide in [&[][..], &["--wide"]] {
+        let table = listed(0, &[&["--key", &place.key().to_string()], wide].concat());
+        assert!(table.contains(&format!(" {pid} dead ")), "{table}");
+    }
 }
 
 #[test]
@@ -147,7 +166,7 @@ fn filters_by_owner_and_age() {
     let other = (euid() + 1).to_string();
     let count = |filter: &[&str]| {
         let arguments = [&["--porcelain", "--key", key], filter].concat();
-        fields(&listed(0, &arguments)).len()
+        segments(&listed(0, &arguments)).len()
     };
     assert_eq!(count(&["--owner", &uid]), 1);
     assert_eq!(count(&["--owner", &other]), 0);
@@ -169,7 +188,7 @@ fn filters_by_owner_and_age() {
 #[test]
 fn lists_every_segment_as_the_systems_ipcs_does() {
     let peer = peer!(|_: &mut Talk| {
-        let empty = listed(0, &[]);
+        let empty = listed(0, &["--segments"]);
         assert_eq!(empty.lines().count(), 2, "{empty}");
         assert_eq!(listed(0, &["--porcelain"]), "");
 
@@ -180,7 +199,7 @@ fn lists_every_segment_as_the_systems_ipcs_does() {
         let ids = [first.id(), orphan, marked.id()].map(|id| id.to_string());
 
         let text = listed(0, &["--porcelain"]);
-        let lines = fields(&text);
+        let lines = segments(&text);
         assert!(lines.iter().all(|line| line.len() == 16), "{text}");
         assert_eq!(lines.iter().map(|line| line[0]).collect::<Vec<_>>(), ids);
 
@@ -193,6 +212,7 @@ fn lists_every_segment_as_the_systems_ipcs_does() {
         };
         let ours = words(&listed(0, &[]));
         assert_eq!(ours.len(), 3);
+        assert_eq!(words(&listed(0, &["--wide"])), ours);
         match Command::new("ipcs").arg("-m").output() {
             Ok(output) => {
                 let mut theirs = words(&String::from_utf8(output.stdout).unwrap());
@@ -206,12 +226,85 @@ fn lists_every_segment_as_the_systems_ipcs_does() {
 
         // All that is stale, and only that, without any filter.
         let text = listed(0, &["--remove-stale", "--yes", "--porcelain"]);
-        assert_eq!(fields(&text).len(), 1);
-        assert_eq!(fields(&text)[0][0], ids[1]);
+        assert_eq!(segments(&text).len(), 1);
+        assert_eq!(segments(&text)[0][0], ids[1]);
         assert!(!exists(orphan) && exists(first.id()) && exists(marked.id()));
     });
     if root_or_skip() {
         peer.private_namespace().run();
+    }
+}
+
+/// The widest that there can be, or nearly.
+#[test]
+fn a_table_has_80_columns_whatever_stands_in_it() {
+    let peer = peer!(|_: &mut Talk| {
+        set_sysctl("shmmax", u64::MAX);
+        set_sysctl("shmall", u64::MAX);
+        let mut options = SegmentOptions::new();
+        options.size_bytes(1 << 45).mode(0o666);
+        // The largest identifier, where the kernel lets one ask for it.
+        if std::fs::write("/proc/sys/kernel/shm_next_id", "2147483647").is_err() {
+            skipped("no identifiers of ten digits: no shm_next_id");
+        }
+        // Nothing is touched, so nothing need be there.
+        let huge = options
+            .no_reserve(true)
+            .create_unattached(Key::PRIVATE)
+            .unwrap();
+        let _guard = Owned::guard(huge.as_raw());
+        huge.set_owner(4_294_967_290, 0).unwrap();
+        let set = OwnedSet::new(&[1; 1000]);
+        set.set_owner(4_294_967_290, 0).unwrap();
+        let id = huge.to_string();
+
+        let table = listed(0, &[]);
+        let line = table.lines().find(|line| line.contains(&id)).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[2..5], ["4294967+", "666", "33554432M"], "{table}");
+        let wide = listed(0, &["--wide"]);
+        assert!(wide.contains(" 4294967290 666   35184372088832 "), "{wide}");
+        let other = table.lines().last().unwrap();
+        assert!(other.contains(" 4294967+ 600   1000 "), "{table}");
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+#[test]
+fn segments_and_sets_are_shown_together_or_alone() {
+    let key = OwnedKey::random();
+    let set_key = OwnedSetKey::guard(key.key());
+    key.create(1, 0o600);
+    let _set = SemaphoreSet::create_new(set_key.key(), &[1, 2]).unwrap();
+    let key = key.key().to_string();
+    let kinds = |options: &[&str]| {
+        let text = listed(0, &[&["--porcelain", "--key", &key], options].concat());
+        (segments(&text).len(), sets(&text).len())
+    };
+    assert_eq!(kinds(&[]), (1, 1));
+    assert_eq!(kinds(&["--segments", "--semaphores"]), (1, 1));
+    assert_eq!(kinds(&["--segments"]), (1, 0));
+    assert_eq!(kinds(&["--semaphores"]), (0, 1));
+    let table = listed(0, &["--key", &key]);
+    let headings: Vec<&str> = table.lines().filter(|l| l.starts_with('-')).collect();
+    let [segments, sets] = ["Shared Memory Segments", "Semaphore Arrays"];
+    assert_eq!(
+        headings,
+        [segments, sets].map(|it| format!("------ {it} --------"))
+    );
+    let summary = listed(0, &["--limits", "--usage"]);
+    for heading in [
+        "Shared Memory Limits",
+        "Shared Memory Usage",
+        "Semaphore Limits",
+        "Semaphore Usage",
+    ] {
+        assert!(
+            summary.contains(&format!("------ {heading} --------\n")),
+            "{summary}"
+        );
     }
 }
 
@@ -226,7 +319,7 @@ fn limits_and_usage_are_the_kernels() {
         second.id().attach().unwrap().write_at(0, b"!").unwrap();
         let page = page();
         assert_eq!(
-            listed(0, &["--limits", "--usage", "--porcelain"]),
+            listed(0, &["--segments", "--limits", "--usage", "--porcelain"]),
             format!(
                 "max_segments 17\nmax_segment_bytes 1048576\nmax_pages 1234\npage_bytes {page}\n\
                  segments 2\npages 4\nresident_pages 1\nswapped_pages 0\n"
@@ -260,7 +353,8 @@ fn limits_and_usage_are_the_kernels() {
 
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
+        (&["--wide", "--porcelain"], "--wide is for people"),
         (&["--tokens", "--semaphores"], "not about semaphore sets"),
         (&["--tokens", "--usage"], "all segments together"),
         (&["--yes"], "--yes goes with --remove-stale"),
@@ -272,21 +366,21 @@ fn arguments_that_make_no_sense_are_refused() {
         ),
         (&["--usage", "--owner", "0"], "all segments together"),
         (&["--key"], "--key needs a value"),
-        (&["--key", "SYSUOS"], "SYSUOS is no key"),
+        (&["--key", "SYSUOS"], "--key SYSUOS makes no sense"),
         (&["--key", "1", "--key", "2"], "--key is given twice"),
         (
             &["--owner=no such user"],
             "no user no such user in /etc/passwd",
         ),
-        (&["--older-than", "5w"], "5w is no age"),
-        (&["--older-than", "99999999999999999999"], "is no age"),
-        (&["--yes=no"], "--yes is unknown or takes no value"),
+        (&["--older-than", "5w"], "--older-than 5w makes no sense"),
+        (&["--older-than", "99999999999999999999"], "makes no sense"),
+        (&["--yes=no"], "unknown argument --yes=no"),
         (&["--all"], "unknown argument --all"),
         (&["65536"], "unknown argument 65536"),
     ];
     for (arguments, words) in cases {
         let printed = ipcs(arguments);
-        printed.assert_refused(2, &["ipcs: ", words, "; see ipcs --help"]);
+        printed.assert_misused("ipcs", &[words]);
     }
 }
 
@@ -298,6 +392,9 @@ fn help_documents_every_option_field_and_exit_code() {
         "--owner",
         "--older-than",
         "--tokens",
+        "--segments",
+        "--semaphores",
+        "--wide",
         "--porcelain",
         "--remove-stale",
         "--yes",
@@ -306,12 +403,16 @@ fn help_documents_every_option_field_and_exit_code() {
     ] {
         assert!(help.contains(option), "{option}");
     }
-    for number in 1..=16 {
-        assert!(
-            help.lines()
-                .any(|l| l.starts_with(&format!("  {number:2}  "))),
-            "field {number}"
-        );
+    // As many fields as the lines have, of either kind.
+    let (_, fields) = help.split_once("kind          segment").unwrap();
+    let (of_segments, of_sets) = fields.split_once("kind          set\n").unwrap();
+    for (text, last) in [(of_segments, 17), (of_sets, 11)] {
+        let documented = |number: &usize| {
+            let begin = format!("  {number:2}  ");
+            text.lines().any(|line| line.starts_with(&begin))
+        };
+        assert_eq!((2..=20).rfind(documented), Some(last));
+        assert_eq!((2..=20).filter(documented).count(), last - 1);
     }
     for code in 0..=3 {
         assert!(
@@ -326,11 +427,6 @@ fn help_documents_every_option_field_and_exit_code() {
 fn a_reader_that_goes_away_is_no_error() {
     let (place, id, _) = orphan();
     let key = place.key().to_string();
-    let closed = || -> Stdio {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        drop(ours);
-        OwnedFd::from(theirs).into()
-    };
     let program = example("ipcs");
     let printed = run(Command::new(&program).stdout(closed()));
     assert_eq!((printed.code, &*printed.stderr), (Some(0), ""));

@@ -4,12 +4,13 @@
 //! root.
 
 use crate::common::{NOBODY, OwnedKey, Running, Talk, euid, peer, root_or_skip, skipped};
-use crate::ipcs::{exists, fields, listed, orphan};
-use crate::{eventually, example, run};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use crate::ipcs::{exists, listed, orphan, segments};
+use crate::{Nobodys, closed, eventually, example, run};
 use std::process::{Command, Stdio};
-use sysvshm::{Key, SegmentId, SegmentOptions};
+use sysvshm::{Key, SegmentId, SegmentOptions, system};
+
+#[path = "../common/system_calls.rs"]
+mod system_calls;
 
 /// Its own decisions, for a case that no run from outside can bring about.
 #[path = "../../examples/ipcs/stale.rs"]
@@ -29,7 +30,7 @@ fn removing_takes_what_is_stale_and_nothing_else() {
 
     // Listing says what would go, by its exit status too, and touches nothing.
     let text = listed(3, &[&dry[..], &["--porcelain"]].concat());
-    assert_eq!(fields(&text)[0][0], stale.to_string());
+    assert_eq!(segments(&text)[0][0], stale.to_string());
     let table = listed(3, &dry);
     assert!(
         table.ends_with("\n1 stale; --yes removes what is listed here\n"),
@@ -68,7 +69,7 @@ fn removing_takes_what_is_stale_and_nothing_else() {
     holder.detach().unwrap();
 
     let text = listed(0, &[&really[..], &["--porcelain"]].concat());
-    assert_eq!(fields(&text)[0][0], stale.to_string());
+    assert_eq!(segments(&text)[0][0], stale.to_string());
     assert!(!exists(stale));
     let table = listed(0, &dry);
     assert!(table.ends_with("\nnothing is stale\n"), "{table}");
@@ -108,42 +109,100 @@ fn what_may_not_be_removed_is_said_and_the_rest_is_done() {
         let own_place = tempfile::tempdir().unwrap();
         std::os::unix::fs::chown(own_place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
 
-        // The build directory may be closed to that user.
-        let programs = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(programs.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let programs = Nobodys::new();
         let as_nobody = |name: &str| {
-            let copy = programs.path().join(name);
-            std::fs::copy(example(name), &copy).unwrap();
-            let mut command = Command::new(copy);
-            command
-                .uid(NOBODY)
-                .gid(NOBODY)
-                .current_dir(own_place.path());
+            let mut command = programs.command(name);
+            command.current_dir(own_place.path());
             command
         };
-        let mut producer = Running::spawn(
-            as_nobody("sysvshm_producer")
-                .args(["--seconds", "600"])
-                .stderr(Stdio::null()),
-        );
-        producer.line().unwrap();
-        let key = Key::from_path(own_place.path().join("SYSUOS"), 42).unwrap();
-        let own = SegmentId::find(key).unwrap();
-        producer.kill();
-        own.set_mode(0o000).unwrap();
+        let abandon = || {
+            let mut producer = Running::spawn(
+                as_nobody("sysvshm_producer")
+                    .args(["--seconds", "600"])
+                    .stderr(Stdio::null()),
+            );
+            producer.line().unwrap();
+            let key = Key::from_path(own_place.path().join("SYSUOS"), 42).unwrap();
+            let own = SegmentId::find(key).unwrap();
+            producer.kill();
+            own.set_mode(0o000).unwrap();
+            own
+        };
+        let own = abandon();
 
         let printed = run(as_nobody("ipcs").args(["--remove-stale", "--yes", "--porcelain"]));
         assert_eq!(printed.code, Some(1), "{printed:?}");
-        let lines = fields(&printed.stdout);
+        let lines = segments(&printed.stdout);
         assert_eq!(lines.len(), 1, "only what was removed: {printed:?}");
         assert_eq!((lines[0][0], lines[0][4]), (&*own.to_string(), "0000"));
         let complaint = format!("ipcs: segment {others} stays: shmctl(id {others}, IPC_RMID)");
         assert!(printed.stderr.starts_with(&complaint), "{printed:?}");
         assert_eq!(printed.stderr.lines().count(), 1, "{printed:?}");
         assert!(exists(others) && !exists(own));
+
+        // The complaint comes first, to nobody; the exit status says it as well, and the rest is done.
+        let own = abandon();
+        let mut ipcs = as_nobody("ipcs");
+        let printed = run(ipcs
+            .args(["--remove-stale", "--yes", "--porcelain"])
+            .stderr(closed()));
+        assert_eq!(printed.code, Some(1), "{printed:?}");
+        assert_eq!(segments(&printed.stdout)[0][0], own.to_string());
+        assert!(exists(others) && !exists(own));
     });
     if root_or_skip() {
         peer.private_namespace().run();
+    }
+}
+
+/// What is asked about one segment does not depend on how many there are: a search through all of them for each took
+/// 43 s with 4,000.
+#[test]
+fn system_calls_grow_with_the_number_of_segments_and_no_faster() {
+    let maker = peer!(|talk: &mut Talk| {
+        let mut options = SegmentOptions::new();
+        let options = options.size_bytes(1).mode(0);
+        for _ in 0..talk.arg(0) {
+            options.create_unattached(Key::PRIVATE).unwrap();
+        }
+    });
+    let peer = peer!(|talk: &mut Talk| {
+        let number: usize = talk.arg(0);
+        maker.arg(number).nobody().run();
+        let programs = Nobodys::new();
+        let ipcs = |arguments: &[&str]| {
+            let mut command = programs.command("ipcs");
+            command.args(arguments);
+            command
+        };
+        let text = run(&mut ipcs(&["--porcelain", "--remove-stale"])).stdout;
+        let modes = segments(&text);
+        assert_eq!(modes.len(), number);
+        assert!(modes.iter().all(|line| line[4] == "0000"));
+        for arguments in [&["--remove-stale"][..], &["--remove-stale", "--yes"]] {
+            let mut command = ipcs(arguments);
+            match system_calls::count(command.stdout(Stdio::null())) {
+                Ok(calls) => talk.say(calls.values().sum::<usize>()),
+                Err(error) => {
+                    skipped(&format!("may not trace: {error}"));
+                    talk.say(0);
+                }
+            }
+        }
+        let removed = system::segments().unwrap().is_empty();
+        assert!(removed);
+    });
+    if root_or_skip() {
+        let numbers = |count: usize| -> Vec<usize> {
+            let said = peer.clone().arg(count).private_namespace().run();
+            said.iter().map(|number| number.parse().unwrap()).collect()
+        };
+        let (few, many) = (numbers(50), numbers(500));
+        for (few, many) in few.into_iter().zip(many) {
+            let each = (many - few).div_ceil(450);
+            // Two lists, and to remove one: its status in two ways, whether its creator lives, the removal.
+            assert!(each <= 12, "{few} calls for 50 segments, {many} for 500");
+        }
     }
 }
 
@@ -153,7 +212,7 @@ fn an_invisible_creator_is_not_dead() {
     let peer = peer!(|_: &mut Talk| {
         let (_place, id, _) = orphan();
         assert_eq!(
-            fields(&listed(3, &["--remove-stale", "--porcelain"])).len(),
+            segments(&listed(3, &["--remove-stale", "--porcelain"])).len(),
             1
         );
         let mut elsewhere = Command::new("unshare");
@@ -197,7 +256,7 @@ fn abandoned_tokens_are_named_and_removed_by_themselves() {
             token_line(token).ends_with(" token")
         });
         let text = listed(3, &["--remove-stale", "--tokens", "--porcelain"]);
-        assert_eq!((fields(&text).len(), fields(&text)[0][0]), (1, &*id));
+        assert_eq!((segments(&text).len(), segments(&text)[0][0]), (1, &*id));
         let table = listed(0, &["--tokens"]);
         assert_eq!(table.lines().count(), 3, "{table}");
         let words: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().collect();
@@ -217,6 +276,6 @@ fn abandoned_tokens_are_named_and_removed_by_themselves() {
 /// Its line for scripts.
 fn token_line(token: SegmentId) -> String {
     let (text, id) = (listed(0, &["--porcelain"]), token.to_string());
-    let is_it = |line: &&str| line.split(' ').next() == Some(&*id);
+    let is_it = |line: &&str| line.split(' ').nth(1) == Some(&*id);
     text.lines().find(is_it).unwrap().to_owned()
 }

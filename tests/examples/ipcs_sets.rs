@@ -1,17 +1,15 @@
 //! `ipcs --semaphores`: what it shows of semaphore sets, and what it removes.
 
-use crate::common::{OwnedSet, OwnedSetKey, peer, root_or_skip, until};
-use crate::example;
-use crate::ipcs::{fields, listed};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-use sysvshm::{SemaphoreSet, system};
+use crate::common::{OwnedKey, OwnedSet, OwnedSetKey, Talk, peer, root_or_skip, set_sysctl, until};
+use crate::ipcs::{listed, sets};
+use crate::{Nobodys, run};
+use sysvshm::{SegmentId, SegmentOptions, SemaphoreSet, system};
 
 /// What is listed under this key, in fields.
 fn shown(set: &SemaphoreSet) -> Vec<String> {
     let key = set.status().unwrap().key().to_string();
     let text = listed(0, &["--semaphores", "--porcelain", "--key", &key]);
-    let fields = fields(&text);
+    let fields = sets(&text);
     assert_eq!(fields.len(), 1, "{text}");
     fields[0].iter().map(|&field| field.to_owned()).collect()
 }
@@ -45,7 +43,8 @@ fn a_set_is_shown_with_its_users() {
     let table = listed(0, &["--semaphores", "--key", &key.key().to_string()]);
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "------ Semaphore Arrays --------");
-    assert!(lines[1].starts_with("key        semid      owner      perms      nsems "));
+    let titles: Vec<&str> = lines[1].split_whitespace().collect();
+    assert_eq!(titles[..5], ["key", "semid", "owner", "perms", "nsems"]);
     assert!(lines[2].starts_with(&key.key().to_string()), "{table}");
     assert_eq!(lines.len(), 3);
 }
@@ -110,7 +109,7 @@ fn a_set_whose_users_are_gone_is_removed_and_one_in_use_is_not() {
 
     // Everybody dead again.
     uses_both.arg(key.key()).run();
-    assert_eq!(fields(&listed(3, &dry))[0][0], set.id().to_string());
+    assert_eq!(sets(&listed(3, &dry))[0][0], set.id().to_string());
     assert!(set.status().is_ok());
     assert_eq!(
         listed(
@@ -128,9 +127,66 @@ fn a_set_whose_users_are_gone_is_removed_and_one_in_use_is_not() {
         ),
         ""
     );
-    assert_eq!(fields(&listed(0, &really))[0][0], set.id().to_string());
+    assert_eq!(sets(&listed(0, &really))[0][0], set.id().to_string());
     assert!(set.status().is_err());
     assert_eq!(listed(0, &really), "");
+}
+
+/// What a dead program has left is removed together, unless one kind alone is asked for.
+#[test]
+fn segments_and_sets_are_removed_together_or_alone() {
+    let user = peer!(|talk| {
+        let mut options = SegmentOptions::new();
+        options
+            .size_bytes(1)
+            .create_unattached(talk.arg(0))
+            .unwrap();
+        SemaphoreSet::create_new(talk.arg(0), &[1]).unwrap();
+    });
+    for (only, segment_goes, set_goes) in [
+        (&[][..], true, true),
+        (&["--segments"], true, false),
+        (&["--semaphores"], false, true),
+    ] {
+        let key = OwnedKey::random();
+        let _set = OwnedSetKey::guard(key.key());
+        let name = key.key().to_string();
+        user.clone().arg(key.key()).run();
+        let set = SemaphoreSet::open(key.key()).unwrap();
+        let segment = SegmentId::find(key.key()).unwrap();
+        let arguments = [&["--remove-stale", "--key", &name], only].concat();
+        let number = usize::from(segment_goes) + usize::from(set_goes);
+        let table = listed(3, &arguments);
+        let note = format!("\n{number} stale; --yes removes what is listed here\n");
+        assert!(table.ends_with(&note), "{table}");
+        let table = listed(0, &[&arguments[..], &["--yes"]].concat());
+        assert!(table.ends_with(&format!("\n{number} removed\n")), "{table}");
+        assert_eq!(segment.status().is_err(), segment_goes);
+        assert_eq!(set.status().is_err(), set_goes);
+    }
+}
+
+/// A limit that was higher when the set was made does not bound its size now.
+#[test]
+fn a_set_of_any_size_is_shown() {
+    let peer = peer!(|_: &mut Talk| {
+        let sem = std::fs::read_to_string("/proc/sys/kernel/sem").unwrap();
+        // More than the 16 bits of a semaphore's number in an operation.
+        set_sysctl("sem", "70000 1000000 500 100");
+        let set = OwnedSet::new(&vec![0; 70_000]);
+        set_sysctl("sem", sem.trim());
+        let id = set.id().to_string();
+        let text = listed(0, &["--semaphores", "--porcelain"]);
+        assert_eq!((sets(&text)[0][0], sets(&text)[0][5]), (&*id, "70000"));
+        let table = listed(0, &["--semaphores"]);
+        assert!(table.contains(" 70000 "), "{table}");
+        // This process lives and has made it, and was the last to use all of them.
+        assert_eq!(listed(0, &["--remove-stale", "--yes", "--porcelain"]), "");
+        assert!(set.status().is_ok());
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
 }
 
 #[test]
@@ -140,22 +196,13 @@ fn what_may_not_be_read_is_shown_and_counts_as_used() {
     }
     let key = OwnedSetKey::random();
     let set = SemaphoreSet::create_new(key.key(), &[1]).unwrap();
-    let mut nobody = Command::new(example("ipcs"));
-    nobody.uid(crate::common::NOBODY).gid(crate::common::NOBODY);
-    nobody.args([
-        "--semaphores",
-        "--porcelain",
-        "--key",
-        &key.key().to_string(),
-    ]);
-    let printed = nobody.output();
-    // The directory of the build may be closed to others.
-    let Ok(printed) = printed else {
-        crate::common::skipped("nobody may not run the example where it was built");
-        return;
-    };
-    let text = String::from_utf8(printed.stdout).unwrap();
-    let fields = fields(&text);
+    let name = key.key().to_string();
+    let programs = Nobodys::new();
+    let text = run(programs
+        .command("ipcs")
+        .args(["--porcelain", "--key", &name]))
+    .stdout;
+    let fields = sets(&text);
     assert_eq!(fields[0][0], set.id().to_string());
     assert_eq!(fields[0][6..8], ["-", "unknown"]);
 }

@@ -1,7 +1,7 @@
 //! `lecture`: the transcript, and that nothing stays behind however it ends.
 
 use crate::common::Running;
-use crate::{address_after, eventually, example, run};
+use crate::{address_after, assert_80_columns, eventually, example, run};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -99,25 +99,19 @@ fn assert_system_v(text: &str) {
     let present = format!("# kernel: segment {id}, key {key}, 20 bytes, mode 0666, nattch 1");
     assert_eq!((produced, consumed), (&*present, &*present));
 
-    let people: Vec<&str> = text.lines().filter(|l| l.contains("created by")).collect();
-    let [alone, together] = people[..] else {
+    let by = |what: &str| -> Vec<&str> { text.lines().filter(|l| l.contains(what)).collect() };
+    let ([first, second], [alone, together]) = (&by("created by")[..], &by("detached by")[..])
+    else {
         panic!("{text}");
     };
-    let producer: u32 = number_after("created by process ", alone);
+    let producer: u32 = number_after("created by process ", first);
     let consumer: u32 = number_after("detached by process ", together);
     assert_ne!(producer, consumer);
-    assert_eq!(
-        alone,
-        format!(
-            "#         created by process {producer} (alive), last attached or detached by process {producer} (alive)"
-        )
-    );
-    assert_eq!(
-        together,
-        format!(
-            "#         created by process {producer} (alive), last attached or detached by process {consumer} (gone)"
-        )
-    );
+    let created = format!("#         created by process {producer} (alive)");
+    assert_eq!((*first, *second), (&*created, &*created));
+    let last = "#         last attached or detached by process";
+    assert_eq!(*alone, format!("{last} {producer} (alive)"));
+    assert_eq!(*together, format!("{last} {consumer} (gone)"));
     // In the order of the lecture, with our view where it belongs.
     let order = [
         touch,
@@ -173,6 +167,9 @@ fn transcript(program: &Path) {
             "{printed:?}"
         );
         assert_transcript(&printed.stdout, &object);
+        // What lies in /dev/shm may have a long name.
+        let ours = printed.stdout.lines().filter(|line| line.contains(' '));
+        assert_80_columns(&ours.collect::<Vec<_>>().join("\n"));
         return;
     }
 }
@@ -344,8 +341,7 @@ fn a_failure_is_one_line_and_leaves_nothing() {
         &["fast"],
     ] {
         let mut command = lecture(&example("lecture"), temporary.path(), working.path());
-        run(command.args(wrong))
-            .assert_refused(1, &["usage: lecture [--seconds N] [--object NAME]"]);
+        run(command.args(wrong)).assert_misused("lecture", &[]);
     }
     let nowhere = temporary.path().join("nowhere");
     let mut command = lecture(&example("lecture"), &nowhere, working.path());

@@ -3,16 +3,18 @@
 //!
 //! | file | examples |
 //! |---|---|
+//! | `command_lines.rs` | all: `--help`, arguments, closed output, Ctrl-C |
 //! | `programs.rs` | `sysvshm_producer` and `sysvshm_consumer`, with each other and with the C programs of `examples/c` |
 //! | `lecture.rs` | `lecture` |
 //! | `inspect.rs` | `inspect` |
 //! | `ipcs.rs` | `ipcs`, what it shows |
 //! | `ipcs_removal.rs` | `ipcs`, what it removes |
-//! | `ipcs_sets.rs` | `ipcs --semaphores` |
+//! | `ipcs_sets.rs` | `ipcs`, semaphore sets |
 //! | `semaphore_buffer.rs` | `semaphore_buffer_producer` and `semaphore_buffer_consumer` |
 //! | `workers.rs` | `workers` |
 //! | `porting.rs` | the C programs of `examples/porting` and their Rust ports, in all pairings |
 
+mod command_lines;
 #[path = "../common/mod.rs"]
 mod common;
 mod inspect;
@@ -28,6 +30,10 @@ mod workers;
 use common::{OwnedKey, OwnedSetKey};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -118,7 +124,55 @@ fn run(command: &mut Command) -> Printed {
     }
 }
 
+/// Output that nobody reads any more.
+fn closed() -> Stdio {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    drop(ours);
+    OwnedFd::from(theirs).into()
+}
+
+/// Examples run by another user, to which the build directory may be closed: copies in a directory that is not.
+#[derive(Debug)]
+struct Nobodys(tempfile::TempDir);
+
+impl Nobodys {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self(directory)
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let copy = self.0.path().join(name);
+        std::fs::copy(example(name), &copy).unwrap();
+        let mut command = Command::new(copy);
+        command.uid(common::NOBODY).gid(common::NOBODY);
+        command
+    }
+}
+
+/// A terminal's width is not always known, and 80 columns always fit.
+#[track_caller]
+fn assert_80_columns(text: &str) {
+    let too_wide = text.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(too_wide, None, "{text}");
+}
+
 impl Printed {
+    /// Nothing on stdout, and on stderr one line that says all of `parts`, then the usage.
+    #[track_caller]
+    fn assert_misused(&self, name: &str, parts: &[&str]) {
+        assert_eq!((self.code, &*self.stdout), (Some(2), ""), "{self:?}");
+        let (line, usage) = self.stderr.split_once('\n').unwrap();
+        assert!(line.starts_with(&format!("{name}: ")), "{self:?}");
+        assert!(usage.starts_with(&format!("usage: {name}")), "{self:?}");
+        assert_eq!(usage.matches('\n').count(), 1, "{self:?}");
+        assert_80_columns(usage);
+        for part in parts {
+            assert!(line.contains(part), "no {part:?} in {self:?}");
+        }
+    }
+
     /// Nothing on stdout, and one line on stderr that says all of `parts`.
     #[track_caller]
     fn assert_refused(&self, code: i32, parts: &[&str]) {

@@ -272,7 +272,15 @@ fn where_c_goes_on_with_a_failure_the_port_stops_and_says_why() {
     place
         .run(&client, &["x", "1"])
         .assert_refused(1, &["no segment has this key", "start the program"]);
-    place.run(&client, &[]).assert_refused(1, &["no segment"]);
+    for wrong in [
+        &[][..],
+        &["x"],
+        &["x", "many"],
+        &["x", "1", "2"],
+        &["-q", "x"],
+    ] {
+        place.run(&client, wrong).assert_misused("statc", &[]);
+    }
 
     // A server compiled with an older struct.
     let mut options = SegmentOptions::new();
@@ -286,9 +294,9 @@ fn where_c_goes_on_with_a_failure_the_port_stops_and_says_why() {
     old.mark_for_removal().unwrap();
 
     std::fs::remove_file(place.0.path().join(KEY_FILE)).unwrap();
-    for program in [Program::Rust("statd"), client] {
+    for (program, arguments) in [(Program::Rust("statd"), &[][..]), (client, &["x", "1"])] {
         place
-            .run(&program, &[])
+            .run(&program, arguments)
             .assert_refused(1, &["ftok(statd.key", "ENOENT"]);
     }
 }
