@@ -242,7 +242,7 @@ fn an_invisible_creator_is_not_dead() {
 fn abandoned_tokens_are_named_and_removed_by_themselves() {
     let maker = peer!(|talk: &mut Talk| {
         let mut options = SegmentOptions::new();
-        let options = options.size_bytes(1234).mode(0o444);
+        let options = options.size_bytes(1234).mode(0o400);
         talk.say(options.create_unattached(Key::PRIVATE).unwrap());
     });
     let peer = peer!(|_: &mut Talk| {
