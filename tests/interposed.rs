@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 use std::time::Duration;
-use sysvshm::bounded_buffer::spsc;
+use sysvshm::bounded_buffer::{PeerState, spsc};
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::system;
 use sysvshm::{ErrorKind, Key, Removal, SegmentId, SegmentOptions};
@@ -492,6 +492,43 @@ fn a_token_abandoned_at_any_point_of_its_making_is_found_and_removed() {
     // One more: nothing happens to it.
     let peer = joiner.arg(buffer.raw()).arg(1000);
     assert_eq!(peer.run(), ["true"]);
+}
+
+/// What the documentation says of its price.
+#[test]
+fn asking_for_a_living_process_is_one_call_and_for_a_dead_one_three() {
+    let member = peer!(|talk: &mut Talk| {
+        let options = spsc::Options::new();
+        let ring = options.attach::<u64>(SegmentId::from_raw(talk.arg(0)));
+        let _producer = ring.unwrap().producer().unwrap();
+        talk.say("in");
+        talk.hear();
+    });
+    let ring = spsc::BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4).unwrap();
+    ring.segment().mark_for_removal().unwrap();
+    let id = ring.segment().id();
+    let mut running = member.arg(id.as_raw()).start();
+    assert_eq!(running.hear(), "in");
+    let token = ring.segment().reference::<u64>(128).unwrap().load() & 0x7fff_ffff;
+    let token = SegmentId::from_raw(token as i32);
+    let calls = || {
+        let calls = Rc::new(RefCell::new(Vec::new()));
+        let noted = Rc::clone(&calls);
+        let hook = move |call| {
+            noted.borrow_mut().push(call);
+            None
+        };
+        let state = with_hook(hook, || ring.producer_state());
+        (state, calls.take())
+    };
+    let (asked, witness) = (Call::StatusAny(token), Call::StatusAny(id));
+    assert_eq!(calls(), (PeerState::Alive, vec![asked]));
+    running.kill();
+    // The kernel releases a token a moment after its process has ended.
+    while ring.producer_state() != PeerState::Dead {
+        std::thread::yield_now();
+    }
+    assert_eq!(calls(), (PeerState::Dead, vec![asked, witness, asked]));
 }
 
 /// The calls on a token's identifier: `shmat` with the `IPC_STAT` of every attach, `IPC_STAT`, `IPC_SET`, `IPC_RMID`,

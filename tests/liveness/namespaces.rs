@@ -1,9 +1,9 @@
 //! Rings and tokens across IPC, user and pid namespaces.
 
 use crate::common::{
-    Running, Talk, enter_private_namespace, lose_proc, peer, root_or_skip, skipped, until,
+    Running, Talk, enter_private_namespace, lose_proc, peer, root_or_skip, skipped,
 };
-use crate::support::{Ring, consume, id, kill, open, owner, produce, ring, token};
+use crate::support::{Ring, consume, id, kill, open, owner, produce, ring, token, until};
 use sysvshm::bounded_buffer::spsc::Options;
 use sysvshm::bounded_buffer::{OpenError, PeerState, mpmc};
 use sysvshm::{Key, Segment, SegmentId, SegmentOptions, system};

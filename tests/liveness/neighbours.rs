@@ -1,7 +1,7 @@
 //! What other processes of the IPC namespace can do to a verdict, and what not: the table in the module's docs.
 
-use crate::common::{NOBODY, Talk, peer, root_or_skip, skipped, until};
-use crate::support::{consume, id, kill, open, owner, produce, ring, token};
+use crate::common::{NOBODY, Talk, peer, root_or_skip, skipped};
+use crate::support::{consume, id, kill, open, owner, produce, ring, token, until};
 use sysvshm::bounded_buffer::{ClaimError, PeerState};
 use sysvshm::{ErrorKind, Key, SegmentId, SegmentOptions};
 
@@ -119,7 +119,8 @@ fn a_process_of_the_same_user_can_delay_the_notice_of_a_death_on_purpose() {
     assert_eq!(ring.producer_state(), PeerState::Dead);
 }
 
-/// The kernel finds a segment by the low bits of the identifier: after the death another one is in the slot.
+/// The kernel finds a segment by the low bits of the identifier: after the death another one is in the slot, here of
+/// the same size.
 #[test]
 fn another_segment_in_the_slot_of_a_token_is_not_the_token() {
     let member = peer!(consume);
@@ -129,13 +130,14 @@ fn another_segment_in_the_slot_of_a_token_is_not_the_token() {
         assert_eq!(running.hear(), "in");
         let word = ring.segment().reference::<u64>(144).unwrap().load();
         let dead = SegmentId::from_raw((word & 0x7fff_ffff) as i32);
+        let size = (word >> 31) as usize;
         kill(running, &ring, |ring| ring.consumer_state());
         // Slots are given in a circle, of 64 while few are taken.
         let in_slot = || found_in_slot_of(dead);
         let mut last = None;
         for _ in 0..10_000 {
             let mut options = SegmentOptions::new();
-            let segment = options.size_bytes(4096).create_new(Key::PRIVATE).unwrap();
+            let segment = options.size_bytes(size).create_new(Key::PRIVATE).unwrap();
             segment.mark_for_removal().unwrap();
             last = Some(segment);
             if in_slot().is_some() {

@@ -3,7 +3,7 @@
 use crate::common::{Forked, Talk, lose_proc, peer, root_or_skip};
 use crate::seccomp::{Answer, install};
 use crate::support::{
-    PRODUCER, SHM_STAT_ANY, consume, id, kill, open, owner, produce, ring, token,
+    PRODUCER, SHM_STAT_ANY, consume, id, kill, open, owner, produce, ring, token, until,
 };
 use libc::{EACCES, EINVAL, ENOMEM, ENOSYS, EPERM, IPC_STAT};
 use std::time::Duration;
@@ -233,16 +233,12 @@ fn a_process_whose_barriers_fail_says_so_and_is_woken_by_fences() {
         let announced = NO_BARRIER | 1;
         let mut producer = spsc.producer().unwrap();
         for number in 0..20 {
-            crate::common::until(|| {
-                word(spsc.segment(), SPSC_CONSUMER_SLEEPS) & announced == announced
-            });
+            until(|| word(spsc.segment(), SPSC_CONSUMER_SLEEPS) & announced == announced);
             producer.push(number).unwrap();
         }
         let mut producer = mpmc.producer().unwrap();
         for number in 0..20 {
-            crate::common::until(|| {
-                word(mpmc.segment(), MPMC_CONSUMERS_SLEEP) & announced == announced
-            });
+            until(|| word(mpmc.segment(), MPMC_CONSUMERS_SLEEP) & announced == announced);
             producer.push(number).unwrap();
         }
         sleeping.finish();

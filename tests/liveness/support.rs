@@ -1,6 +1,7 @@
 //! A ring and its members in other processes.
 
-use crate::common::{Running, Talk, until};
+use crate::common::{Running, Talk};
+use std::time::{Duration, Instant};
 use sysvshm::bounded_buffer::PeerState;
 use sysvshm::bounded_buffer::spsc::{BoundedBuffer, Options};
 use sysvshm::{Key, SegmentId};
@@ -68,4 +69,17 @@ pub(crate) fn consume(talk: &mut Talk) {
 pub(crate) fn kill(running: Running, ring: &Ring, state: impl Fn(&Ring) -> PeerState) {
     running.kill();
     until(|| state(ring) == PeerState::Dead);
+}
+
+/// Waits until something that another process does has happened; fails instead of hanging.
+#[track_caller]
+pub(crate) fn until(mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "not in a minute"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
