@@ -22,14 +22,33 @@ const LECTURE: [(usize, usize); 12] = [
 ];
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=native");
-    println!("cargo::rustc-check-cfg=cfg(boost)");
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let home = from_environment("COMPARISON_HOME").map_or(manifest.clone(), PathBuf::from);
+    env::set_current_dir(&home).expect("the folder of the comparison");
+    println!("cargo::rustc-env=COMPARISON_HOME={}", home.display());
+    for file in ["build.rs", "native", "../examples/c/bounded_buffer.h"] {
+        println!("cargo::rerun-if-changed={}", home.join(file).display());
+    }
+    println!("cargo::rustc-check-cfg=cfg(boost, shaq, baseline)");
+    if from_environment("COMPARISON_SHAQ").is_some() {
+        println!("cargo::rustc-cfg=shaq");
+    }
+    let baseline = from_environment("COMPARISON_BASELINE").unwrap_or_default();
+    if !baseline.is_empty() {
+        println!("cargo::rustc-cfg=baseline");
+    }
+    println!("cargo::rustc-env=COMPARISON_BASELINE={baseline}");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
     lecture(&out);
     boost();
     versions();
-    locked();
+    locked(&manifest);
+}
+
+/// What `run` says. It builds from a manifest of its own making, elsewhere.
+fn from_environment(name: &str) -> Option<String> {
+    println!("cargo::rerun-if-env-changed={name}");
+    env::var(name).ok()
 }
 
 fn c_build() -> cc::Build {
@@ -41,7 +60,6 @@ fn c_build() -> cc::Build {
 /// One library per kind of buffer, and a table of them in Rust.
 fn lecture(out: &Path) {
     let header = Path::new("../examples/c");
-    println!("cargo::rerun-if-changed=../examples/c/bounded_buffer.h");
     let mut declarations = String::new();
     let mut table = String::new();
     for (bytes, positions) in LECTURE {
@@ -141,9 +159,10 @@ fn versions() {
 }
 
 /// Versions of what is compared, from the lock file that cargo has just written.
-fn locked() {
-    println!("cargo::rerun-if-changed=Cargo.lock");
-    let lock = fs::read_to_string("Cargo.lock").unwrap_or_default();
+fn locked(manifest: &Path) {
+    let lock = manifest.join("Cargo.lock");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = fs::read_to_string(lock).unwrap_or_default();
     let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_string();
     let mut versions = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
@@ -171,9 +190,11 @@ fn locked() {
         "ringbuf",
         "crossbeam-queue",
         "crossbeam-channel",
+        "shaq",
     ];
     let peers: Vec<_> = peers
         .iter()
+        .filter(|name| versions.iter().any(|(other, _)| other == *name))
         .map(|name| format!("{name} {}", version(name)))
         .collect();
     println!("cargo::rustc-env=COMPARISON_CRATES={}", peers.join(", "));

@@ -5,8 +5,12 @@ use serde::{Deserialize, Serialize};
 /// How items go in and come out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mode {
-    /// One call per item.
+    /// One call per item, compiled into the loop that makes the items.
     Single,
+    /// One call per item in a function of its own, as compilers leave a call that a program makes at two places.
+    Outlined,
+    /// One call per item, large items by value, too.
+    Value,
     /// One call for a quarter of the capacity, copied.
     Batch,
     /// One call for up to a quarter of the capacity, written and read where the items lie.
@@ -15,29 +19,45 @@ pub enum Mode {
 
 /// What is done with the channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Act {
+pub enum Workload {
     /// Items go one way as fast as they can.
     Stream,
+    /// The sender fills the channel while the receiver waits, then the receiver drains it while the sender waits.
+    Alternate,
+    /// One thread has both endpoints, and sends and receives in turn.
+    OneThread,
+    /// All send and receive for a fixed time: how even their shares are.
+    Share,
     /// One item goes there, one comes back.
     RoundTrip,
     /// An item for a receiver that sleeps.
     Wake,
     /// A receiver that waits for nothing.
     Idle,
+    /// A sender whose receiver takes 20 microseconds for each item.
+    SlowReceiver,
     /// Attaching to the channel and letting go, over and over.
     Attach,
     /// Making the channel and removing it, over and over.
     Create,
     /// Copying within one process.
     Copy,
+    /// One of many handles of one process waits for nothing.
+    IdleAmong,
+    /// Takes with a timeout of zero from an empty channel that has many handles.
+    PopNothing,
+    /// Recovers handles of processes that were killed, each with an item in its hands.
+    Recover,
+    /// Takes what a killed receiver had in its hands.
+    Redeliver,
 }
 
 /// How to wait for a channel that leaves that to its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Patience {
-    /// One look after the other: two processes on two processors.
+pub enum Polling {
+    /// Polls with one pause instruction in between: two processes on two processors.
     Spin,
-    /// Looks further and further apart, then yields: more processes than processors.
+    /// Polls at growing intervals, then yields: more processes than processors.
     Yield,
 }
 
@@ -59,28 +79,67 @@ pub enum Fault {
 pub struct Case {
     /// The contender's name.
     pub contender: String,
-    pub act: Act,
+    pub workload: Workload,
     pub mode: Mode,
     pub bytes: usize,
     pub capacity: usize,
-    /// For `Stream`: senders, and as many receivers. For `RoundTrip`: pairs at once, each with channels of its own.
-    pub pairs: usize,
-    pub patience: Patience,
+    /// For `RoundTrip`: pairs at once, each with channels of its own, and as many receivers.
+    pub senders: usize,
+    pub receivers: usize,
+    /// How many handles the channel has, where that is what is measured.
+    pub handles: usize,
+    /// Processes that have them.
+    pub processes: usize,
+    pub polling: Polling,
     /// Items of a batch at most.
     pub batch_limit: usize,
     pub fault: Option<Fault>,
 }
 
+impl Workload {
+    /// Whether each participant measures entries of its own, the others zero.
+    pub fn adds_up(self) -> bool {
+        matches!(self, Self::Alternate | Self::Share | Self::SlowReceiver)
+    }
+
+    /// In every how many passes it is measured: seldom what takes seconds.
+    pub fn every(self) -> usize {
+        match self {
+            Self::Idle | Self::IdleAmong => 3,
+            Self::Share | Self::Recover | Self::Redeliver => 5,
+            _ => 1,
+        }
+    }
+
+    /// Whether one process does it alone.
+    pub fn is_alone(self) -> bool {
+        matches!(
+            self,
+            Self::Attach
+                | Self::Create
+                | Self::Copy
+                | Self::OneThread
+                | Self::IdleAmong
+                | Self::PopNothing
+                | Self::Recover
+                | Self::Redeliver
+        )
+    }
+}
+
 impl Case {
-    pub fn new(contender: &str, act: Act, bytes: usize) -> Self {
+    pub fn new(contender: &str, workload: Workload, bytes: usize) -> Self {
         Self {
             contender: contender.to_string(),
-            act,
+            workload,
             mode: Mode::Single,
             bytes,
             capacity: usual_capacity(bytes),
-            pairs: 1,
-            patience: Patience::Spin,
+            senders: 1,
+            receivers: 1,
+            handles: 2,
+            processes: 1,
+            polling: Polling::Spin,
             batch_limit: 256,
             fault: None,
         }
@@ -97,9 +156,10 @@ pub fn usual_capacity(bytes: usize) -> usize {
     ((1 << 20) / bytes).min(1024)
 }
 
-/// Which end a process or thread has. In a round trip the sender answers, and the receiver asks and keeps the time.
+/// Which endpoint a process or thread has. In a round trip the sender answers, and the receiver asks and keeps the
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
+pub enum Endpoint {
     Sender(usize),
     Receiver(usize),
 }
@@ -116,7 +176,7 @@ pub struct Task {
     /// The identifier of the segment where all meet.
     pub control: i32,
     /// Nothing: both, in threads, or alone.
-    pub end: Option<End>,
+    pub endpoint: Option<Endpoint>,
     /// Items, round trips, wake-ups or repetitions.
     pub count: u64,
 }
@@ -138,10 +198,21 @@ pub struct Outcome {
     /// Items received and their numbers' sum, where the order between senders is open.
     pub received: u64,
     pub sum: u64,
+    /// The same of what was sent, where the clock decides how many that are.
+    pub sent: u64,
+    pub sent_sum: u64,
     /// Nanoseconds per round trip of a bare cache line, before and after.
     pub probes: Option<[f64; 2]>,
-    /// What else was measured, in an order that the act fixes.
+    /// What else was measured, in an order that the workload fixes. Those of several participants are averaged, or
+    /// added up where each has entries of its own.
     pub values: Vec<f64>,
     /// The memory that a channel takes.
     pub taken: Option<Taken>,
+}
+
+impl Outcome {
+    /// Whether this participant measured anything.
+    pub fn says_something(&self) -> bool {
+        self.ended_ns != 0 || !self.values.is_empty()
+    }
 }

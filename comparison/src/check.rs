@@ -1,35 +1,42 @@
 //! Whether mistakes would be found: each is made on purpose, and the measurement must fail.
 
-use crate::case::{Act, Case, Fault};
-use crate::director::measure;
+use crate::case::{Case, Fault, Workload};
 use crate::groups::every_way;
 use crate::peers;
+use crate::runner::measure;
 use anyhow::{Result, ensure};
 use std::time::Duration;
 
 /// Enough for a measurement of a few thousand items on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// For one that will never end because its last item is missing.
-const IMPATIENCE: Duration = Duration::from_secs(1);
+const SHORT_TIME_LIMIT: Duration = Duration::from_secs(1);
 const COUNT: u64 = 3000;
 
 pub fn check() -> Result<()> {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for case in every_way() {
-        let performer = peers::find(&case.contender)
+        let driver = &peers::find(&case.contender)
             .expect("one of the table")
-            .performer;
-        if let Some(why) = performer.obstacle(&case) {
+            .driver;
+        if let Some(why) = driver.obstacle(&case) {
             println!("skipped {case:?}: {why}");
             skipped += 1;
             continue;
         }
-        let mut judge = |fault: Option<Fault>, patience, expected: &str| {
+        let mut check = |fault: Option<Fault>, time_limit, expected: &str| {
             let case = Case {
                 fault,
                 ..case.clone()
             };
-            let found = match measure(&case, COUNT, patience) {
+            let count = match case.workload {
+                // In milliseconds.
+                Workload::Share => 50,
+                // Fillings of the whole channel.
+                Workload::Alternate => 3,
+                _ => COUNT,
+            };
+            let found = match measure(&case, count, time_limit) {
                 Ok(_) => String::new(),
                 Err(error) => format!("{error:#}"),
             };
@@ -41,29 +48,32 @@ pub fn check() -> Result<()> {
                 failed += 1;
             }
         };
-        judge(None, PATIENCE, "");
-        if case.act == Act::RoundTrip {
-            judge(Some(Fault::Torn), PATIENCE, "was expected and did not come");
+        check(None, TIME_LIMIT, "");
+        check(
+            Some(Fault::Torn),
+            TIME_LIMIT,
+            "was expected and did not come",
+        );
+        if case.workload != Workload::Stream {
             continue;
         }
-        let many = case.pairs > 1;
-        judge(Some(Fault::Torn), PATIENCE, "was expected and did not come");
-        // Of several receivers none can know that an item is missing: then one waits for ever.
+        let many = case.senders > 1;
+        // Of several receivers none can know that an item is missing: then one waits without end.
         let lost = if many {
             "no end after"
         } else {
             "was expected and did not come"
         };
-        judge(
+        check(
             Some(Fault::Lost),
-            if many { IMPATIENCE } else { PATIENCE },
+            if many { SHORT_TIME_LIMIT } else { TIME_LIMIT },
             lost,
         );
-        judge(Some(Fault::LastLost), IMPATIENCE, "no end after");
+        check(Some(Fault::LastLost), SHORT_TIME_LIMIT, "no end after");
         // A doubled item that another receiver got shows in the sum.
-        judge(
+        check(
             Some(Fault::Doubled),
-            PATIENCE,
+            TIME_LIMIT,
             if many {
                 ""
             } else {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// changes them by a factor of four and more.
 pub const NEAR_NS: f64 = 180.0;
 
-/// One measurement.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One measurement; without values where a pass left it out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
     pub values: Vec<f64>,
     /// Nanoseconds per round trip of a bare cache line, before and after; none where one process works alone.

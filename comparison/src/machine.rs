@@ -65,6 +65,19 @@ impl Machine {
 }
 
 impl Machine {
+    /// The processor as the name of a file.
+    pub fn slug(&self) -> String {
+        let processor = self.processor.trim_end_matches(", virtual");
+        let letter = |letter: char| match letter {
+            'A'..='Z' => letter.to_ascii_lowercase(),
+            'a'..='z' | '0'..='9' => letter,
+            _ => '-',
+        };
+        let slug: String = processor.chars().map(letter).collect();
+        let words: Vec<_> = slug.split('-').filter(|word| !word.is_empty()).collect();
+        words.join("-")
+    }
+
     /// Names and values, to be shown.
     pub fn rows(&self) -> [(&'static str, String); 6] {
         [
@@ -85,7 +98,7 @@ fn source() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
             .arg("-C")
-            .arg(env!("CARGO_MANIFEST_DIR"))
+            .arg(env!("COMPARISON_HOME"))
             .args(arguments)
             .output()
             .ok()?;
@@ -111,8 +124,12 @@ fn source() -> String {
         "Cargo.toml",
     ]);
     let changed = changed.is_none_or(|lines| !lines.is_empty());
+    let baseline = match env!("COMPARISON_BASELINE") {
+        "" => String::new(),
+        baseline => format!(", beside {baseline}"),
+    };
     format!(
-        "{version}, commit {commit}{}",
+        "{version}, commit {commit}{}{baseline}",
         if changed { " and changes" } else { "" }
     )
 }

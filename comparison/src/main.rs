@@ -1,41 +1,43 @@
 //! sysvshm's bounded buffers beside other ways to hand items to another process, measured in one run.
 //!
 //! ```text
-//! comparison/run                         everything, some ten minutes; writes RESULTS.md and pictures/
-//! comparison/run --quick                 the same in about a minute, into the target folder: to see that it works
+//! comparison/run                         everything, some fifteen minutes; writes results/PROCESSOR.md and its pictures
+//! comparison/run --quick                 the same in two minutes, into the target folder: to see that it works
 //! comparison/run --only GROUP            one group (or several, separated by commas), printed and kept
-//! comparison/run --report                writes RESULTS.md and pictures/ from the kept groups, if they match
+//! comparison/run --report                writes the results from the kept groups, if they match
 //! comparison/run --check                 makes mistakes on purpose and fails unless each is found
 //! comparison/run --passes N              that many passes instead of 15
+//! comparison/run --baseline COMMIT       beside that version of the crate (or that folder's)
+//! comparison/run --own                   only what has an older version beside it
 //! ```
 //!
-//! Groups: throughput, round-trip, wake-up, setup, size, capacity, processes.
+//! Groups: throughput, round-trip, wake-up, setup, size, capacity, processes, alone, fairness, handles.
 //!
 //! | module | concept |
 //! |---|---|
 //! | `case` | one thing to measure; what a process is told and what it answers |
-//! | `item`, `ends` | items that say their number in every word; the two ends of a channel |
+//! | `item`, `endpoint` | items that say their number in every word; the two endpoints of a channel |
 //! | `peers` | the contenders, one file per kind |
-//! | `act` | what the processes of a measurement do |
-//! | `place` | pinning, meeting, the near/far probe, clocks |
-//! | `director` | starts and watches the processes of a measurement |
+//! | `workload` | what the processes of a measurement do |
+//! | `pinning` | processors, meeting, the near/far probe, clocks |
+//! | `runner` | starts and watches the processes of a measurement |
 //! | `groups` | what is measured, and the passes |
 //! | `check` | the planted mistakes |
-//! | `figures`, `report`, `pictures`, `machine` | medians, RESULTS.md, the SVG files, and where it was measured |
+//! | `figures`, `report`, `pictures`, `machine` | medians, the results, the SVG files, and where it was measured |
 
-mod act;
 mod case;
 mod check;
-mod director;
-mod ends;
+mod endpoint;
 mod figures;
 mod groups;
 mod item;
 mod machine;
 mod peers;
 mod pictures;
-mod place;
+mod pinning;
 mod report;
+mod runner;
+mod workload;
 
 use anyhow::{Context, Result, bail, ensure};
 use groups::{Effort, GROUPS, Group};
@@ -46,6 +48,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
+
+/// Where results are written, below the folder of this program's source: PROCESSOR.md, and a folder of pictures of the
+/// same name.
+const RESULTS: &str = "results";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,14 +66,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     if let [first, task] = arguments
-        && first == director::PERFORM
+        && first == runner::PARTICIPATE
     {
-        return director::perform(task);
+        return runner::participate(task);
     }
     let command = format!("comparison/run {}", arguments.join(" "));
     let command = command.trim_end();
     let mut effort = groups::FULL;
-    let (mut quick, mut only, mut report, mut checking) = (false, Vec::new(), false, false);
+    let (mut quick, mut report, mut checking, mut own) = (false, false, false, false);
+    let mut only = Vec::new();
     let mut arguments = arguments.iter().map(String::as_str);
     while let Some(argument) = arguments.next() {
         match argument {
@@ -90,8 +97,9 @@ fn run(arguments: &[String]) -> Result<()> {
             }
             "--report" => report = true,
             "--check" => checking = true,
+            "--own" => own = true,
             other => bail!(
-                "unknown argument {other:?}: --quick, --passes N, --only GROUP, --report, --check"
+                "unknown argument {other:?}: --quick, --passes N, --only GROUP, --own, --report, --check"
             ),
         }
     }
@@ -100,7 +108,7 @@ fn run(arguments: &[String]) -> Result<()> {
         return check::check();
     }
     if report {
-        return write(&kept()?, Path::new(env!("CARGO_MANIFEST_DIR")));
+        return write(&kept()?, &results_folder());
     }
     let wanted: Vec<Group> = GROUPS
         .iter()
@@ -113,10 +121,13 @@ fn run(arguments: &[String]) -> Result<()> {
     }
     let mut parts = Vec::new();
     for group in wanted {
-        let part = measure(group, effort, &machine, command)?;
+        let part = measure(group, effort, own, &machine, command)?;
         if !only.is_empty() {
             let mut text = String::new();
-            Results::new(vec![part.clone()]).section(group, &mut text);
+            let results = Results::new(vec![part.clone()]);
+            results.ratios(&mut text);
+            results.new_by_old(&mut text);
+            results.section(group, &mut text);
             println!("{text}");
         }
         if !quick {
@@ -141,7 +152,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let folder = if quick {
         folder_of_this_program()?.join("comparison-quick")
     } else {
-        env!("CARGO_MANIFEST_DIR").into()
+        results_folder()
     };
     write(&results, &folder)
 }
@@ -150,9 +161,15 @@ fn names() -> String {
     GROUPS.map(|(_, name)| name).join(", ")
 }
 
-fn measure(group: Group, effort: Effort, machine: &Machine, command: &str) -> Result<Part> {
+fn measure(
+    group: Group,
+    effort: Effort,
+    own: bool,
+    machine: &Machine,
+    command: &str,
+) -> Result<Part> {
     let (date, began) = (machine::date(), Instant::now());
-    let (series, skipped) = groups::run(group, effort)?;
+    let (series, skipped) = groups::run(group, effort, own)?;
     Ok(Part {
         group,
         machine: machine.clone(),
@@ -166,11 +183,17 @@ fn measure(group: Group, effort: Effort, machine: &Machine, command: &str) -> Re
     })
 }
 
+fn results_folder() -> PathBuf {
+    Path::new(env!("COMPARISON_HOME")).join(RESULTS)
+}
+
 fn write(results: &Results, folder: &Path) -> Result<()> {
+    let slug = results.slug();
     fs::create_dir_all(folder)?;
-    fs::write(folder.join("RESULTS.md"), results.markdown())?;
-    pictures::draw(results, &folder.join("pictures"))?;
-    eprintln!("written: {}", folder.join("RESULTS.md").display());
+    let path = folder.join(format!("{slug}.md"));
+    fs::write(&path, results.markdown())?;
+    pictures::draw(results, &folder.join(slug))?;
+    eprintln!("written: {}", path.display());
     Ok(())
 }
 
@@ -194,13 +217,15 @@ fn keep(part: &Part) -> Result<()> {
     Ok(fs::write(path, serde_json::to_string(part)?)?)
 }
 
-/// The groups kept: all of them, from the same machine, compilers, commit and number of passes.
+/// The groups kept, from the same machine, compilers, commit and number of passes. Says which are not there.
 fn kept() -> Result<Results> {
     let mut parts: Vec<Part> = Vec::new();
     for (group, name) in GROUPS {
         let path = keep_in(group)?;
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("group {name} has not been measured"))?;
+        let Ok(text) = fs::read_to_string(&path) else {
+            eprintln!("NOT MEASURED: group {name}");
+            continue;
+        };
         let part: Part = serde_json::from_str(&text)
             .with_context(|| format!("group {name} was kept by another version"))?;
         if let Some(first) = parts.first() {
@@ -216,5 +241,6 @@ fn kept() -> Result<Results> {
         }
         parts.push(part);
     }
+    ensure!(!parts.is_empty(), "no group is kept");
     Ok(Results::new(parts))
 }

@@ -1,6 +1,6 @@
 //! What was measured, drawn: SVG pictures that are readable on light and on dark pages.
 
-use crate::case::{Act, Case, Mode};
+use crate::case::{Case, Mode, Workload};
 use crate::groups::Group;
 use crate::peers::{self, CONTENDERS, Contender};
 use crate::report::words::{number, size_name, thousands};
@@ -39,80 +39,103 @@ const WIDTH: u32 = 960;
 /// Where rows begin, right of their names.
 const LEFT: i32 = 250;
 
+/// Draws what was measured.
 pub fn draw(results: &Results, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    throughput(results, &folder.join("throughput.svg"))?;
-    round_trips(results, &folder.join("round-trip.svg"))?;
+    if results.part(Group::Throughput).is_some() {
+        throughput(results, &folder.join("throughput.svg"))?;
+    }
+    if results.part(Group::RoundTrip).is_some() {
+        round_trips(results, &folder.join("round-trip.svg"))?;
+    }
+    for group in [Group::Size, Group::Capacity, Group::Processes] {
+        if results.part(group).is_some() {
+            growth(results, folder, group)?;
+        }
+    }
+    Ok(())
+}
+
+/// Throughput and round trips over what grows.
+fn growth(results: &Results, folder: &Path, group: Group) -> Result<()> {
     let gib = |bytes: usize| bytes as f64 / (1_u64 << 30) as f64;
     let million = |_| 1e-6;
     let micro = |_| 1e-3;
     let thousand = |count: usize| thousands(count as u64);
-    line_chart(
-        &folder.join("size.svg"),
-        &Chart {
-            title: "Throughput over the size of an item",
-            below: "one sender, one receiver, each in its fastest way",
-            x: "bytes of an item",
-            y: "GiB/s",
-        },
-        &curves(results, &Growth::sizes(Act::Stream, 0), gib),
-        size_name,
-    )?;
-    line_chart(
-        &folder.join("size-latency.svg"),
-        &Chart {
-            title: "Round trip over the size of an item",
-            below: "one call there, one back; median",
-            x: "bytes of an item",
-            y: "µs",
-        },
-        &curves(results, &Growth::sizes(Act::RoundTrip, 0), micro),
-        size_name,
-    )?;
-    line_chart(
-        &folder.join("capacity.svg"),
-        &Chart {
-            title: "Throughput over the capacity",
-            below: "items of 8 bytes, one call each",
-            x: "slots",
-            y: "million items/s",
-        },
-        &curves(results, &Growth::capacities(Act::Stream, 0), million),
-        thousand,
-    )?;
-    line_chart(
-        &folder.join("capacity-latency.svg"),
-        &Chart {
-            title: "Round trip over the capacity",
-            below: "items of 8 bytes, one call there, one back; median",
-            x: "slots",
-            y: "µs",
-        },
-        &curves(results, &Growth::capacities(Act::RoundTrip, 0), micro),
-        thousand,
-    )?;
-    line_chart(
-        &folder.join("processes.svg"),
-        &Chart {
-            title: "Throughput over the number of processes",
-            below: "items of 8 bytes on one channel; two processors",
-            x: "senders + receivers",
-            y: "million items/s",
-        },
-        &curves(results, &Growth::processes(Act::Stream, 0), million),
-        |pairs| format!("{pairs} + {pairs}"),
-    )?;
-    line_chart(
-        &folder.join("processes-latency.svg"),
-        &Chart {
-            title: "Round trip over the number of processes",
-            below: "each pair has channels of its own; two processors; mean",
-            x: "pairs at once",
-            y: "µs",
-        },
-        &curves(results, &Growth::processes(Act::RoundTrip, 3), micro),
-        |pairs| format!("{pairs}"),
-    )
+    match group {
+        Group::Size => {
+            line_chart(
+                &folder.join("size.svg"),
+                &Chart {
+                    title: "Throughput over the size of an item",
+                    below: "one sender, one receiver, each in its fastest way",
+                    x: "bytes of an item",
+                    y: "GiB/s",
+                },
+                &curves(results, &Growth::sizes(Workload::Stream, 0), gib),
+                size_name,
+            )?;
+            line_chart(
+                &folder.join("size-latency.svg"),
+                &Chart {
+                    title: "Round trip over the size of an item",
+                    below: "one call there, one back; median",
+                    x: "bytes of an item",
+                    y: "µs",
+                },
+                &curves(results, &Growth::sizes(Workload::RoundTrip, 0), micro),
+                size_name,
+            )
+        }
+        Group::Capacity => {
+            line_chart(
+                &folder.join("capacity.svg"),
+                &Chart {
+                    title: "Throughput over the capacity",
+                    below: "items of 8 bytes, one call each",
+                    x: "slots",
+                    y: "million items/s",
+                },
+                &curves(results, &Growth::capacities(Workload::Stream, 0), million),
+                thousand,
+            )?;
+            line_chart(
+                &folder.join("capacity-latency.svg"),
+                &Chart {
+                    title: "Round trip over the capacity",
+                    below: "items of 8 bytes, one call there, one back; median",
+                    x: "slots",
+                    y: "µs",
+                },
+                &curves(results, &Growth::capacities(Workload::RoundTrip, 0), micro),
+                thousand,
+            )
+        }
+        _ => {
+            line_chart(
+                &folder.join("processes.svg"),
+                &Chart {
+                    title: "Throughput over the number of processes",
+                    below: "items of 8 bytes on one channel; two processors",
+                    x: "senders + receivers",
+                    y: "million items/s",
+                },
+                &curves(results, &Growth::processes(Workload::Stream, 0), million),
+                |pairs| format!("{pairs} + {pairs}"),
+            )?;
+            line_chart(
+                &folder.join("processes-latency.svg"),
+                &Chart {
+                    title: "Round trip over the number of processes",
+                    below: "each pair has channels of its own; two processors; mean",
+                    x: "pairs at once",
+                    y: "µs",
+                },
+                &curves(results, &Growth::processes(Workload::RoundTrip, 3), micro),
+                |pairs| format!("{pairs}"),
+            )
+        }
+    }
 }
 
 /// What a chart says besides its curves.
@@ -427,7 +450,7 @@ fn rows(
 
 /// The name in a picture: who stays in one process is marked.
 fn row_name(contender: &Contender) -> String {
-    if contender.performer.between_processes() {
+    if contender.driver.between_processes() {
         contender.name.into()
     } else {
         format!("{} (threads)", contender.name)
@@ -443,7 +466,7 @@ fn throughput(results: &Results, path: &Path) -> Result<()> {
     let figure = |contender: &Contender, mode| {
         let case = Case {
             mode,
-            ..Case::new(contender.name, Act::Stream, 8)
+            ..Case::new(contender.name, Workload::Stream, 8)
         };
         results
             .figure(Group::Throughput, &case, 0)
@@ -516,7 +539,7 @@ fn round_trips(results: &Results, path: &Path) -> Result<()> {
         (2, "p99.9", COLOURS[0]),
     ];
     let figure = |contender: &Contender, value| {
-        let case = Case::new(contender.name, Act::RoundTrip, 8);
+        let case = Case::new(contender.name, Workload::RoundTrip, 8);
         results
             .figure(Group::RoundTrip, &case, value)
             .map(|figure| figure.median)

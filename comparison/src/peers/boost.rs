@@ -2,7 +2,7 @@
 
 use super::ours::{segment_channel, segment_id};
 use crate::case::{Case, Handle, Mode};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
+use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
 use crate::item::Item;
 use anyhow::{Context, Result, ensure};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

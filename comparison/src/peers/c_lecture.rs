@@ -2,7 +2,7 @@
 
 use super::ours::{segment_channel, segment_id};
 use crate::case::{Case, Handle};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
+use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
 use crate::item::Item;
 use anyhow::{Context, Result};
 use std::ffi::c_void;

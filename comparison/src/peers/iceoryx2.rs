@@ -1,7 +1,7 @@
 //! iceoryx2: publish and subscribe, one publisher and one subscriber that blocks it when its buffer is full.
 
-use crate::case::{Act, Case, Handle, Mode, Patience, Taken};
-use crate::ends::{
+use crate::case::{Case, Handle, Mode, Polling, Taken, Workload};
+use crate::endpoint::{
     Channel, Peer, Receiver, Sender, Wrong, checked_runs, receive_singly, runs, send_singly, until,
 };
 use crate::item::{BY_VALUE_BYTES, Item};
@@ -48,7 +48,7 @@ fn join<T: Item>(case: &Case, name: &str) -> Result<Joined<T>> {
         .max_subscribers(1)
         .open_or_create()
         .map_err(|error| anyhow!("iceoryx2 service: {error:?}"))?;
-    let sleeps = matches!(case.act, Act::Wake | Act::Idle);
+    let sleeps = matches!(case.workload, Workload::Wake | Workload::Idle);
     let wakes = sleeps
         .then(|| node.service_builder(&name).event().open_or_create())
         .transpose()
@@ -71,7 +71,7 @@ struct IceoryxReceiver<T: Item> {
     subscriber: Subscriber<Ipc, T, ()>,
     listener: Option<Listener<Ipc>>,
     mode: Mode,
-    patience: Patience,
+    polling: Polling,
     _joined: Joined<T>,
 }
 
@@ -146,7 +146,7 @@ impl Peer for Iceoryx2 {
             subscriber,
             listener,
             mode: case.mode,
-            patience: case.patience,
+            polling: case.polling,
             _joined: joined,
         })
     }
@@ -193,7 +193,7 @@ impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         let Some(listener) = &self.listener else {
-            let sample = until(self.patience, || {
+            let sample = until(self.polling, || {
                 self.subscriber.receive().expect("somebody publishes")
             });
             *item = *sample;
@@ -211,7 +211,7 @@ impl<T: Item> Receiver<T> for IceoryxReceiver<T> {
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         match self.mode {
             Mode::InPlace => checked_runs(1, first, count, |number, _| {
-                let sample = until(self.patience, || {
+                let sample = until(self.polling, || {
                     self.subscriber.receive().expect("somebody publishes")
                 });
                 (1, sample.is(number))

@@ -1,7 +1,7 @@
 //! ipc-channel, Servo's: channels of bytes. Items beyond 16 words do not serialise as arrays, bytes always do.
 
 use crate::case::{Case, Handle};
-use crate::ends::{Channel, Peer, Receiver, Sender};
+use crate::endpoint::{Channel, Peer, Receiver, Sender};
 use crate::item::Item;
 use anyhow::{Context, Result};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
@@ -10,7 +10,7 @@ use sysvshm::bytemuck;
 pub struct IpcChannel;
 
 /// Through this a process is given its end.
-type Introduction<End> = IpcSender<End>;
+type Introduction<Endpoint> = IpcSender<Endpoint>;
 
 struct BytesSender(IpcBytesSender);
 struct BytesReceiver(IpcBytesReceiver);

@@ -1,8 +1,8 @@
 //! What the kernel offers: pipes, Unix sockets, message queues.
 
 use crate::case::{Case, Handle, Mode};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
-use crate::ends::{receive_batches, receive_singly, send_batches, send_singly};
+use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
+use crate::endpoint::{receive_batches, receive_singly, send_batches, send_singly};
 use crate::item::Item;
 use anyhow::{Context, Result, ensure};
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

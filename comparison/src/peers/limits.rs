@@ -1,38 +1,48 @@
 //! What nothing can beat: a bare cache line, a bare futex, bare memory, a bare segment, a bare copy.
 
 use super::ours::{segment_channel, segment_id};
-use crate::act::{Performer, timed_pairs};
-use crate::case::{Act, Case, Handle, Outcome, Taken, Task};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong, checked_runs, runs};
+use crate::case::{Case, Handle, Mode, Outcome, Taken, Task, Workload};
+use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
+use crate::endpoint::{
+    checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly,
+};
 use crate::item::{BY_VALUE_BYTES, Item};
-use crate::place::{now, pin, processors};
+use crate::pinning::{now, pin, processors};
+use crate::workload::{Driver, timed_pairs};
 use anyhow::{Context, Result, ensure};
+use rustix::time::Timespec;
 use std::ffi::c_void;
 use std::hint::{black_box, spin_loop};
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use std::{ptr, slice};
 use sysvshm::{Key, Segment, SegmentOptions};
 
 /// One word on a cache line of its own says everything: the item's number, plus one. For round trips and wake-ups:
 /// a second item must not be sent before the first was seen.
 pub struct Mailbox {
-    /// Whether the receiver sleeps on a futex, else it looks.
+    /// Whether the receiver sleeps on a futex, else it polls.
     pub sleeps: bool,
+    /// How long it sleeps at most before it looks again; nothing: until it is woken.
+    pub slice: Option<Duration>,
 }
 
 struct MailboxEnd {
     segment: Segment,
     sleeps: bool,
+    slice: Option<Timespec>,
     seen: u64,
 }
 
 impl MailboxEnd {
-    fn attach(sleeps: bool, handle: &Handle) -> Result<Self> {
+    fn attach(mailbox: &Mailbox, handle: &Handle) -> Result<Self> {
+        let slice = mailbox.slice.map(Timespec::try_from).transpose()?;
         Ok(Self {
             segment: segment_id(handle)?.attach()?,
-            sleeps,
+            sleeps: mailbox.sleeps,
+            slice,
             seen: 0,
         })
     }
@@ -57,11 +67,11 @@ impl Peer for Mailbox {
     }
 
     fn sender<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Sender<T>> {
-        MailboxEnd::attach(self.sleeps, handle)
+        MailboxEnd::attach(self, handle)
     }
 
     fn receiver<T: Item>(&self, _: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
-        MailboxEnd::attach(self.sleeps, handle)
+        MailboxEnd::attach(self, handle)
     }
 }
 
@@ -91,12 +101,12 @@ impl<T: Item> Receiver<T> for MailboxEnd {
                 break number;
             }
             if self.sleeps {
-                // Woken, too late to sleep, or interrupted: look again.
+                // Woken, too late to sleep, interrupted, or the slice is over: look again.
                 let _ = rustix::thread::futex::wait(
                     self.count(),
                     rustix::thread::futex::Flags::empty(),
                     count,
-                    None,
+                    self.slice.as_ref(),
                 );
             } else {
                 spin_loop();
@@ -107,16 +117,23 @@ impl<T: Item> Receiver<T> for MailboxEnd {
     }
 }
 
-/// For streams: items written and checked where they lie, block by block; a counter at each end and nothing else.
-pub struct Blocks;
+/// For streams: plain memory and a counter at each endpoint, nothing else. Items are written and checked where they
+/// lie, or copied, in blocks or one by one.
+pub struct Blocks {
+    /// Pause instructions between two looks at the other's counter. What is best depends on the machine, so the
+    /// limit is the fastest of several.
+    pub pauses: u32,
+}
 
 struct BlocksEnd<T> {
     segment: Segment,
-    capacity: u64,
+    mask: u64,
+    mode: Mode,
     batch: usize,
-    /// This end's own counter.
+    pauses: u32,
+    /// This endpoint's own counter.
     done: u64,
-    /// The other end's, when it was last looked at.
+    /// The other endpoint's, when it was last read.
     seen: u64,
     slots: *mut T,
 }
@@ -127,8 +144,9 @@ const TAKEN: usize = 256;
 const SLOTS: usize = 4096;
 
 impl<T: Item> BlocksEnd<T> {
-    fn attach(case: &Case, handle: &Handle) -> Result<Self> {
+    fn attach(pauses: u32, case: &Case, handle: &Handle) -> Result<Self> {
         let segment = segment_id(handle)?.attach()?;
+        ensure!(case.capacity.is_power_of_two(), "the capacity is a mask");
         ensure!(
             segment.len_bytes() >= SLOTS + case.capacity * T::BYTES,
             "the segment is too small"
@@ -137,8 +155,10 @@ impl<T: Item> BlocksEnd<T> {
         let slots = unsafe { segment.as_ptr().add(SLOTS) }.cast();
         Ok(Self {
             segment,
-            capacity: case.capacity as u64,
+            mask: case.capacity as u64 - 1,
+            mode: case.mode,
             batch: case.batch(),
+            pauses,
             done: 0,
             seen: 0,
             slots,
@@ -152,7 +172,7 @@ impl<T: Item> BlocksEnd<T> {
     }
 
     /// Lets `work` have as many slots as there are, at most `most` and in one piece, after waiting until `there`
-    /// finds some between this end's counter and the other's. Then says so in this end's counter.
+    /// finds some between this endpoint's counter and the other's. Then says so in this endpoint's counter.
     #[inline(always)]
     fn block<R>(
         &mut self,
@@ -164,13 +184,15 @@ impl<T: Item> BlocksEnd<T> {
         while there(self.done, self.seen) == 0 {
             self.seen = self.counter(other).load(Ordering::Acquire);
             if there(self.done, self.seen) == 0 {
-                spin_loop();
+                for _ in 0..self.pauses {
+                    spin_loop();
+                }
             }
         }
-        let index = self.done % self.capacity;
+        let index = self.done & self.mask;
         let len = there(self.done, self.seen)
             .min(most as u64)
-            .min(self.capacity - index);
+            .min(self.mask + 1 - index);
         // SAFETY: the index is below the capacity.
         let found = work(unsafe { self.slots.add(index as usize) }, len as usize);
         self.done += len;
@@ -178,10 +200,22 @@ impl<T: Item> BlocksEnd<T> {
         (len as usize, found)
     }
 
+    /// As [`block`](Self::block), for the sender.
+    #[inline(always)]
+    fn free<R>(&mut self, most: usize, work: impl FnOnce(*mut T, usize) -> R) -> (usize, R) {
+        let capacity = self.mask + 1;
+        let free = move |sent, taken| capacity - (sent - taken);
+        self.block([SENT, TAKEN], most, free, work)
+    }
+
+    /// As [`block`](Self::block), for the receiver.
+    #[inline(always)]
+    fn full<R>(&mut self, most: usize, work: impl FnOnce(*mut T, usize) -> R) -> (usize, R) {
+        self.block([TAKEN, SENT], most, |taken, sent| sent - taken, work)
+    }
+
     fn write(&mut self, first: u64, most: usize) -> usize {
-        let capacity = self.capacity;
-        let free = |sent, taken| capacity - (sent - taken);
-        let (len, ()) = self.block([SENT, TAKEN], most, free, |slots, len| {
+        let (len, ()) = self.free(most, |slots, len| {
             // SAFETY: so many slots are free, and any bytes are an item.
             let slots = unsafe { slice::from_raw_parts_mut(slots, len) };
             for (slot, number) in slots.iter_mut().zip(first..) {
@@ -196,8 +230,7 @@ impl<T: Item> BlocksEnd<T> {
     }
 
     fn check(&mut self, first: u64, most: usize) -> (usize, bool) {
-        let full = |taken, sent| sent - taken;
-        self.block([TAKEN, SENT], most, full, |slots, len| {
+        self.full(most, |slots, len| {
             // SAFETY: so many slots are full, and the sender leaves them alone.
             let items = unsafe { slice::from_raw_parts(slots, len) };
             let items = items.iter().zip(first..);
@@ -212,46 +245,61 @@ impl Peer for Blocks {
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
-        BlocksEnd::<T>::attach(case, handle)
+        BlocksEnd::<T>::attach(self.pauses, case, handle)
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
-        BlocksEnd::<T>::attach(case, handle)
+        BlocksEnd::<T>::attach(self.pauses, case, handle)
     }
 }
 
 impl<T: Item> Sender<T> for BlocksEnd<T> {
+    #[inline(always)]
     fn send(&mut self, item: &T) {
-        let capacity = self.capacity;
-        let free = |sent, taken| capacity - (sent - taken);
         // SAFETY: one slot is free.
-        self.block([SENT, TAKEN], 1, free, |slot, _| unsafe {
-            slot.write(*item);
-        });
+        self.free(1, |slot, _| unsafe { slot.write(*item) });
     }
 
     fn stream(&mut self, first: u64, count: u64) {
         let batch = self.batch;
-        runs(batch, first, count, |number, most| self.write(number, most));
+        match self.mode {
+            Mode::InPlace => runs(batch, first, count, |number, most| self.write(number, most)),
+            Mode::Batch => send_batches(batch, first, count, |mut items: &[T]| {
+                while !items.is_empty() {
+                    // SAFETY: so many slots are free.
+                    let (sent, ()) = self.free(items.len(), |slots, len| unsafe {
+                        slots.copy_from_nonoverlapping(items.as_ptr(), len);
+                    });
+                    items = &items[sent..];
+                }
+            }),
+            _ => send_singly(self, first, count),
+        }
     }
 }
 
 impl<T: Item> Receiver<T> for BlocksEnd<T> {
+    #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         // SAFETY: one slot is full, and the sender leaves it alone.
-        self.block(
-            [TAKEN, SENT],
-            1,
-            |taken, sent| sent - taken,
-            |slot, _| unsafe {
-                *item = *slot;
-            },
-        );
+        self.full(1, |slot, _| unsafe { *item = *slot });
     }
 
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         let batch = self.batch;
-        checked_runs(batch, first, count, |number, most| self.check(number, most))
+        match self.mode {
+            Mode::InPlace => {
+                checked_runs(batch, first, count, |number, most| self.check(number, most))
+            }
+            Mode::Batch => receive_batches(batch, first, count, |items: &mut [T]| {
+                let into = items.as_mut_ptr();
+                // SAFETY: so many slots are full, and as many items fit.
+                let copy =
+                    |slots: *mut T, len| unsafe { into.copy_from_nonoverlapping(slots, len) };
+                self.full(items.len(), copy).0
+            }),
+            _ => receive_singly(self, first, count),
+        }
     }
 }
 
@@ -260,22 +308,14 @@ pub struct Segments {
     pub raw: bool,
 }
 
-impl Performer for Segments {
-    fn between_processes(&self) -> bool {
-        true
-    }
-
-    fn obstacle(&self, _: &Case) -> Option<String> {
-        None
-    }
-
+impl Driver for Segments {
     fn create(&self, case: &Case) -> Result<Channel> {
         Ok(segment_channel(case.capacity * case.bytes)?.1)
     }
 
-    fn perform(&self, task: &Task) -> Result<Outcome> {
+    fn run(&self, task: &Task) -> Result<Outcome> {
         let (count, size_bytes) = (task.count, task.case.capacity * task.case.bytes);
-        if task.case.act == Act::Attach {
+        if task.case.workload == Workload::Attach {
             let id = segment_id(task.handles.first().context("a segment")?)?;
             return if self.raw {
                 timed_pairs(count, || RawAttach::new(id.as_raw(), size_bytes))

@@ -2,7 +2,7 @@
 
 use super::ours::{segment_channel, segment_id};
 use crate::case::{Case, Handle};
-use crate::ends::{Channel, Peer, Receiver, Sender};
+use crate::endpoint::{Channel, Peer, Receiver, Sender};
 use crate::item::Item;
 use anyhow::{Context, Result};
 use std::marker::PhantomData;
@@ -24,7 +24,7 @@ impl Drop for Removed {
     }
 }
 
-struct End<T> {
+struct Endpoint<T> {
     segment: Segment,
     capacity: usize,
     mutex: Semaphore,
@@ -33,7 +33,7 @@ struct End<T> {
     items: PhantomData<T>,
 }
 
-impl<T: Item> End<T> {
+impl<T: Item> Endpoint<T> {
     fn attach(case: &Case, handle: &Handle) -> Result<Self> {
         let segment = segment_id(handle)?.attach()?;
         anyhow::ensure!(
@@ -92,15 +92,15 @@ impl Peer for Textbook {
     }
 
     fn sender<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Sender<T>> {
-        End::<T>::attach(case, handle)
+        Endpoint::<T>::attach(case, handle)
     }
 
     fn receiver<T: Item>(&self, case: &Case, handle: &Handle) -> Result<impl Receiver<T>> {
-        End::<T>::attach(case, handle)
+        Endpoint::<T>::attach(case, handle)
     }
 }
 
-impl<T: Item> Sender<T> for End<T> {
+impl<T: Item> Sender<T> for Endpoint<T> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
         self.empty.acquire(1).expect("the set is there");
@@ -110,7 +110,7 @@ impl<T: Item> Sender<T> for End<T> {
     }
 }
 
-impl<T: Item> Receiver<T> for End<T> {
+impl<T: Item> Receiver<T> for Endpoint<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         self.full.acquire(1).expect("the set is there");

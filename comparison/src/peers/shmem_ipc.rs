@@ -1,9 +1,9 @@
 //! shmem-ipc: a ring in a memfd, with eventfds to sleep on.
 
 use super::kernel::{file, inherited};
-use crate::case::{Case, Handle, Mode, Patience};
-use crate::ends::{Channel, Peer, Receiver, Sender, Wrong};
-use crate::ends::{
+use crate::case::{Case, Handle, Mode, Polling};
+use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
+use crate::endpoint::{
     checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until,
 };
 use crate::item::{BY_VALUE_BYTES, Item};
@@ -15,22 +15,22 @@ pub struct ShmemIpc {
     pub sleeps: bool,
 }
 
-struct End<R> {
+struct Endpoint<R> {
     ring: R,
     mode: Mode,
     batch: usize,
     sleeps: bool,
-    patience: Patience,
+    polling: Polling,
 }
 
 impl ShmemIpc {
-    fn end<R>(&self, case: &Case, ring: R) -> End<R> {
-        End {
+    fn end<R>(&self, case: &Case, ring: R) -> Endpoint<R> {
+        Endpoint {
             ring,
             mode: case.mode,
             batch: case.batch(),
             sleeps: self.sleeps,
-            patience: case.patience,
+            polling: case.polling,
         }
     }
 }
@@ -65,7 +65,7 @@ impl Peer for ShmemIpc {
     }
 }
 
-impl<T: Item> End<sharedring::Sender<T>> {
+impl<T: Item> Endpoint<sharedring::Sender<T>> {
     /// Lets `write` have slots until it has written at least one, and says how many it wrote.
     #[inline(always)]
     fn write(&mut self, mut write: impl FnMut(*mut T, usize) -> usize) -> usize {
@@ -85,13 +85,13 @@ impl<T: Item> End<sharedring::Sender<T>> {
                 }
                 self.ring.block_until_writable().expect("an eventfd");
             } else {
-                return until(self.patience, || once(&mut self.ring));
+                return until(self.polling, || once(&mut self.ring));
             }
         }
     }
 }
 
-impl<T: Item> Sender<T> for End<sharedring::Sender<T>> {
+impl<T: Item> Sender<T> for Endpoint<sharedring::Sender<T>> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
         self.write(|slots, _| {
@@ -104,7 +104,7 @@ impl<T: Item> Sender<T> for End<sharedring::Sender<T>> {
     fn stream(&mut self, first: u64, count: u64) {
         let batch = self.batch;
         match self.mode {
-            Mode::Single => send_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => send_singly(self, first, count),
             Mode::Batch => send_batches(batch, first, count, |mut items| {
                 while !items.is_empty() {
                     let written = self.write(|slots, free| {
@@ -138,7 +138,7 @@ impl<T: Item> Sender<T> for End<sharedring::Sender<T>> {
     }
 }
 
-impl<T: Item> End<sharedring::Receiver<T>> {
+impl<T: Item> Endpoint<sharedring::Receiver<T>> {
     /// Lets `read` have items until it has taken at least one, and says how many it took.
     #[inline(always)]
     fn read(&mut self, mut read: impl FnMut(*const T, usize) -> usize) -> usize {
@@ -158,13 +158,13 @@ impl<T: Item> End<sharedring::Receiver<T>> {
                 }
                 self.ring.block_until_readable().expect("an eventfd");
             } else {
-                return until(self.patience, || once(&mut self.ring));
+                return until(self.polling, || once(&mut self.ring));
             }
         }
     }
 }
 
-impl<T: Item> Receiver<T> for End<sharedring::Receiver<T>> {
+impl<T: Item> Receiver<T> for Endpoint<sharedring::Receiver<T>> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         self.read(|items, _| {
@@ -177,7 +177,7 @@ impl<T: Item> Receiver<T> for End<sharedring::Receiver<T>> {
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         let batch = self.batch;
         match self.mode {
-            Mode::Single => receive_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => receive_singly(self, first, count),
             Mode::Batch => receive_batches(batch, first, count, |into| {
                 self.read(|items, there| {
                     let len = there.min(into.len());

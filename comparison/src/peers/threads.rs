@@ -1,20 +1,20 @@
-//! Queues that live in one process, for reference: their ends are in two threads.
+//! Queues that live in one process, for reference: their endpoints are in two threads.
 
-use crate::case::{Case, Mode, Patience};
-use crate::ends::{Local, Receiver, Sender, Wrong};
-use crate::ends::{
+use crate::case::{Case, Mode, Polling};
+use crate::endpoint::{Local, Receiver, Sender, Wrong};
+use crate::endpoint::{
     checked_runs, receive_batches, receive_singly, runs, send_batches, send_singly, until,
 };
 use crate::item::{BY_VALUE_BYTES, Item};
 use ringbuf::traits::{Consumer as _, Observer as _, Producer as _, Raw as _, Split};
 use std::sync::Arc;
 
-/// How an end is used.
+/// How an endpoint is used.
 #[derive(Clone, Copy)]
 struct Use {
     mode: Mode,
     batch: usize,
-    patience: Patience,
+    polling: Polling,
 }
 
 impl Use {
@@ -22,14 +22,14 @@ impl Use {
         Self {
             mode: case.mode,
             batch: case.batch(),
-            patience: case.patience,
+            polling: case.polling,
         }
     }
 }
 
-fn one<E>(ends: usize, end: E) -> Vec<E> {
-    assert_eq!(ends, 1, "a queue for one sender and one receiver");
-    vec![end]
+fn one<E>(count: usize, endpoint: E) -> Vec<E> {
+    assert_eq!(count, 1, "a queue for one sender and one receiver");
+    vec![endpoint]
 }
 
 pub struct Rtrb;
@@ -41,13 +41,14 @@ impl Local for Rtrb {
     fn channel<T: Item>(
         &self,
         case: &Case,
-        ends: usize,
+        senders: usize,
+        receivers: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (producer, consumer) = rtrb::RingBuffer::new(case.capacity);
         let how = Use::of(case);
         (
-            one(ends, RtrbSender(producer, how)),
-            one(ends, RtrbReceiver(consumer, how)),
+            one(senders, RtrbSender(producer, how)),
+            one(receivers, RtrbReceiver(consumer, how)),
         )
     }
 }
@@ -55,7 +56,7 @@ impl Local for Rtrb {
 impl<T: Item> Sender<T> for RtrbSender<T> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
-        until(self.1.patience, || {
+        until(self.1.polling, || {
             if T::BYTES <= BY_VALUE_BYTES {
                 self.0.push(*item).ok()
             } else {
@@ -64,24 +65,29 @@ impl<T: Item> Sender<T> for RtrbSender<T> {
         });
     }
 
+    #[inline(always)]
+    fn send_value(&mut self, item: T) {
+        until(self.1.polling, || self.0.push(item).ok());
+    }
+
     fn stream(&mut self, first: u64, count: u64) {
         let Use {
             mode,
             batch,
-            patience,
+            polling,
         } = self.1;
         match mode {
-            Mode::Single => send_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => send_singly(self, first, count),
             Mode::Batch => send_batches(batch, first, count, |mut items| {
                 while !items.is_empty() {
-                    items = until(patience, || {
+                    items = until(polling, || {
                         let (pushed, rest) = self.0.push_partial_slice(items);
                         (!pushed.is_empty()).then_some(rest)
                     });
                 }
             }),
             Mode::InPlace => runs(batch, first, count, |number, most| {
-                let free = until(patience, || {
+                let free = until(polling, || {
                     Some(self.0.slots().min(most)).filter(|&free| free > 0)
                 });
                 let mut chunk = self
@@ -107,7 +113,7 @@ impl<T: Item> Sender<T> for RtrbSender<T> {
 impl<T: Item> Receiver<T> for RtrbReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
-        until(self.1.patience, || {
+        until(self.1.polling, || {
             if T::BYTES <= BY_VALUE_BYTES {
                 self.0.pop().ok().map(|popped| *item = popped)
             } else {
@@ -116,21 +122,26 @@ impl<T: Item> Receiver<T> for RtrbReceiver<T> {
         });
     }
 
+    #[inline(always)]
+    fn receive_value(&mut self) -> T {
+        until(self.1.polling, || self.0.pop().ok())
+    }
+
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         let Use {
             mode,
             batch,
-            patience,
+            polling,
         } = self.1;
         match mode {
-            Mode::Single => receive_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => receive_singly(self, first, count),
             Mode::Batch => receive_batches(batch, first, count, |items| {
-                until(patience, || {
+                until(polling, || {
                     Some(self.0.pop_partial_slice(items).0.len()).filter(|&taken| taken > 0)
                 })
             }),
             Mode::InPlace => checked_runs(batch, first, count, |number, most| {
-                let there = until(patience, || {
+                let there = until(polling, || {
                     Some(self.0.slots().min(most)).filter(|&there| there > 0)
                 });
                 let chunk = self.0.read_chunk(there).expect("as many items are there");
@@ -155,13 +166,14 @@ impl Local for Ringbuf {
     fn channel<T: Item>(
         &self,
         case: &Case,
-        ends: usize,
+        senders: usize,
+        receivers: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (producer, consumer) = ringbuf::HeapRb::new(case.capacity).split();
         let how = Use::of(case);
         (
-            one(ends, RingbufSender(producer, how)),
-            one(ends, RingbufReceiver(consumer, how)),
+            one(senders, RingbufSender(producer, how)),
+            one(receivers, RingbufReceiver(consumer, how)),
         )
     }
 }
@@ -169,7 +181,7 @@ impl Local for Ringbuf {
 impl<T: Item> Sender<T> for RingbufSender<T> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
-        until(self.1.patience, || {
+        until(self.1.polling, || {
             if T::BYTES <= BY_VALUE_BYTES {
                 self.0.try_push(*item).ok()
             } else {
@@ -178,24 +190,29 @@ impl<T: Item> Sender<T> for RingbufSender<T> {
         });
     }
 
+    #[inline(always)]
+    fn send_value(&mut self, item: T) {
+        until(self.1.polling, || self.0.try_push(item).ok());
+    }
+
     fn stream(&mut self, first: u64, count: u64) {
         let Use {
             mode,
             batch,
-            patience,
+            polling,
         } = self.1;
         match mode {
-            Mode::Single => send_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => send_singly(self, first, count),
             Mode::Batch => send_batches(batch, first, count, |mut items| {
                 while !items.is_empty() {
-                    let pushed = until(patience, || {
+                    let pushed = until(polling, || {
                         Some(self.0.push_slice(items)).filter(|&pushed| pushed > 0)
                     });
                     items = &items[pushed..];
                 }
             }),
             Mode::InPlace => runs(batch, first, count, |number, most| {
-                let free = until(patience, || {
+                let free = until(polling, || {
                     Some(self.0.vacant_len().min(most)).filter(|&free| free > 0)
                 });
                 let (front, back) = self.0.vacant_slices_mut();
@@ -217,7 +234,7 @@ impl<T: Item> Sender<T> for RingbufSender<T> {
 impl<T: Item> Receiver<T> for RingbufReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
-        until(self.1.patience, || {
+        until(self.1.polling, || {
             if T::BYTES <= BY_VALUE_BYTES {
                 self.0.try_pop().map(|popped| *item = popped)
             } else {
@@ -226,21 +243,26 @@ impl<T: Item> Receiver<T> for RingbufReceiver<T> {
         });
     }
 
+    #[inline(always)]
+    fn receive_value(&mut self) -> T {
+        until(self.1.polling, || self.0.try_pop())
+    }
+
     fn stream(&mut self, first: u64, count: u64) -> Result<(), Wrong> {
         let Use {
             mode,
             batch,
-            patience,
+            polling,
         } = self.1;
         match mode {
-            Mode::Single => receive_singly(self, first, count),
+            Mode::Single | Mode::Outlined | Mode::Value => receive_singly(self, first, count),
             Mode::Batch => receive_batches(batch, first, count, |items| {
-                until(patience, || {
+                until(polling, || {
                     Some(self.0.pop_slice(items)).filter(|&taken| taken > 0)
                 })
             }),
             Mode::InPlace => checked_runs(batch, first, count, |number, most| {
-                let there = until(patience, || {
+                let there = until(polling, || {
                     Some(self.0.occupied_len().min(most)).filter(|&there| there > 0)
                 });
                 let (front, back) = self.0.as_slices();
@@ -258,21 +280,22 @@ impl<T: Item> Receiver<T> for RingbufReceiver<T> {
 /// crossbeam's `ArrayQueue`, for many and many.
 pub struct ArrayQueue;
 
-struct ArrayQueueEnd<T>(Arc<crossbeam_queue::ArrayQueue<T>>, Patience);
+struct ArrayQueueEnd<T>(Arc<crossbeam_queue::ArrayQueue<T>>, Polling);
 
 impl Local for ArrayQueue {
     fn channel<T: Item>(
         &self,
         case: &Case,
-        ends: usize,
+        senders: usize,
+        receivers: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let queue = Arc::new(crossbeam_queue::ArrayQueue::new(case.capacity));
-        let all = || {
-            (0..ends)
-                .map(|_| ArrayQueueEnd(queue.clone(), case.patience))
+        let endpoints = |count: usize| {
+            (0..count)
+                .map(|_| ArrayQueueEnd(queue.clone(), case.polling))
                 .collect::<Vec<_>>()
         };
-        (all(), all())
+        (endpoints(senders), endpoints(receivers))
     }
 }
 
@@ -300,11 +323,14 @@ impl Local for CrossbeamChannel {
     fn channel<T: Item>(
         &self,
         case: &Case,
-        ends: usize,
+        senders: usize,
+        receivers: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>) {
         let (sender, receiver) = crossbeam_channel::bounded(case.capacity);
-        let senders = (0..ends).map(|_| CrossbeamSender(sender.clone())).collect();
-        let receivers = (0..ends)
+        let senders = (0..senders)
+            .map(|_| CrossbeamSender(sender.clone()))
+            .collect();
+        let receivers = (0..receivers)
             .map(|_| CrossbeamReceiver(receiver.clone()))
             .collect();
         (senders, receivers)
@@ -314,13 +340,13 @@ impl Local for CrossbeamChannel {
 impl<T: Item> Sender<T> for CrossbeamSender<T> {
     #[inline(always)]
     fn send(&mut self, item: &T) {
-        self.0.send(*item).expect("somebody receives");
+        self.0.send(*item).expect("a receiver is there");
     }
 }
 
 impl<T: Item> Receiver<T> for CrossbeamReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
-        *item = self.0.recv().expect("somebody sends");
+        *item = self.0.recv().expect("a sender is there");
     }
 }

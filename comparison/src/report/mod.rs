@@ -1,10 +1,12 @@
-//! What was measured, in words and tables: RESULTS.md.
+//! What was measured, in words and tables: one file of results for each processor.
 
+mod before;
 mod ratios;
 mod tables;
+mod waiting;
 pub mod words;
 
-use crate::case::{Act, Case, Mode};
+use crate::case::{Case, Mode, Workload};
 use crate::figures::{NEAR_NS, Regime, Sample, Spread, median, quantile, spread};
 use crate::groups::{
     CAPACITIES, GROUPS, Group, MEMCPY, PAIRS, Point, SIZES, Series, Skipped, THROUGHPUT_SIZES,
@@ -12,8 +14,8 @@ use crate::groups::{
 };
 use crate::machine::Machine;
 use crate::peers::{self, CONTENDERS};
-use crate::place::PROBE;
-use ratios::{IDLE_AIM, Ratio, Value, ratios};
+use crate::pinning::PROBE;
+use ratios::{Ratio, Value, ratios};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use words::{METHOD, cell, cell_or_nothing, nanoseconds_or_nothing, number, size_name, verdict};
@@ -37,7 +39,7 @@ pub struct Part {
 #[derive(Clone, Copy)]
 pub struct Growth {
     group: Group,
-    act: Act,
+    workload: Workload,
     pub points: &'static [usize],
     point: Point,
     /// Which of a sample's values.
@@ -45,10 +47,10 @@ pub struct Growth {
 }
 
 impl Growth {
-    pub fn sizes(act: Act, value: usize) -> Self {
+    pub fn sizes(workload: Workload, value: usize) -> Self {
         Self {
             group: Group::Size,
-            act,
+            workload,
             points: &SIZES,
             point: size_case,
             value,
@@ -59,20 +61,20 @@ impl Growth {
         self.group == Group::Processes
     }
 
-    pub fn capacities(act: Act, value: usize) -> Self {
+    pub fn capacities(workload: Workload, value: usize) -> Self {
         Self {
             group: Group::Capacity,
-            act,
+            workload,
             points: &CAPACITIES,
             point: capacity_case,
             value,
         }
     }
 
-    pub fn processes(act: Act, value: usize) -> Self {
+    pub fn processes(workload: Workload, value: usize) -> Self {
         Self {
             group: Group::Processes,
-            act,
+            workload,
             points: &PAIRS,
             point: pairs_case,
             value,
@@ -107,7 +109,7 @@ impl Results {
         Self { parts, regime }
     }
 
-    fn part(&self, group: Group) -> Option<&Part> {
+    pub fn part(&self, group: Group) -> Option<&Part> {
         self.parts.iter().find(|part| part.group == group)
     }
 
@@ -142,7 +144,7 @@ impl Results {
         let mut found: Vec<(String, Mode)> = Vec::new();
         for series in self.part(growth.group).iter().flat_map(|part| &part.series) {
             let one = (series.case.contender.clone(), series.case.mode);
-            if series.case.act == growth.act && !found.contains(&one) {
+            if series.case.workload == growth.workload && !found.contains(&one) {
                 found.push(one);
             }
         }
@@ -156,30 +158,39 @@ impl Results {
         mode: Mode,
         at: usize,
     ) -> Option<Spread> {
-        let case = (growth.point)(name, mode, growth.act, at);
+        let case = (growth.point)(name, mode, growth.workload, at);
         self.figure(growth.group, &case, growth.value)
     }
 
     fn ratio(&self, ratio: &Ratio, regime: Regime) -> Option<Spread> {
-        let (ours, theirs) = (
-            self.series(ratio.group, &ratio.ours)?,
-            self.series(ratio.group, &ratio.theirs)?,
-        );
-        let passes = ours.samples.iter().zip(&theirs.samples);
-        let both = passes
-            .filter(|(ours, theirs)| self.counts(ours, regime) && self.counts(theirs, regime));
-        let of = |sample: &Sample| match ratio.value {
-            Value::At(index) => sample.values.get(index).copied(),
-            Value::Median => quantile(&sample.values, 0.5),
+        let ours = self.series(ratio.group, &ratio.ours)?;
+        let theirs = ratio.theirs.iter();
+        let theirs: Vec<_> = theirs
+            .filter_map(|case| self.series(ratio.group, case))
+            .collect();
+        let of = |sample: &Sample| {
+            let value = match ratio.value {
+                Value::At(index) => sample.values.get(index).copied(),
+                Value::Median => quantile(&sample.values, 0.5),
+            };
+            value.filter(|_| self.counts(sample, regime))
         };
-        let quotients = both.filter_map(|(ours, theirs)| {
-            let quotient = of(ours)? / of(theirs)?;
-            Some(if ratio.inverted {
-                1.0 / quotient
-            } else {
-                quotient
-            })
-        });
+        let best = if ratio.inverted { f64::min } else { f64::max };
+        let quotients = ours
+            .samples
+            .iter()
+            .enumerate()
+            .filter_map(|(pass, sample)| {
+                let theirs = theirs
+                    .iter()
+                    .filter_map(|series| of(series.samples.get(pass)?));
+                let quotient = of(sample)? / theirs.reduce(best)?;
+                Some(if ratio.inverted {
+                    1.0 / quotient
+                } else {
+                    quotient
+                })
+            });
         spread(&quotients.collect::<Vec<_>>())
     }
 
@@ -187,11 +198,19 @@ impl Results {
         let mut text = String::new();
         self.head(&mut text);
         self.ratios(&mut text);
+        self.new_by_old(&mut text);
         for (group, _) in GROUPS {
             self.section(group, &mut text);
         }
         self.foot(&mut text);
         text
+    }
+
+    /// The processor, as the name of what is written.
+    pub fn slug(&self) -> String {
+        self.parts
+            .first()
+            .map_or("nothing".to_string(), |part| part.machine.slug())
     }
 
     /// The tables of one group.
@@ -207,6 +226,9 @@ impl Results {
             Group::Size => self.sizes(text),
             Group::Capacity => self.capacities(text),
             Group::Processes => self.processes(text),
+            Group::Alone => self.alone(text),
+            Group::Fairness => self.fairness(text),
+            Group::Handles => self.handles(text),
         }
     }
 
@@ -308,13 +330,13 @@ impl Results {
                 writeln!(text, "| {name} | {value} |").expect("a string");
             }
         };
-        let line = Case::new(peers::RAW_LINE, Act::RoundTrip, 8);
+        let line = Case::new(peers::RAW_LINE, Workload::RoundTrip, 8);
         row(
             "a bare cache line, there and back",
             self.figure(Group::RoundTrip, &line, 0)
                 .map(|figure| format!("{} ns", cell(figure, 1.0))),
         );
-        let futex = Case::new(peers::RAW_FUTEX, Act::Wake, 8);
+        let futex = Case::new(peers::RAW_FUTEX, Workload::Wake, 8);
         row(
             "a bare futex, waking",
             self.wakes(&futex)
@@ -324,7 +346,7 @@ impl Results {
         for (capacity, what) in [(16, "1 MiB"), (1024, "64 MiB")] {
             let case = Case {
                 capacity,
-                ..Case::new(MEMCPY, Act::Copy, 65536)
+                ..Case::new(MEMCPY, Workload::Copy, 65536)
             };
             row(
                 &format!("`memcpy` of 64 KiB blocks within {what}, one processor"),
@@ -333,9 +355,9 @@ impl Results {
             );
         }
         for bytes in THROUGHPUT_SIZES {
-            let case = Case {
+            let case = |name: &str| Case {
                 mode: Mode::InPlace,
-                ..Case::new(peers::RAW_MEMORY, Act::Stream, bytes)
+                ..Case::new(name, Workload::Stream, bytes)
             };
             let gib = bytes as f64 / (1_u64 << 30) as f64;
             row(
@@ -343,80 +365,80 @@ impl Results {
                     "bare memory, items of {} written by one processor and checked by the other",
                     size_name(bytes)
                 ),
-                self.figure(Group::Throughput, &case, 0)
+                peers::RAW_MEMORY
+                    .iter()
+                    .filter_map(|name| self.figure(Group::Throughput, &case(name), 0))
+                    .max_by(|one, other| one.median.total_cmp(&other.median))
                     .map(|figure| format!("{} GiB/s", cell(figure, gib))),
             );
         }
         text.push('\n');
     }
 
-    fn ratios(&self, text: &mut String) {
-        let other = if self.regime == Regime::Near {
-            Regime::Far
-        } else {
-            Regime::Near
-        };
-        writeln!(
-            text,
+    pub fn ratios(&self, text: &mut String) {
+        let from = text.len();
+        text.push_str(
             "## How many times as fast\n\n\
-             Medians of the passes' own ratios, with quartiles: each divides two figures of one pass. Above 1, \
-             sysvshm is the faster. An aim is the ratio that this crate is built to reach, or to exceed; aims \
-             are for near processors, except where far ones have their own.\n\n\
-             | | {} | aim | | {} |\n|---|---|---|---|---|",
-            self.regime.name(),
-            other.name()
-        )
-        .expect("a string");
+             Medians of the passes' own ratios, with quartiles: each divides two figures of one pass, and the \
+             best one's where several stand for a limit. Above 1, sysvshm is the faster. An aim is the ratio that \
+             this crate is built to reach, or to exceed, in either regime.\n\n\
+             | | near | far | aim | |\n|---|---|---|---|---|\n",
+        );
         let (mut aims, mut missed) = (0, Vec::new());
+        let mut peers: Vec<(f64, String)> = Vec::new();
         for ratio in ratios() {
-            let Some(shown) = self.ratio(&ratio, self.regime) else {
-                continue;
-            };
-            let aim = ratio.aim(self.regime);
-            let verdict = aim.map_or("", |aim| verdict(shown.median >= aim));
-            if let Some(aim) = aim {
+            let [near, far] = [Regime::Near, Regime::Far].map(|regime| self.ratio(&ratio, regime));
+            // What has no probes is the same in both.
+            let far = far.filter(|_| ratio.group != Group::Setup);
+            let medians = [("near", near), ("far", far)];
+            let medians = medians.map(|(regime, figure)| Some((regime, figure?.median)));
+            let mut verdicts = String::new();
+            for (regime, median) in medians.into_iter().flatten() {
+                if !ratio.is_to_a_limit() {
+                    peers.push((median, format!("{} ({regime})", ratio.label)));
+                }
+                let Some(aim) = ratio.aim else { continue };
                 aims += 1;
-                if shown.median < aim {
+                if median < aim {
                     missed.push(format!(
-                        "{}: {} instead of {}",
+                        "{} ({regime}): {} instead of {}",
                         ratio.label,
-                        number(shown.median),
+                        number(median),
                         number(aim)
                     ));
                 }
+                if !verdicts.is_empty() {
+                    verdicts.push_str(", ");
+                }
+                verdicts.push_str(verdict(median >= aim));
+            }
+            if near.is_none() && far.is_none() {
+                continue;
             }
             writeln!(
                 text,
-                "| {} | {} | {} | {verdict} | {} |",
+                "| {} | {} | {} | {} | {verdicts} |",
                 ratio.label,
-                cell(shown, 1.0),
-                aim.map_or(String::new(), |aim| format!("≥ {}", number(aim))),
-                // What has no probes is the same in both.
-                match ratio.group {
-                    Group::Setup => String::new(),
-                    _ => cell_or_nothing(self.ratio(&ratio, other), 1.0),
-                }
+                cell_or_nothing(near, 1.0),
+                cell_or_nothing(far, 1.0),
+                ratio
+                    .aim
+                    .map_or(String::new(), |aim| format!("≥ {}", number(aim))),
             )
             .expect("a string");
         }
-        for name in [peers::SPSC, peers::MPMC] {
-            let case = Case::new(name, Act::Idle, 8);
-            let Some(idle) = self.idle(&case) else {
-                continue;
-            };
-            let (name, reached) = (name.trim_start_matches("sysvshm "), idle.median <= IDLE_AIM);
-            aims += 1;
-            if !reached {
-                missed.push(format!(
-                    "processor time while idle, {name}: {} µs per second instead of {IDLE_AIM}",
-                    number(idle.median)
-                ));
-            }
+        if aims == 0 && peers.is_empty() {
+            // Nothing to compare was measured.
+            text.truncate(from);
+            return;
+        }
+        peers.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        if let ([(worst, of), ..], [.., (best, at)]) = (&peers[..], &peers[..]) {
             writeln!(
                 text,
-                "| processor time while idle, {name}, µs per second | {} | ≤ {IDLE_AIM} | {} | |",
-                cell(idle, 1.0),
-                verdict(reached)
+                "\n**Worst beside another program: {}, {of}. Best: {}, {at}.**",
+                number(*worst),
+                number(*best)
             )
             .expect("a string");
         }
@@ -425,16 +447,15 @@ impl Results {
         } else {
             writeln!(
                 text,
-                "\n{} of {aims} aims were reached, processors {}. Missed:\n\n* {}\n",
+                "\n{} of {aims} aims were reached. Missed:\n\n* {}\n",
                 aims - missed.len(),
-                self.regime.name(),
                 missed.join("\n* ")
             )
             .expect("a string");
         }
     }
 
-    /// Who was skipped, and why.
+    /// Which contenders were skipped, and why.
     pub fn not_measured(&self) -> Vec<String> {
         let mut lines = peers::left_out();
         for Skipped { case, why } in self.parts.iter().flat_map(|part| &part.skipped) {
@@ -451,8 +472,8 @@ impl Results {
     }
 
     fn foot(&self, text: &mut String) {
-        text.push_str("## Who is compared\n\n| | |\n|---|---|\n");
-        for contender in CONTENDERS {
+        text.push_str("## What is compared\n\n| | |\n|---|---|\n");
+        for contender in CONTENDERS.iter() {
             writeln!(text, "| {} | {} |", contender.name, contender.what).expect("a string");
         }
         let not_measured = self.not_measured();

@@ -2,19 +2,22 @@
 
 use super::words::*;
 use super::{Growth, Results};
-use crate::case::{Act, Case, Mode};
-use crate::figures::{Regime, Spread, median, quantile, spread};
-use crate::groups::{CAPACITIES, Group, PAIRS, SIZES, THROUGHPUT_SIZES};
-use crate::peers::{CONTENDERS, Contender, Waits};
+use crate::case::{Case, Mode, Workload};
+use crate::figures::{Regime, spread};
+use crate::groups::{
+    ALONE_CAPACITIES, CAPACITIES, Group, PAIRS, SIZES, THROUGHPUT_SIZES, UNEVEN, capacity_case,
+    is_told_apart, pairs_case,
+};
+use crate::peers::{CONTENDERS, Contender};
 use std::fmt::Write as _;
 
 impl Results {
     pub fn throughput(&self, text: &mut String) {
         for bytes in THROUGHPUT_SIZES {
-            let capacity = Case::new("", Act::Stream, bytes).capacity;
+            let capacity = Case::new("", Workload::Stream, bytes).capacity;
             let case = |name: &str, mode| Case {
                 mode,
-                ..Case::new(name, Act::Stream, bytes)
+                ..Case::new(name, Workload::Stream, bytes)
             };
             let batch = case("", Mode::Batch).batch();
             // Large items are about bytes, small ones about calls.
@@ -23,15 +26,32 @@ impl Results {
             } else {
                 ("million items/s", 1e-6)
             };
+            let modes = [
+                Mode::Single,
+                Mode::Outlined,
+                Mode::Value,
+                Mode::Batch,
+                Mode::InPlace,
+            ];
+            let modes: Vec<_> = modes
+                .into_iter()
+                .filter(|mode| is_told_apart(*mode, bytes))
+                .collect();
             writeln!(
                 text,
                 "## Throughput, items of {}\n\n\
                  One sender, one receiver, {capacity} slots, batches of {batch}; {unit}.\n\n\
-                 | | ends in | one call each | batches | in place |\n|---|---|---|---|---|",
-                size_name(bytes)
+                 | | endpoints in | {} |\n|---|---|{}",
+                size_name(bytes),
+                modes
+                    .iter()
+                    .map(|mode| mode_name(*mode))
+                    .collect::<Vec<_>>()
+                    .join(" | "),
+                "---|".repeat(modes.len())
             )
             .expect("a string");
-            // Who has no single calls goes by what it has.
+            // A contender without single calls goes by what it has.
             let single = |contender: &Contender| {
                 let mode = *contender.modes.first()?;
                 self.figure(Group::Throughput, &case(contender.name, mode), 0)
@@ -48,7 +68,7 @@ impl Results {
             });
             for contender in order {
                 write!(text, "| {} | {} |", contender.name, place(contender)).expect("a string");
-                for mode in [Mode::Single, Mode::Batch, Mode::InPlace] {
+                for &mode in &modes {
                     let figure = self.figure(Group::Throughput, &case(contender.name, mode), 0);
                     write!(text, " {} |", cell_or_nothing(figure, scale)).expect("a string");
                 }
@@ -59,7 +79,7 @@ impl Results {
         self.other_regime(
             Group::Throughput,
             "Throughput",
-            Act::Stream,
+            Workload::Stream,
             1e-6,
             "million items/s",
             text,
@@ -71,9 +91,9 @@ impl Results {
         text.push_str(
             "## Round trips\n\n8 bytes there, 8 bytes back, through two channels; nanoseconds. Quantiles within \
              a pass, medians and quartiles over the passes. Each includes one reading of the clock.\n\n\
-             | | ends in | p50 | p99 | p99.9 | mean |\n|---|---|---|---|---|---|\n",
+             | | endpoints in | p50 | p99 | p99.9 | mean |\n|---|---|---|---|---|---|\n",
         );
-        let case = |contender: &Contender| Case::new(contender.name, Act::RoundTrip, 8);
+        let case = |contender: &Contender| Case::new(contender.name, Workload::RoundTrip, 8);
         let p50 = |contender: &Contender| {
             self.figure(Group::RoundTrip, &case(contender), 0)
                 .map(|one| one.median)
@@ -99,7 +119,7 @@ impl Results {
         self.other_regime(
             Group::RoundTrip,
             "Round trips",
-            Act::RoundTrip,
+            Workload::RoundTrip,
             1.0,
             "ns, p50",
             text,
@@ -107,86 +127,21 @@ impl Results {
         self.picture("round-trip.svg", "Round trips of 8 bytes", text);
     }
 
-    /// All wake-ups of all passes, nanoseconds.
-    pub fn wakes(&self, case: &Case) -> Option<Vec<f64>> {
-        let series = self.series(Group::WakeUp, case)?;
-        Some(
-            series
-                .samples
-                .iter()
-                .flat_map(|sample| &sample.values)
-                .copied()
-                .collect(),
-        )
-    }
-
-    /// Microseconds of processor time per second of waiting, near or far: nothing is exchanged.
-    pub fn idle(&self, case: &Case) -> Option<Spread> {
-        let samples = &self.series(Group::WakeUp, case)?.samples;
-        let values = samples.iter().filter_map(|one| one.values.first().copied());
-        spread(&values.collect::<Vec<_>>())
-    }
-
-    pub fn wake_ups(&self, text: &mut String) {
-        text.push_str(
-            "## Waking a sleeper, and sleeping\n\n\
-             From just before sending to just after receiving, the receiver asleep for 1.5 ms before; all \
-             wake-ups of all passes. Idle: processor time of the receiver's process, waiting a second for an \
-             item and taking it. The others poll: a whole processor.\n\n\
-             | | ends in | wake-up p50, µs | p99, µs | idle, µs per second |\n|---|---|---|---|---|\n",
-        );
-        let wakes = |contender: &Contender| self.wakes(&Case::new(contender.name, Act::Wake, 8));
-        let p50 = |contender: &Contender| wakes(contender).map(|wakes| median(&wakes));
-        let mut order: Vec<_> = CONTENDERS
-            .iter()
-            .filter(|contender| p50(contender).is_some())
-            .collect();
-        order.sort_by(|one, other| {
-            p50(one)
-                .unwrap_or(0.0)
-                .total_cmp(&p50(other).unwrap_or(0.0))
-        });
-        for contender in order {
-            let wakes = wakes(contender).unwrap_or_default();
-            let idle = self.idle(&Case::new(contender.name, Act::Idle, 8));
-            writeln!(
-                text,
-                "| {} | {} | {} | {} | {} |",
-                contender.name,
-                place(contender),
-                cell_or_nothing(spread(&wakes), 1e-3),
-                quantile(&wakes, 0.99).map_or("–".to_string(), |p99| number(p99 * 1e-3)),
-                cell_or_nothing(idle, 1.0)
-            )
-            .expect("a string");
-        }
-        let polling = CONTENDERS
-            .iter()
-            .filter(|contender| contender.waits == Waits::Polls && contender.is_channel());
-        let polling: Vec<_> = polling.map(|contender| contender.name).collect();
-        writeln!(
-            text,
-            "\nThey poll, or leave waiting to their users: {}.\n",
-            polling.join("; ")
-        )
-        .expect("a string");
-    }
-
     pub fn setup(&self, text: &mut String) {
         text.push_str(
             "## Creating, attaching, detaching, removing; memory\n\n\
-             Microseconds. Attach: until a process that knows the channel has a sending end, the role claimed \
-             where there are roles; detach: dropping it. Create and remove: the channel without its ends. \
+             Microseconds. Attach: until a process that knows the channel has a sending endpoint, the role claimed \
+             where there are roles; detach: dropping it. Create and remove: the channel without its endpoints. \
              Memory: what a channel for 1024 items of 64 bytes takes; the items alone are 65,536 bytes.\n\n\
              | | create | attach | detach | remove | bytes | beyond the items | known from |\n\
              |---|---|---|---|---|---|---|---|\n",
         );
-        for contender in CONTENDERS {
-            let create = Case::new(contender.name, Act::Create, 64);
+        for contender in CONTENDERS.iter() {
+            let create = Case::new(contender.name, Workload::Create, 64);
             let Some(series) = self.series(Group::Setup, &create) else {
                 continue;
             };
-            let attach = Case::new(contender.name, Act::Attach, 64);
+            let attach = Case::new(contender.name, Workload::Attach, 64);
             let figure =
                 |case: &Case, value| cell_or_nothing(self.figure(Group::Setup, case, value), 1e-3);
             let (bytes, beyond, source) = series.taken.as_ref().map_or_else(
@@ -222,7 +177,7 @@ impl Results {
             .expect("a string");
         }
         text.push_str(
-            "\n–: the end is inherited or handed over, or the identifier is all there is.\n\n",
+            "\n–: the endpoint is inherited or handed over, or the identifier is all there is.\n\n",
         );
     }
 
@@ -254,9 +209,9 @@ impl Results {
              Medians; ± is half the distance of the quartiles, here and below. Million items per second, each \
              peer in its fastest way:\n\n",
         );
-        self.growth(Growth::sizes(Act::Stream, 0), 1e-6, &names, text);
+        self.growth(Growth::sizes(Workload::Stream, 0), 1e-6, &names, text);
         text.push_str("Round trips, one call each, p50 in nanoseconds:\n\n");
-        self.growth(Growth::sizes(Act::RoundTrip, 0), 1.0, &names, text);
+        self.growth(Growth::sizes(Workload::RoundTrip, 0), 1.0, &names, text);
         self.picture("size.svg", "Throughput over the size of an item", text);
         self.picture(
             "size-latency.svg",
@@ -271,15 +226,98 @@ impl Results {
             "## Growth with the capacity\n\n\
              Items of 8 bytes, one call each, slots above; million items per second:\n\n",
         );
-        self.growth(Growth::capacities(Act::Stream, 0), 1e-6, &names, text);
+        self.growth(Growth::capacities(Workload::Stream, 0), 1e-6, &names, text);
         text.push_str("Round trips, p50 in nanoseconds:\n\n");
-        self.growth(Growth::capacities(Act::RoundTrip, 0), 1.0, &names, text);
+        self.growth(
+            Growth::capacities(Workload::RoundTrip, 0),
+            1.0,
+            &names,
+            text,
+        );
         self.picture("capacity.svg", "Throughput over the capacity", text);
         self.picture(
             "capacity-latency.svg",
             "Round trips over the capacity",
             text,
         );
+    }
+
+    /// Either side alone, and both in one thread.
+    pub fn alone(&self, text: &mut String) {
+        let names = ALONE_CAPACITIES.map(|capacity| thousands(capacity as u64));
+        let columns = names.map(|name| format!("send, {name} slots | receive, {name}"));
+        writeln!(
+            text,
+            "## Either side alone\n\n\
+             Items of 8 bytes, one call each. The sender fills the channel while the receiver waits, then the \
+             receiver drains it while the sender waits; million items per second while at work. In one thread: \
+             256 are sent, then 256 received; nanoseconds for one of each.\n\n\
+             | | {} | one thread, ns |\n|---|{}---|",
+            columns.join(" | "),
+            "---|---|".repeat(columns.len())
+        )
+        .expect("a string");
+        for contender in CONTENDERS.iter() {
+            let case = |capacity| {
+                capacity_case(contender.name, Mode::Single, Workload::Alternate, capacity)
+            };
+            let figures: Vec<_> = ALONE_CAPACITIES
+                .into_iter()
+                .flat_map(|capacity| {
+                    [0, 1].map(|value| self.figure(Group::Alone, &case(capacity), value))
+                })
+                .collect();
+            let thread = Case::new(contender.name, Workload::OneThread, 8);
+            let thread = self.figure(Group::Alone, &thread, 0);
+            if figures.iter().chain([&thread]).all(Option::is_none) {
+                continue;
+            }
+            write!(text, "| {} |", contender.name).expect("a string");
+            for figure in figures {
+                let cell = figure.map_or("–".to_string(), |one| short(one, 1e-6));
+                write!(text, " {cell} |").expect("a string");
+            }
+            let cell = thread.map_or("–".to_string(), |one| short(one, 1.0));
+            writeln!(text, " {cell} |").expect("a string");
+        }
+        text.push('\n');
+        self.other_regime(
+            Group::Alone,
+            "Sending alone",
+            Workload::Alternate,
+            1e-6,
+            "million items/s",
+            text,
+        );
+    }
+
+    /// Streams with more of one kind than of the other.
+    fn uneven(&self, text: &mut String) {
+        let columns = UNEVEN.map(|(senders, receivers)| format!("{senders} + {receivers}"));
+        writeln!(
+            text,
+            "Unequal sides, one call each, million items per second:\n\n\
+             | senders + receivers | {} |\n|---|{}",
+            columns.join(" | "),
+            "---|".repeat(columns.len())
+        )
+        .expect("a string");
+        for contender in CONTENDERS.iter() {
+            let figures = UNEVEN.map(|(senders, receivers)| {
+                let case = Case {
+                    senders,
+                    receivers,
+                    ..pairs_case(contender.name, Mode::Single, Workload::Stream, 1)
+                };
+                self.figure(Group::Processes, &case, 0)
+            });
+            if figures.iter().any(Option::is_some) {
+                let cells =
+                    figures.map(|one| one.map_or("–".to_string(), |one| short(one, 1e-6)));
+                writeln!(text, "| {} | {} |", contender.name, cells.join(" | ")).expect("a string");
+            }
+        }
+        text.push('\n');
     }
 
     pub fn processes(&self, text: &mut String) {
@@ -289,13 +327,14 @@ impl Results {
              As many senders and as many receivers (threads for those in one process) on one channel and two \
              processors: from 2 + 2 on they share. Items of 8 bytes, 1024 slots; million items per second:\n\n",
         );
-        self.growth(Growth::processes(Act::Stream, 0), 1e-6, &names, text);
+        self.growth(Growth::processes(Workload::Stream, 0), 1e-6, &names, text);
+        self.uneven(text);
         text.push_str(
             "Round trips of so many pairs at once, each with channels of its own, mean in nanoseconds:\n\n",
         );
-        self.growth(Growth::processes(Act::RoundTrip, 3), 1.0, &names, text);
+        self.growth(Growth::processes(Workload::RoundTrip, 3), 1.0, &names, text);
         text.push_str("The same, p99.9:\n\n");
-        self.growth(Growth::processes(Act::RoundTrip, 2), 1.0, &names, text);
+        self.growth(Growth::processes(Workload::RoundTrip, 2), 1.0, &names, text);
         self.picture(
             "processes.svg",
             "Throughput over the number of processes",
@@ -313,7 +352,7 @@ impl Results {
         &self,
         group: Group,
         title: &str,
-        act: Act,
+        workload: Workload,
         scale: f64,
         unit: &str,
         text: &mut String,
@@ -331,7 +370,7 @@ impl Results {
             .collect::<Vec<_>>();
         let rows: Vec<_> = series
             .into_iter()
-            .filter(|series| series.case.act == act)
+            .filter(|series| series.case.workload == workload)
             .filter_map(|series| {
                 let figure =
                     spread(&self.values_in(series, 0, other)).filter(|figure| figure.count >= 3)?;
@@ -339,11 +378,13 @@ impl Results {
                     contender,
                     mode,
                     bytes,
+                    capacity,
                     ..
                 } = &series.case;
                 Some(format!(
-                    "| {contender} | {} | {} | {} | {} |\n",
+                    "| {contender} | {} | {} | {} | {} | {} |\n",
                     size_name(*bytes),
+                    thousands(*capacity as u64),
                     mode_name(*mode),
                     cell(figure, scale),
                     figure.count
@@ -354,7 +395,7 @@ impl Results {
             writeln!(
                 text,
                 "### {title}, processors {name}\n\n{unit}.\n\n\
-                 | | items | | | measurements |\n|---|---|---|---|---|\n{}",
+                 | | items | slots | | | measurements |\n|---|---|---|---|---|---|\n{}",
                 rows.concat()
             )
             .expect("a string");
@@ -362,6 +403,7 @@ impl Results {
     }
 
     fn picture(&self, file: &str, what: &str, text: &mut String) {
-        writeln!(text, "![{what}](pictures/{file})\n").expect("a string");
+        let folder = self.slug();
+        writeln!(text, "![{what}]({folder}/{file})\n").expect("a string");
     }
 }

@@ -5,7 +5,7 @@ use crate::figures::Spread;
 use crate::peers::Contender;
 
 pub fn place(contender: &Contender) -> &'static str {
-    if contender.performer.between_processes() {
+    if contender.driver.between_processes() {
         "processes"
     } else {
         "threads"
@@ -15,6 +15,8 @@ pub fn place(contender: &Contender) -> &'static str {
 pub fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Single => "one call each",
+        Mode::Outlined => "outlined",
+        Mode::Value => "by value",
         Mode::Batch => "batches",
         Mode::InPlace => "in place",
     }

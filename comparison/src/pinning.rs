@@ -1,40 +1,37 @@
-//! Where a measurement takes place: processors, clocks, and the words at which its processes meet.
+//! Where the participants of a measurement run and meet: processors, clocks, and words in shared memory.
 
-use crate::case::{End, Outcome};
+use crate::case::{Case, Endpoint, Outcome};
+use crate::peers::{attach_words, create_words};
 use anyhow::{Context, Result};
 use crossbeam_utils::Backoff;
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::spin_loop;
-use std::sync::atomic::Ordering;
-use sysvshm::{Key, Removal, Segment, SegmentId, SegmentOptions, SharedSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
+use sysvshm::Segment;
 
 /// Words on cache lines of their own.
 const MET: usize = 0;
 const PING: usize = 32;
 const PONG: usize = 64;
+const SENDERS_DONE: usize = 96;
 
 /// Round trips of a probe.
 pub const PROBE: u64 = 2000;
 
-/// Where the processes of one measurement meet. It goes with the last of them.
+/// Where the participants of one measurement meet. It goes with the last of them.
 pub struct Control {
     segment: Segment,
 }
 
 impl Control {
     pub fn create() -> Result<Self> {
-        let mut options = SegmentOptions::new();
-        options.size_bytes(4096).removal(Removal::OnceAttached);
-        Ok(Self {
-            segment: options.create_new(Key::PRIVATE)?,
-        })
+        let segment = create_words()?;
+        Ok(Self { segment })
     }
 
     pub fn attach(id: i32) -> Result<Self> {
-        let segment = SegmentId::from_raw(id)
-            .attach()
-            .context("the control segment")?;
+        let segment = attach_words(id).context("the control segment")?;
         Ok(Self { segment })
     }
 
@@ -42,40 +39,41 @@ impl Control {
         self.segment.id().as_raw()
     }
 
-    fn words(&self) -> SharedSlice<'_, u64> {
-        self.segment
-            .slice(0, 512)
-            .expect("4096 bytes are 512 words")
+    #[inline(always)]
+    fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < 512, "4096 bytes are 512 words");
+        // SAFETY: within the page, aligned, and every participant accesses it as an atomic word.
+        unsafe { &*self.segment.as_ptr().cast::<AtomicU64>().add(index) }
     }
 
-    /// How many have met: tells who is stuck.
+    /// How many have met: tells which participants are stuck.
     pub fn met(&self) -> u64 {
-        self.words().at(MET).atomic_load(Ordering::Acquire)
+        self.word(MET).load(Ordering::Acquire)
     }
 }
 
-/// One participant's place among the others.
-pub struct Place<'a> {
+/// One participant among the others.
+pub struct Participant<'a> {
     control: &'a Control,
-    end: End,
+    endpoint: Endpoint,
     /// How many meet.
     all: u64,
     meetings: u64,
 }
 
-impl<'a> Place<'a> {
-    /// Pins this thread, too.
-    pub fn take(control: &'a Control, end: End, pairs: usize) -> Result<Self> {
+impl<'a> Participant<'a> {
+    /// Pins this thread to the processor of its endpoint.
+    pub fn pinned(control: &'a Control, endpoint: Endpoint, case: &Case) -> Result<Self> {
         let cpus = processors()?;
         // The first pair on two processors; of further pairs, too, one on each.
-        pin(match end {
-            End::Receiver(index) => cpus[index % 2],
-            End::Sender(index) => cpus[(index + 1) % 2],
+        pin(match endpoint {
+            Endpoint::Receiver(index) => cpus[index % 2],
+            Endpoint::Sender(index) => cpus[(index + 1) % 2],
         })?;
         Ok(Self {
             control,
-            end,
-            all: 2 * pairs as u64,
+            endpoint,
+            all: (case.senders + case.receivers) as u64,
             meetings: 0,
         })
     }
@@ -83,10 +81,10 @@ impl<'a> Place<'a> {
     /// Waits until all have come here.
     pub fn meet(&mut self) {
         self.meetings += 1;
-        let words = self.control.words();
-        words.at(MET).fetch_add(1, Ordering::AcqRel);
+        let met = self.control.word(MET);
+        met.fetch_add(1, Ordering::AcqRel);
         let backoff = Backoff::new();
-        while words.at(MET).atomic_load(Ordering::Acquire) < self.all * self.meetings {
+        while met.load(Ordering::Acquire) < self.all * self.meetings {
             if self.all > 2 {
                 backoff.snooze()
             } else {
@@ -95,37 +93,43 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Counts this sender among those that are done, and returns how many are.
+    pub fn count_sender_as_done(&self) -> u64 {
+        let done = self.control.word(SENDERS_DONE);
+        done.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
     /// How far apart the two processors are just now: nanoseconds per round trip of a bare cache line. Receiver 0
     /// finds out with the help of sender 0, the others wait.
     pub fn probe(&mut self) -> Option<f64> {
-        let words = self.control.words();
+        let (ping, pong) = (self.control.word(PING), self.control.word(PONG));
         let mut found = None;
         self.meet();
-        match self.end {
-            End::Receiver(0) => {
+        match self.endpoint {
+            Endpoint::Receiver(0) => {
                 let began = now();
                 for round in 1..=PROBE {
-                    words.at(PING).atomic_store(round, Ordering::Release);
-                    while words.at(PONG).atomic_load(Ordering::Acquire) != round {
+                    ping.store(round, Ordering::Release);
+                    while pong.load(Ordering::Acquire) != round {
                         spin_loop();
                     }
                 }
                 found = Some((now() - began) as f64 / PROBE as f64);
             }
-            End::Sender(0) => {
+            Endpoint::Sender(0) => {
                 for round in 1..=PROBE {
-                    while words.at(PING).atomic_load(Ordering::Acquire) != round {
+                    while ping.load(Ordering::Acquire) != round {
                         spin_loop();
                     }
-                    words.at(PONG).atomic_store(round, Ordering::Release);
+                    pong.store(round, Ordering::Release);
                 }
             }
             _ => {}
         }
         self.meet();
-        if let End::Receiver(0) = self.end {
-            words.at(PING).atomic_store(0, Ordering::Relaxed);
-            words.at(PONG).atomic_store(0, Ordering::Relaxed);
+        if let Endpoint::Receiver(0) = self.endpoint {
+            ping.store(0, Ordering::Relaxed);
+            pong.store(0, Ordering::Relaxed);
         }
         self.meet();
         found
@@ -170,6 +174,11 @@ fn nanoseconds(clock: ClockId) -> u64 {
 #[inline(always)]
 pub fn now() -> u64 {
     nanoseconds(ClockId::Monotonic)
+}
+
+/// Nanoseconds of processor time of this thread.
+pub fn thread_time() -> u64 {
+    nanoseconds(ClockId::ThreadCPUTime)
 }
 
 /// Nanoseconds of processor time of this process, all its threads.

@@ -1,11 +1,11 @@
-//! The two ends of a channel, and how items are streamed through them and checked.
+//! The two endpoints of a channel, and how items are streamed through them and checked.
 
-use crate::case::{Case, Fault, Handle, Patience, Taken};
+use crate::case::{Case, Fault, Handle, Mode, Polling, Taken};
 use crate::item::Item;
 use anyhow::Result;
 use crossbeam_utils::Backoff;
 use std::any::Any;
-use std::hint::spin_loop;
+use std::hint::{black_box, spin_loop};
 
 /// What came was not what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,10 +25,15 @@ impl Wrong {
     }
 }
 
-/// Where items go in. A channel that breaks is a bug of the comparison: the process panics, and the run fails.
+/// The endpoint where items go in. A channel that breaks is a bug of the comparison: the process panics, and the run fails.
 pub trait Sender<T: Item> {
-    /// Sends one item, waiting for room.
+    /// Sends one item, waiting for room. What is small goes by value, what is large by reference.
     fn send(&mut self, item: &T);
+
+    /// Sends one item by value, of whatever size.
+    fn send_value(&mut self, item: T) {
+        self.send(&item);
+    }
 
     /// Sends `count` items, numbered from `first` on, in the way the case asks for.
     fn stream(&mut self, first: u64, count: u64) {
@@ -36,13 +41,20 @@ pub trait Sender<T: Item> {
     }
 }
 
-/// Where items come out.
+/// The endpoint where items come out.
 pub trait Receiver<T: Item> {
-    /// Called once the other end is there, too, before anything is sent.
+    /// Called once the other endpoint exists, before anything is sent.
     fn prepare(&mut self) {}
 
     /// Takes one item, waiting for it.
     fn receive(&mut self, item: &mut T);
+
+    /// Takes one item by value, of whatever size.
+    fn receive_value(&mut self) -> T {
+        let mut item = T::zeroed();
+        self.receive(&mut item);
+        item
+    }
 
     /// Takes one item or more, in the way the case asks for.
     fn receive_some(&mut self, items: &mut [T]) -> usize {
@@ -77,6 +89,56 @@ pub fn receive_singly<T: Item, R: Receiver<T> + ?Sized>(
         Wrong::unless(item.is(number), number)?;
     }
     Ok(())
+}
+
+/// Sends items in the mode of the case.
+pub fn send_all<T: Item, S: Sender<T> + ?Sized>(
+    sender: &mut S,
+    mode: Mode,
+    first: u64,
+    count: u64,
+) {
+    match mode {
+        Mode::Outlined => (first..first + count).for_each(|number| send_outlined(sender, number)),
+        Mode::Value => {
+            for number in first..first + count {
+                // The item is in memory before it is sent, whatever the compiler sees through.
+                sender.send_value(black_box(T::of(number)));
+            }
+        }
+        Mode::Single | Mode::Batch | Mode::InPlace => sender.stream(first, count),
+    }
+}
+
+/// Takes items in the mode of the case, and checks them.
+pub fn receive_all<T: Item, R: Receiver<T> + ?Sized>(
+    receiver: &mut R,
+    mode: Mode,
+    first: u64,
+    count: u64,
+) -> Result<(), Wrong> {
+    match mode {
+        Mode::Outlined => (first..first + count)
+            .try_for_each(|number| Wrong::unless(receive_outlined(receiver).is(number), number)),
+        Mode::Value => (first..first + count).try_for_each(|number| {
+            Wrong::unless(black_box(receiver.receive_value()).is(number), number)
+        }),
+        Mode::Single | Mode::Batch | Mode::InPlace => receiver.stream(first, count),
+    }
+}
+
+/// What a compiler makes of a call that a program makes at two places: the channel's code stands once, in a
+/// function, and each item takes a call.
+#[inline(never)]
+fn send_outlined<T: Item, S: Sender<T> + ?Sized>(sender: &mut S, number: u64) {
+    sender.send(&T::of(number));
+}
+
+#[inline(never)]
+fn receive_outlined<T: Item, R: Receiver<T> + ?Sized>(receiver: &mut R) -> T {
+    let mut item = T::zeroed();
+    receiver.receive(&mut item);
+    item
 }
 
 /// Fills batches of `most` items and hands each to `send`, which sends all of it.
@@ -171,37 +233,37 @@ pub fn send_with_fault<T: Item, S: Sender<T>>(
     }
 }
 
-/// Looks until there is something.
+/// Polls until there is something.
 #[inline(always)]
-pub fn until<R>(patience: Patience, mut look: impl FnMut() -> Option<R>) -> R {
+pub fn until<R>(polling: Polling, mut poll: impl FnMut() -> Option<R>) -> R {
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
-        match patience {
-            Patience::Spin => spin_loop(),
-            Patience::Yield => return until_yielding(look),
+        match polling {
+            Polling::Spin => spin_loop(),
+            Polling::Yield => return until_yielding(poll),
         }
     }
 }
 
 #[inline(never)]
-fn until_yielding<R>(mut look: impl FnMut() -> Option<R>) -> R {
+fn until_yielding<R>(mut poll: impl FnMut() -> Option<R>) -> R {
     let backoff = Backoff::new();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
         backoff.snooze();
     }
 }
 
-/// A channel between processes: made here, used elsewhere, removed on drop.
+/// A channel between processes: created by the runner, used by others, removed on drop.
 #[must_use]
 pub struct Channel {
     pub handle: Handle,
     pub taken: Option<Taken>,
-    /// Brings together ends that need help; called once all processes have been started.
+    /// Brings together endpoints that need help; called once all processes have been started.
     pub introduce: Option<Box<dyn FnOnce() + Send>>,
     _keep: Box<dyn Any>,
 }
@@ -242,10 +304,11 @@ pub trait Peer: Sync {
 
 /// A way to hand items to another thread of the same process.
 pub trait Local: Sync {
-    /// As many ends of either kind on one channel.
+    /// Makes a channel with so many endpoints of each kind.
     fn channel<T: Item>(
         &self,
         case: &Case,
-        ends: usize,
+        senders: usize,
+        receivers: usize,
     ) -> (Vec<impl Sender<T> + Send>, Vec<impl Receiver<T> + Send>);
 }

@@ -1,9 +1,9 @@
 //! Starts the processes of a measurement, watches over them, and collects what they found.
 
-use crate::act::{expected_sum, merge};
-use crate::case::{Act, Case, End, Outcome, Task};
+use crate::case::{Case, Endpoint, Outcome, Task, Workload};
 use crate::peers;
-use crate::place::Control;
+use crate::pinning::Control;
+use crate::workload::{expected_sum, merge};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -12,16 +12,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The argument that makes this program a process of a measurement.
-pub const PERFORM: &str = "--perform";
+pub const PARTICIPATE: &str = "--participate";
 
 /// After one process has failed, how long others have to say why they fail.
 const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// The processes of one measurement, killed if it goes wrong.
 #[derive(Default)]
-struct Company(Vec<(String, Child)>);
+struct Processes(Vec<(String, Child)>);
 
-impl Drop for Company {
+impl Drop for Processes {
     fn drop(&mut self) {
         for (_, child) in &mut self.0 {
             let _ = child.kill();
@@ -30,27 +30,27 @@ impl Drop for Company {
     }
 }
 
-/// Measures once. `patience` is how long nothing may take.
-pub fn measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome> {
+/// Measures once. `time_limit` is how long nothing may take.
+pub fn measure(case: &Case, count: u64, time_limit: Duration) -> Result<Outcome> {
     let what = || format!("{case:?}, {count} times");
-    let measured = try_to_measure(case, count, patience).with_context(what);
+    let measured = try_to_measure(case, count, time_limit).with_context(what);
     if measured.is_err() && case.contender.starts_with("iceoryx2") {
         peers::clean_up_iceoryx2();
     }
     measured
 }
 
-fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome> {
-    let performer = peers::find(&case.contender).map(|contender| contender.performer);
+fn try_to_measure(case: &Case, count: u64, time_limit: Duration) -> Result<Outcome> {
+    let driver = peers::find(&case.contender).map(|contender| &contender.driver);
     let control = Control::create()?;
-    let between = performer.is_some_and(|performer| performer.between_processes());
-    let channels = match case.act {
-        Act::RoundTrip if between => 2 * case.pairs,
-        Act::Create | Act::Copy => 0,
+    let between = driver.is_some_and(|driver| driver.between_processes());
+    let channels = match case.workload {
+        Workload::RoundTrip if between => 2 * case.senders,
+        Workload::Create | Workload::Copy => 0,
         _ => 1,
     };
     let create = |_| {
-        performer
+        driver
             .with_context(|| format!("no contender {:?}", case.contender))?
             .create(case)
     };
@@ -59,23 +59,24 @@ fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome
         .iter()
         .map(|channel| channel.handle.clone())
         .collect();
-    let ends = match case.act {
-        Act::Attach | Act::Create | Act::Copy => vec![None],
-        _ if !between => vec![None],
-        _ => (0..case.pairs)
-            .flat_map(|pair| [Some(End::Receiver(pair)), Some(End::Sender(pair))])
-            .collect(),
+    let endpoints = if case.workload.is_alone() || !between {
+        vec![None]
+    } else {
+        let receivers = (0..case.receivers).map(|index| Some(Endpoint::Receiver(index)));
+        receivers
+            .chain((0..case.senders).map(|index| Some(Endpoint::Sender(index))))
+            .collect()
     };
-    let mut company = Company::default();
-    for end in ends {
+    let mut processes = Processes::default();
+    for endpoint in endpoints {
         let task = Task {
             case: case.clone(),
             handles: handles.clone(),
             control: control.id(),
-            end,
+            endpoint,
             count,
         };
-        company.0.push((format!("{end:?}"), start(&task)?));
+        processes.0.push((format!("{endpoint:?}"), start(&task)?));
     }
     let introductions = channels
         .iter_mut()
@@ -84,31 +85,40 @@ fn try_to_measure(case: &Case, count: u64, patience: Duration) -> Result<Outcome
         // Waits for the processes, so it must not keep this one from watching them.
         std::thread::spawn(introduce);
     }
-    let outcomes = company.outcomes(&control, patience)?;
+    let outcomes = processes.outcomes(&control, time_limit)?;
     drop(channels);
-    let useful = |outcome: &Outcome| outcome.ended_ns != 0 || !outcome.values.is_empty();
-    let outcome = merge(outcomes.into_iter().filter(useful).collect())
-        .context("no process found anything")?;
-    if case.act == Act::Stream {
-        let whole = count / case.pairs as u64 * case.pairs as u64;
-        ensure!(
-            outcome.received == whole,
-            "{} items came, {whole} were sent",
-            outcome.received
-        );
-        if case.pairs > 1 {
-            ensure!(
-                outcome.sum == expected_sum(case, count),
-                "the items that came are not those that were sent"
-            );
+    let outcomes = outcomes.into_iter().filter(Outcome::says_something);
+    let outcome = merge(case.workload, outcomes.collect()).context("no process found anything")?;
+    let several = case.senders > 1 || case.receivers > 1;
+    let (sent, sent_sum) = match case.workload {
+        Workload::Stream => {
+            let sent = count / case.senders as u64 * case.senders as u64;
+            let sum = if several {
+                expected_sum(case, count)
+            } else {
+                outcome.sum
+            };
+            (sent, sum)
         }
-    }
+        Workload::Share => (outcome.sent, outcome.sent_sum),
+        _ => return Ok(outcome),
+    };
+    ensure!(
+        outcome.received == sent,
+        "{} items came, {sent} were sent",
+        outcome.received
+    );
+    ensure!(
+        outcome.sum == sent_sum,
+        "the items that came are not those that were sent"
+    );
     Ok(outcome)
 }
 
-fn start(task: &Task) -> Result<Child> {
+/// Starts this program as a process of a measurement.
+pub fn start(task: &Task) -> Result<Child> {
     Command::new(std::env::current_exe()?)
-        .arg(PERFORM)
+        .arg(PARTICIPATE)
         .arg(serde_json::to_string(task)?)
         // What went wrong fits in a line.
         .env("RUST_BACKTRACE", "0")
@@ -119,10 +129,10 @@ fn start(task: &Task) -> Result<Child> {
         .context("starting a process of the measurement")
 }
 
-impl Company {
-    /// Waits for all. The first that fails, or the end of patience, fails everything.
-    fn outcomes(&mut self, control: &Control, patience: Duration) -> Result<Vec<Outcome>> {
-        let deadline = Instant::now() + patience;
+impl Processes {
+    /// Waits for all. The first that fails, or the time limit, fails everything.
+    fn outcomes(&mut self, control: &Control, time_limit: Duration) -> Result<Vec<Outcome>> {
+        let deadline = Instant::now() + time_limit;
         let mut texts = vec![String::new(); self.0.len()];
         let mut waiting: Vec<usize> = (0..self.0.len()).collect();
         while !waiting.is_empty() {
@@ -134,7 +144,7 @@ impl Company {
                     .collect();
                 let met = control.met();
                 bail!(
-                    "no end after {patience:?}: {} still at work, {met} arrivals at meetings",
+                    "no end after {time_limit:?}: {} still at work, {met} arrivals at meetings",
                     missing.join(", ")
                 );
             }
@@ -147,7 +157,7 @@ impl Company {
                     .read_to_string(&mut texts[index])?;
                 waiting.retain(|&other| other != index);
                 if !child.wait()?.success() {
-                    // Where one end finds a mistake, the other may find that nobody is there, and be seen first.
+                    // One endpoint finds a mistake and leaves; the other may complain of that, and be seen first.
                     std::thread::sleep(AFTERMATH);
                     bail!("{}", self.complaints()?.join("; "));
                 }
@@ -162,7 +172,7 @@ impl Company {
     /// What those say that have failed by now.
     fn complaints(&mut self) -> Result<Vec<String>> {
         let mut complaints = Vec::new();
-        for (end, child) in &mut self.0 {
+        for (endpoint, child) in &mut self.0 {
             if let Some(status) = child.try_wait()?.filter(|status| !status.success()) {
                 let mut said = String::new();
                 child
@@ -170,7 +180,7 @@ impl Company {
                     .as_mut()
                     .context("a piped output")?
                     .read_to_string(&mut said)?;
-                complaints.push(format!("{end}: {status}: {}", said.trim()));
+                complaints.push(format!("{endpoint}: {status}: {}", said.trim()));
             }
         }
         Ok(complaints)
@@ -203,7 +213,7 @@ impl Company {
 }
 
 /// What a process of a measurement does: its task, then a line of JSON.
-pub fn perform(task: &str) -> Result<()> {
+pub fn participate(task: &str) -> Result<()> {
     // Not to outlive a run that was interrupted.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let usual = std::panic::take_hook();
@@ -213,12 +223,12 @@ pub fn perform(task: &str) -> Result<()> {
         std::process::exit(101);
     }));
     let task: Task = serde_json::from_str(task)?;
-    let outcome = if task.case.act == Act::Copy {
+    let outcome = if task.case.workload == Workload::Copy {
         peers::limits::copy(&task)?
     } else {
         let contender =
             peers::find(&task.case.contender).ok_or_else(|| anyhow!("no such contender"))?;
-        contender.performer.perform(&task)?
+        contender.driver.run(&task)?
     };
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())
