@@ -68,6 +68,7 @@ impl Machine {
     /// The processor as the name of a file.
     pub fn slug(&self) -> String {
         let processor = self.processor.trim_end_matches(", virtual");
+        let processor = processor.replace("(R)", "").replace("(TM)", "");
         let letter = |letter: char| match letter {
             'A'..='Z' => letter.to_ascii_lowercase(),
             'a'..='z' | '0'..='9' => letter,
@@ -139,4 +140,21 @@ pub fn date() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%d %H:%M UTC")
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_name_files() {
+        let machine = |processor: &str| Machine {
+            processor: processor.to_string(),
+            ..Machine::here().unwrap()
+        };
+        let intel = machine("Intel(R) Xeon(R) Processor (family 6, model 207), virtual");
+        assert_eq!(intel.slug(), "intel-xeon-processor-family-6-model-207");
+        let amd = machine("AMD EPYC (family 25, model 17), virtual");
+        assert_eq!(amd.slug(), "amd-epyc-family-25-model-17");
+    }
 }
