@@ -1,8 +1,8 @@
 //! Pictures with a row for each contender.
 
 use super::{
-    Area, COLOURS, INK, LEFT, PALE, WIDTH, anchored, decades, said, save, style, tick_name, ticks,
-    title, value_of,
+    Area, COLOURS, LEFT, PALE, WIDTH, anchored, decades, said, save, tick_name, ticks, title,
+    value_of,
 };
 use crate::case::{Case, Mode, Workload};
 use crate::groups::Group;
