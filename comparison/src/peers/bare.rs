@@ -6,6 +6,7 @@ use crate::case::{Case, Handle};
 use crate::endpoint::{Channel, Peer, Receiver, Sender, Wrong};
 use crate::item::Item;
 use anyhow::{Result, ensure};
+use std::arch::asm;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use sysvshm::Segment;
@@ -91,6 +92,17 @@ impl<T: Item> Memory<T> {
     }
 }
 
+/// Hides where a number comes from. Otherwise the compiler learns from the comparison that the position is the word,
+/// and takes the next address from the word: then no two cache lines are fetched at a time.
+#[inline(always)]
+fn opaque(mut number: u64) -> u64 {
+    // SAFETY: does nothing.
+    unsafe {
+        asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+    }
+    number
+}
+
 struct SequenceSender<T> {
     memory: Memory<T>,
     position: u64,
@@ -144,7 +156,7 @@ impl<T: Item> Receiver<T> for SequenceReceiver<T> {
     #[inline(always)]
     fn receive(&mut self, item: &mut T) {
         let word = self.memory.word(self.position);
-        while word.load(Ordering::Acquire) != self.position + 1 {
+        while opaque(word.load(Ordering::Acquire).wrapping_sub(self.position + 1)) != 0 {
             for _ in 0..self.pauses {
                 spin_loop();
             }
