@@ -97,8 +97,12 @@ fn name(case: &Case) -> String {
         ..
     } = case;
     let contender = contender.trim_end_matches(BEFORE);
+    let handles = match handles {
+        2 => String::new(),
+        _ => format!(", {handles} handles"),
+    };
     format!(
-        "{contender}: {workload:?}, {}, {}, {} slots, {senders} + {receivers}, {handles} handles",
+        "{contender}: {workload:?}, {}, {}, {} slots, {senders} + {receivers}{handles}",
         mode_name(*mode),
         size_name(*bytes),
         thousands(*capacity as u64)
