@@ -241,8 +241,9 @@ fn what_holds_no_ring_is_refused_in_words() {
         inspect(&["--key", &text])
             .assert_refused(1, &["holds no ring that this version knows", "version"]);
     }
-    // A state that no living process is behind.
-    segment.reference::<u64>(8).unwrap().store(u64::MAX >> 1);
+    // A state that no living process is behind: a token of 12345 bytes that does not exist.
+    let token = 12_345 << 31 | 0x7fff_ffff;
+    segment.reference::<u64>(8).unwrap().store(token);
     let printed = shown(&["--key", &text, "--seconds", "0.1"]);
     assert_eq!(line(&printed, "ring"), "mpmc, being initialised");
     assert_eq!(

@@ -568,43 +568,6 @@ fn sleepers_are_woken() {
     assert_eq!(sum, 299 * 300 / 2);
 }
 
-/// A push is finished behind which others were waiting: it wakes one consumer, who wakes the next, and so on.
-/// Nobody sleeps until the end of a slice.
-#[test]
-fn who_was_woken_alone_wakes_the_next() {
-    const PAUSE: Duration = Duration::from_millis(30);
-    let round = || {
-        let ring = ring::<u64>(64);
-        let (mut first, mut second) = (ring.producer().unwrap(), ring.producer().unwrap());
-        let space = first.try_reserve(1).unwrap();
-        thread::scope(|scope| {
-            let popping = [(); 4].map(|()| {
-                let mut consumer = ring.consumer().unwrap();
-                scope.spawn(move || {
-                    let item = consumer.pop().unwrap();
-                    // A handle that goes wakes everybody.
-                    (Instant::now(), item, consumer)
-                })
-            });
-            thread::sleep(PAUSE);
-            // Wakes three of them, for nothing: a slice begins.
-            second.push_slice(&[1, 2, 3]).unwrap();
-            thread::sleep(PAUSE);
-            let begin = Instant::now();
-            space.commit(1).unwrap();
-            let popped = popping.map(|one| one.join().unwrap());
-            let mut items: Vec<_> = popped.iter().map(|one| one.1).collect();
-            items.sort_unstable();
-            assert_eq!(items, [0, 1, 2, 3]);
-            let last = popped.iter().map(|one| one.0).max().unwrap();
-            last.saturating_duration_since(begin)
-        })
-    };
-    // The rest of the slice is 50 ms. Other work on the machine delays a round, but not all of them.
-    let best = (0..10).map(|_| round()).min().unwrap();
-    assert!(best < Duration::from_millis(25), "{best:?}");
-}
-
 /// What is open already and what is asked for are told apart, with both values.
 #[test]
 fn mismatches_say_both_values() {
