@@ -170,10 +170,10 @@ impl PushEnd for Push {
     fn write<T: Pod>(&self, _: Run, items: &[T]) {
         let (memory, g, slot) = (self.side.memory(), self.side.geometry(), self.side.slot());
         let (first, second) = items.split_at(items.len().min(g.capacity as usize - slot));
-        for (slot, items) in [(slot, first), (0, second)] {
-            // SAFETY: slots of the geometry, which was made for items of this type.
-            unsafe { copy::write(memory, g.item_at(slot), g.item_stride, items) };
-        }
+        // SAFETY: slots of the geometry, which was made for items of this type.
+        unsafe { copy::write(memory, g.item_at(slot), g.item_stride, first) };
+        // SAFETY: as above.
+        unsafe { copy::write(memory, g.item_at(0), g.item_stride, second) };
     }
 }
 
@@ -404,10 +404,10 @@ impl PopEnd for Pop {
         }
         let (memory, g, slot) = (self.side.memory(), self.side.geometry(), self.side.slot());
         let (first, second) = into.split_at_mut(into.len().min(g.capacity as usize - slot));
-        for (slot, into) in [(slot, first), (0, second)] {
-            // SAFETY: slots of the geometry, which was made for items of this type.
-            unsafe { copy::read(memory, g.item_at(slot), g.item_stride, into) };
-        }
+        // SAFETY: slots of the geometry, which was made for items of this type.
+        unsafe { copy::read(memory, g.item_at(slot), g.item_stride, first) };
+        // SAFETY: as above.
+        unsafe { copy::read(memory, g.item_at(0), g.item_stride, second) };
     }
 }
 
