@@ -56,11 +56,11 @@ pub(crate) trait Shared: Copy {
     /// # Safety
     /// `at` is a multiple of 4 inside the memory.
     unsafe fn sleep(self, at: usize, expected: u32, slice: Duration);
-    /// Wakes who sleeps on the word.
+    /// Wakes up to `count` of those who sleep on the word, and says how many there were.
     ///
     /// # Safety
     /// `at` is a multiple of 4 inside the memory.
-    unsafe fn wake(self, at: usize);
+    unsafe fn wake(self, at: usize, count: u32) -> u32;
 }
 
 /// Counting offsets from elsewhere.
@@ -72,15 +72,6 @@ pub(crate) trait SharedMoved: Shared {
     fn prefetch(self, _at: usize) {}
     /// The same of `len` bytes, which are more than a processor fetches at once.
     fn prefetch_run(self, _at: usize, _len: usize) {}
-}
-
-/// Waking more than one.
-pub(crate) trait SharedCrowd: Shared {
-    /// Wakes up to `count` of those who sleep on the word, and says how many there were.
-    ///
-    /// # Safety
-    /// `at` is a multiple of 4 inside the memory.
-    unsafe fn wake_some(self, at: usize, count: u32) -> u32;
 }
 
 /// The items beside the words.
@@ -206,11 +197,11 @@ impl Shared for Mapped {
         unsafe { crate::sys::futex::wait(word, expected, slice) }
     }
 
-    unsafe fn wake(self, at: usize) {
+    unsafe fn wake(self, at: usize, count: u32) -> u32 {
         // SAFETY: the caller vouches for the offset.
         let word = unsafe { self.address::<u32>(at) };
         // SAFETY: as above; the memory stays mapped.
-        unsafe { crate::sys::futex::wake(word, 1) };
+        unsafe { crate::sys::futex::wake(word, count) }
     }
 }
 
@@ -232,15 +223,6 @@ impl SharedMoved for Mapped {
         for line in (0..len).step_by(64) {
             access::prefetch_far(self.base.wrapping_add(at).wrapping_add(line));
         }
-    }
-}
-
-impl SharedCrowd for Mapped {
-    unsafe fn wake_some(self, at: usize, count: u32) -> u32 {
-        // SAFETY: the caller vouches for the offset.
-        let word = unsafe { self.address::<u32>(at) };
-        // SAFETY: as above; the memory stays mapped.
-        unsafe { crate::sys::futex::wake(word, count) }
     }
 }
 

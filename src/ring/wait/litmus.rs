@@ -10,9 +10,8 @@
 //!                                           load the item
 //! ```
 //!
-//! If both loads find the old value, the wake-up is lost. The calls are those of the rings: [`wake_if_asleep`] and
-//! [`Waiter::sleep`], or [`wake_crowd`] and [`Sleeper::sleep`]. In place of the futex stands a look, once the
-//! publisher is done with the round: is the announcement still there? Then it was not seen, and nobody wakes this
+//! If both loads find the old value, the wake-up is lost. The calls are those of the rings: [`wake_one`] or
+//! [`wake_many`], and [`Waiter::sleep`]. In place of the futex stands a look, once the publisher is done with the round: is the announcement still there? Then it was not seen, and nobody wakes this
 //! sleeper. Rounds come at random distances, from a few instructions to the length of a barrier.
 //!
 //! Whether a processor misbehaves in time without the barrier is luck, so storms with the barrier or the fences left
@@ -26,9 +25,9 @@
 
 #![allow(unsafe_code, reason = "implements the seam, and pins processes")]
 
-use super::{Look, NO_BARRIER, Peer, Waiter, Waiting, register, wake_if_asleep};
-use crate::ring::shm::memory::{Mapped, Shared, SharedCrowd};
-use crate::ring::wait::crowd::{Sleeper, announce_no_barrier, wake_crowd};
+use super::{Look, NO_BARRIER, Peer, Waiter, Waiting};
+use super::{announce_no_barrier, register, wake_many, wake_one};
+use crate::ring::shm::memory::{Mapped, Shared};
 use crate::{Key, Segment, SegmentId, SegmentOptions};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
@@ -214,13 +213,8 @@ impl Shared for Litmus<'_> {
             &counts.woken
         });
     }
-    /// Nobody sleeps for real.
-    unsafe fn wake(self, _: usize) {}
-}
-
-impl SharedCrowd for Litmus<'_> {
     /// Nobody sleeps for real: the publisher clears the word, as it does for a sleeper that is about to sleep.
-    unsafe fn wake_some(self, _: usize, _: u32) -> u32 {
+    unsafe fn wake(self, _: usize, _: u32) -> u32 {
         0
     }
 }
@@ -295,9 +289,9 @@ fn publish(memory: Litmus<'_>, form: Form) {
         }
         memory.set(ITEM, round);
         if form.is_crowd() {
-            wake_crowd(memory, WORD, true, 1);
+            wake_many(memory, WORD, true, 1);
         } else {
-            wake_if_asleep(memory, WORD, true);
+            wake_one(memory, WORD, true);
         }
         memory.set(DONE, round);
     }
@@ -315,19 +309,12 @@ fn fall_asleep(memory: Litmus<'_>, form: Form, round: u64) {
         }
     };
     let mut peer = || Peer::WaitForIt;
-    let done = if form.is_crowd() {
-        let sleeper = Sleeper {
-            word: WORD,
-            waiting: Waiting::Sleep,
-            registered: !form.is_fenced(),
-            yields: 0,
-        };
-        let done = sleeper.sleep(memory, None, &mut look, &mut peer);
-        done.map(|((), _slept)| ())
+    let waiter = if form.is_crowd() {
+        Waiter::one_of_many(WORD, Waiting::Sleep, !form.is_fenced(), 0)
     } else {
-        let waiter = Waiter::new(WORD, Waiting::Sleep, !form.is_fenced());
-        waiter.sleep(memory, None, &mut look, &mut peer)
+        Waiter::alone(WORD, Waiting::Sleep, !form.is_fenced())
     };
+    let done = waiter.sleep(memory, None, &mut look, &mut peer);
     assert!(done.is_ok());
     if looks == 1 {
         add_one(&memory.counts.expect("a sleeper").found);

@@ -17,12 +17,20 @@
 //! published; or before its store, hence before its load, and the load sees the announcement. (A thread that is not
 //! running passes a full fence when it is scheduled.) No third case, so no lost wake-up.
 //!
-//! A sleeper's word, 32 bits:
+//! A sleepers' word, 32 bits. One handle sleeps on it, or many:
 //!
-//! | bit | meaning | written by |
-//! |---|---|---|
-//! | 0 `ASLEEP` | somebody sleeps or is about to | set by the sleeper; cleared by the sleeper, or by a publisher about to wake it |
-//! | 1 `NO_BARRIER` | this sleeper cannot make the others fence: publishers must do it themselves | the sleeper, from claiming the role on, or from its first barrier that fails |
+//! | bit | meaning | one sleeper: written by | many: written by |
+//! |---|---|---|---|
+//! | 0 `ASLEEP` | a handle sleeps or is about to, or, of many, did lately | set and cleared by the sleeper; cleared by a publisher about to wake it | set by sleepers; cleared by a publisher that found fewer sleepers than it had something for |
+//! | 1 `NO_BARRIER` | a sleeper cannot make the others fence: publishers must do it themselves | the sleeper, when it claims the role or its first barrier fails | participants, when they come or a barrier of theirs fails; never cleared |
+//! | 2 to 31 | of many: a count of the clearings, so that a sleeper that announced before one is not mistaken for one that did after | | whoever clears |
+//!
+//! No sleeper of many clears the bit when it wakes: others may still sleep. The publisher wakes as many as it has
+//! something for, and only when there were fewer, it clears the bit and then wakes whoever fell asleep before the
+//! clearing. A sleeper that polled before the item was published and goes to sleep after the clearing finds the word
+//! changed, and does not sleep. A handle that was woken alone and took only a part of what was published wakes the next.
+//! One that found something without having slept does not: it took no other's wake-up, and sleepers that have nothing
+//! to do would be woken one after the other.
 //!
 //! A publisher that could not register for the barrier fences at every publish. C peers do the same. In both cases
 //! the protocol is the fenced one, which loom explores. The form with the barrier is explored on a model of a machine
@@ -33,14 +41,17 @@
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
 //! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
 
-pub(crate) mod crowd;
 #[cfg(all(test, target_os = "linux", not(loom)))]
 mod litmus;
+#[cfg(all(test, loom))]
+mod model;
 mod spin;
 #[cfg(all(test, not(loom)))]
 mod store_buffers;
+mod wake;
 
 pub(crate) use spin::{Gap, Habit};
+pub(crate) use wake::{ASLEEP, NO_BARRIER, Watch, announce_no_barrier, wake_many, wake_one};
 
 use crate::ring::shm::memory::Shared;
 use crate::sys::futex;
@@ -81,10 +92,6 @@ pub(crate) struct WaitOptions {
     pub(crate) ends_on_disconnect: bool,
 }
 
-/// Somebody sleeps on the word, or is about to.
-pub(crate) const ASLEEP: u32 = 1;
-/// The sleeper cannot execute a barrier in other processes.
-pub(crate) const NO_BARRIER: u32 = 2;
 /// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms: the rest is for waking up.
 /// An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
 pub(crate) const SLICE: Duration = Duration::from_millis(80);
@@ -94,11 +101,11 @@ pub(crate) const SLICE: Duration = Duration::from_millis(80);
 static BARRIERS_FAIL: AtomicBool = AtomicBool::new(false);
 /// The first sleep after a barrier has failed. A publisher may have missed the announcement made with it, and sees
 /// the one that no barrier is to be relied on only after its processor has stored what it published: nanoseconds.
-pub(super) const FIRST_SLICE_WITHOUT_BARRIERS: Duration = Duration::from_millis(1);
+const FIRST_SLICE_WITHOUT_BARRIERS: Duration = Duration::from_millis(1);
 
 /// Notes that this process can have no barriers any more.
 #[cold]
-pub(super) fn give_up_barriers() {
+fn give_up_barriers() {
     // Relaxed: each thread that does not know it yet finds out for itself.
     BARRIERS_FAIL.store(true, Ordering::Relaxed);
 }
@@ -145,61 +152,79 @@ pub(crate) enum Peer {
     Left,
 }
 
-/// One side's way of waiting.
+/// How a handle waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
-    /// Offset of this side's own word.
-    pub(crate) word: usize,
-    pub(crate) waiting: Waiting,
-    /// `NO_BARRIER` or 0.
-    pub(crate) flags: u32,
+    /// Offset of the word that it sleeps on.
+    word: usize,
+    waiting: Waiting,
+    /// Whether this process takes part in barriers and can ask for them.
+    has_barriers: bool,
+    /// Whether others sleep on the word as well.
+    is_one_of_many: bool,
+    /// How often to give the processor to others before sleeping.
+    yields: u32,
 }
 
 impl Waiter {
-    /// The side whose own word is at this offset. `registered`: whether it takes part in barriers.
-    pub(crate) fn new(word: usize, waiting: Waiting, registered: bool) -> Self {
-        let has_barriers = registered && !BARRIERS_FAIL.load(Ordering::Relaxed);
-        let flags = if has_barriers { 0 } else { NO_BARRIER };
+    /// The one handle that sleeps on the word at this offset. `registered`: whether it takes part in barriers.
+    pub(crate) fn alone(word: usize, waiting: Waiting, registered: bool) -> Self {
         Self {
             word,
             waiting,
-            flags,
+            has_barriers: registered && !BARRIERS_FAIL.load(Ordering::Relaxed),
+            is_one_of_many: false,
+            yields: 0,
+        }
+    }
+
+    /// One of many handles that sleep on the word at this offset. `yields`: how often it gives the processor to others
+    /// before that.
+    pub(crate) fn one_of_many(
+        word: usize,
+        waiting: Waiting,
+        registered: bool,
+        yields: u32,
+    ) -> Self {
+        Self {
+            is_one_of_many: true,
+            yields,
+            ..Self::alone(word, waiting, registered)
         }
     }
 
     /// Looks until there is something, the deadline passes or the other side is gone. Before the first look,
     /// `pauses`; between the first looks, as many as `gap` says.
+    ///
+    /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than one:
+    /// then it is for one of many to wake the next.
     #[inline(always)]
     pub(crate) fn wait<M: Shared, R>(
         self,
         memory: M,
         pauses: u32,
         gap: &Gap,
-        deadline: Option<Instant>,
-        look: impl Fn(Effort) -> Look<R>,
+        deadline: Deadline,
+        mut look: impl FnMut(Effort) -> Look<R>,
         peer: impl FnMut() -> Peer,
-    ) -> Result<R, WaitError> {
+    ) -> Result<(R, bool), WaitError> {
         pause(pauses);
         let between = gap.pauses();
-        let (mut looks, mut left) = (0, spins::CLOSELY);
-        while left > 0 {
+        let (mut looks, mut left) = (0, SPINS);
+        // The clock is asked every few looks, because one look goes through a whole buffer if a peer sees to that.
+        while left > 0 && !(looks % 8 == 7 && is_over(deadline)) {
             looks += 1;
             match look(Effort::Glance) {
                 Look::Ready(found) => {
                     gap.learn(between, looks);
-                    return Ok(found);
+                    return Ok((found, false));
                 }
                 Look::Corrupted => return Err(WaitError::Corrupted),
-                Look::NotYet => pause(between),
+                Look::NotYet => {}
             }
-            left = left.saturating_sub(between);
-        }
-        for _ in 0..spins::LOOSELY {
-            match look(Effort::Glance) {
-                Look::Ready(found) => return Ok(found),
-                Look::Corrupted => return Err(WaitError::Corrupted),
-                Look::NotYet => pause(16),
-            }
+            let pauses = if left > LOOSELY { between } else { 16 };
+            pause(pauses);
+            left = left.saturating_sub(pauses);
         }
         self.wait_long(memory, deadline, look, peer)
     }
@@ -209,72 +234,141 @@ impl Waiter {
     fn wait_long<M: Shared, R>(
         self,
         memory: M,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         mut look: impl FnMut(Effort) -> Look<R>,
         mut peer: impl FnMut() -> Peer,
-    ) -> Result<R, WaitError> {
+    ) -> Result<(R, bool), WaitError> {
+        let not_asleep = |found| (found, false);
         match self.waiting {
-            Waiting::Sleep => self.sleep(memory, deadline, &mut look, &mut peer),
-            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop),
-            Waiting::Yield => poll(deadline, &mut look, &mut peer, thread::yield_now),
+            Waiting::Sleep => match self.give_way(deadline, &mut look) {
+                Some(end) => end.map(not_asleep),
+                None => self.sleep(memory, deadline, &mut look, &mut peer),
+            },
+            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop).map(not_asleep),
+            Waiting::Yield => {
+                poll(deadline, &mut look, &mut peer, thread::yield_now).map(not_asleep)
+            }
         }
+    }
+
+    /// Gives the processor to others and looks, a few times. `None`: go on waiting.
+    ///
+    /// Not before a deadline that is near: nobody says when the processor comes back, and a timer asks for it in
+    /// time.
+    fn give_way<R>(
+        self,
+        deadline: Deadline,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+    ) -> Option<Result<R, WaitError>> {
+        if self.yields == 0 {
+            return None;
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|end| end.saturating_duration_since(now) < NEAR) {
+            return None;
+        }
+        for _ in 0..self.yields {
+            thread::yield_now();
+            match look(Effort::Glance) {
+                Look::Ready(found) => return Some(Ok(found)),
+                Look::Corrupted => return Some(Err(WaitError::Corrupted)),
+                Look::NotYet if now.elapsed() >= GIVE_WAY => break,
+                Look::NotYet => {}
+            }
+        }
+        None
     }
 
     #[cold]
     #[allow(unsafe_code)]
     fn sleep<M: Shared, R>(
-        self,
+        mut self,
         memory: M,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         look: &mut impl FnMut(Effort) -> Look<R>,
         peer: &mut impl FnMut() -> Peer,
-    ) -> Result<R, WaitError> {
-        let (mut announced, mut awake) = (ASLEEP | self.flags, self.flags);
-        // What is not announced to sleepers, such as room in small amounts, is looked for after each slice only:
-        // who is woken for every little costs more than it gets done.
-        let mut effort = Effort::Glance;
+    ) -> Result<(R, bool), WaitError> {
+        let mut announced = None;
+        let mut slept = false;
         let result = loop {
             let mut slice = SLICE;
+            // What is not announced to sleepers, such as room in small amounts, is looked for after a slice without a
+            // wake-up only: who is woken for every little costs more than it gets done.
+            let mut effort = Effort::Thorough;
             // SAFETY: the word's offset is one of the layout's constants.
-            if unsafe { memory.load_wait(self.word) } != announced {
-                // SAFETY: as above.
-                unsafe { memory.store_wait(self.word, announced) };
-                if awake & NO_BARRIER == 0 && !memory.barrier_everywhere() {
-                    give_up_barriers();
-                    (announced, awake) = (ASLEEP | NO_BARRIER, NO_BARRIER);
-                    slice = FIRST_SLICE_WITHOUT_BARRIERS;
-                    // SAFETY: as above.
-                    unsafe { memory.store_wait(self.word, announced) };
-                }
-                if awake & NO_BARRIER != 0 {
+            let seen = unsafe { memory.load_wait(self.word) };
+            if announced != Some(seen) {
+                effort = Effort::Glance;
+                let mut wanted = self.announce(memory, seen);
+                let publishers_fence = seen & wanted & NO_BARRIER != 0;
+                let wants_barrier = self.has_barriers && !publishers_fence;
+                if !wants_barrier || !memory.barrier_everywhere() {
+                    if wants_barrier {
+                        give_up_barriers();
+                        self.has_barriers = false;
+                    }
+                    if !publishers_fence {
+                        announce_no_barrier(memory, self.word);
+                        wanted |= NO_BARRIER;
+                        slice = FIRST_SLICE_WITHOUT_BARRIERS;
+                    }
                     // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
                     memory.fence();
                 }
+                announced = Some(wanted);
             }
             if let Some(end) = finished(effort, deadline, look, peer) {
                 break end;
             }
-            // Signals and wake-ups meant for somebody before only cost another look.
-            // SAFETY: the word's offset is one of the layout's constants.
-            unsafe { memory.sleep(self.word, announced, remaining(deadline, slice)) };
-            // SAFETY: as above.
-            let was_woken = unsafe { memory.load_wait(self.word) } != announced;
-            effort = if was_woken {
-                Effort::Glance
-            } else {
-                Effort::Thorough
-            };
+            if let Some(expected) = announced {
+                slept = true;
+                // Signals and wake-ups meant for another before only cost another look.
+                // SAFETY: as above.
+                unsafe { memory.sleep(self.word, expected, remaining(deadline, slice)) };
+            }
         };
-        // SAFETY: as above.
-        unsafe { memory.store_wait(self.word, awake) };
-        result
+        if !self.is_one_of_many {
+            // SAFETY: as above.
+            unsafe { memory.store_wait(self.word, self.awake()) };
+        }
+        result.map(|found| (found, slept))
+    }
+
+    /// Says that this handle is about to sleep, in a word that held `seen`; what the word then holds.
+    #[allow(unsafe_code)]
+    fn announce<M: Shared>(&self, memory: M, seen: u32) -> u32 {
+        if !self.is_one_of_many {
+            let wanted = ASLEEP | self.awake();
+            // SAFETY: the word's offset is one of the layout's constants.
+            unsafe { memory.store_wait(self.word, wanted) };
+            return wanted;
+        }
+        let wanted = seen | ASLEEP;
+        if seen != wanted {
+            // Lost against another sleeper or a publisher: the futex will not sleep on a word that differs, and this
+            // looks again.
+            // SAFETY: as above.
+            let _ = unsafe { memory.compare_exchange_wait(self.word, seen, wanted) };
+        }
+        wanted
+    }
+
+    /// What the word of a handle that is alone holds while it is awake.
+    fn awake(&self) -> u32 {
+        if self.has_barriers { 0 } else { NO_BARRIER }
     }
 }
 
+/// How long to give way at most: others may keep the processor for milliseconds each time.
+const GIVE_WAY: Duration = Duration::from_millis(5);
+/// How long before a deadline not to begin with that: the last time it is given away, each of the others may have a
+/// turn before it comes back.
+const NEAR: Duration = Duration::from_millis(20);
+
 /// Looks, then asks for the peer and the time, then looks a last time. `None`: go on waiting.
-pub(super) fn finished<R>(
+fn finished<R>(
     effort: Effort,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     look: &mut impl FnMut(Effort) -> Look<R>,
     peer: &mut impl FnMut() -> Peer,
 ) -> Option<Result<R, WaitError>> {
@@ -297,15 +391,14 @@ pub(super) fn finished<R>(
     }
 }
 
-/// Whether the time is up. Asked every few looks, because one look goes through a whole buffer if somebody sees to
-/// that.
-pub(super) fn is_over(deadline: Option<Instant>) -> bool {
+/// Whether the time is up.
+fn is_over(deadline: Deadline) -> bool {
     deadline.is_some_and(|end| Instant::now() >= end)
 }
 
 /// Looks all the time, and now and then at the clock; asks for the peer once per slice.
-pub(super) fn poll<R>(
-    deadline: Option<Instant>,
+fn poll<R>(
+    deadline: Deadline,
     look: &mut impl FnMut(Effort) -> Look<R>,
     peer: &mut impl FnMut() -> Peer,
     relax: impl Fn(),
@@ -339,7 +432,7 @@ pub(super) fn poll<R>(
 }
 
 /// How long to sleep: until the deadline, at most a slice.
-pub(super) fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration {
+fn remaining(deadline: Deadline, slice: Duration) -> Duration {
     deadline.map_or(slice, |end| {
         end.saturating_duration_since(Instant::now()).min(slice)
     })
@@ -347,19 +440,12 @@ pub(super) fn remaining(deadline: Option<Instant>, slice: Duration) -> Duration 
 
 /// The spinning before everything else, in pauses: some 15 to 50 microseconds.
 #[cfg(not(loom))]
-mod spins {
-    /// Pauses with looks in between as [`Gap`](super::Gap) says.
-    pub(super) const CLOSELY: u32 = 256;
-    /// Looks with 16 pauses behind each.
-    pub(super) const LOOSELY: u32 = 64;
-}
-
+const SPINS: u32 = 256 + LOOSELY;
 /// A model has no use for looks that change nothing.
 #[cfg(loom)]
-mod spins {
-    pub(super) const CLOSELY: u32 = 0;
-    pub(super) const LOOSELY: u32 = 0;
-}
+const SPINS: u32 = 0;
+/// Of these, how many come last, with 16 of them between two looks. Before, as many as [`Gap`] says.
+const LOOSELY: u32 = 64 * 16;
 
 fn pause(times: u32) {
     for _ in 0..times {
@@ -367,72 +453,30 @@ fn pause(times: u32) {
     }
 }
 
-/// How a publisher looks for a sleeper: one load and one comparison, also if this process does not take part in
-/// barriers and has to fence first.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Watch {
-    /// The sleeper's word; for who has to fence, one that is never 0.
-    at: usize,
-    word: usize,
-}
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
 
-impl Watch {
-    /// For the sleeper whose word is at this offset. `registered`: whether this process takes part in barriers.
-    /// `never_zero`: where a word is that is not 0.
-    pub(crate) fn new(word: usize, registered: bool, never_zero: usize) -> Self {
-        let at = if registered { word } else { never_zero };
-        Self { at, word }
+    fn looks_while_giving_way(yields: u32, deadline: Option<Instant>) -> u32 {
+        let waiter = Waiter::one_of_many(0, Waiting::Sleep, false, yields);
+        let mut looks = 0;
+        let end = waiter.give_way(deadline, &mut |_| {
+            looks += 1;
+            Look::<()>::NotYet
+        });
+        assert!(end.is_none());
+        looks
     }
 
-    /// Wakes who sleeps, if anybody does. Called after publishing.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    pub(crate) fn wake_if_asleep<M: Shared>(self, memory: M) {
-        // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
-        // compiler may not.
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-        // SAFETY: one of the layout's constants.
-        if unsafe { memory.load_wait(self.at) } != 0 {
-            wake(memory, self.word, self.at == self.word);
+    #[test]
+    fn nobody_gives_way_when_time_is_short() {
+        let now = Instant::now();
+        for left in [Duration::ZERO, GIVE_WAY] {
+            assert_eq!(looks_while_giving_way(16, Some(now + left)), 0);
         }
-    }
-}
-
-/// Wakes who sleeps on `word`, if anybody does. Called after publishing.
-///
-/// `registered`: whether this process takes part in barriers.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(crate) fn wake_if_asleep<M: Shared>(memory: M, word: usize, registered: bool) {
-    // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
-    // compiler may not.
-    std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    // SAFETY: the word's offset is one of the layout's constants.
-    if unsafe { memory.load_wait(word) } != 0 || !registered {
-        wake(memory, word, registered);
-    }
-}
-
-#[cold]
-#[inline(never)]
-#[allow(unsafe_code)]
-fn wake<M: Shared>(memory: M, word: usize, registered: bool) {
-    // SAFETY: the word's offset is one of the layout's constants.
-    let mut seen = unsafe { memory.load_wait(word) };
-    if seen & NO_BARRIER != 0 || !registered {
-        // Pairs with the sleeper's fence or barrier between announcing and looking again.
-        memory.fence();
-        // SAFETY: as above.
-        seen = unsafe { memory.load_wait(word) };
-    }
-    if seen & ASLEEP == 0 {
-        return;
-    }
-    // Whoever fails here lost against the sleeper waking by itself, or against the next holder of the role: both
-    // look for themselves.
-    // SAFETY: as above.
-    if unsafe { memory.compare_exchange_wait(word, seen, seen & !ASLEEP) } {
-        // SAFETY: as above.
-        unsafe { memory.wake(word) };
+        for deadline in [None, Some(now + Duration::from_secs(60))] {
+            assert!((1..=16).contains(&looks_while_giving_way(16, deadline)));
+            assert_eq!(looks_while_giving_way(0, deadline), 0);
+        }
     }
 }

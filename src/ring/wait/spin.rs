@@ -72,13 +72,15 @@ impl Habit {
 #[derive(Debug)]
 pub(crate) struct Gap(AtomicU32);
 
+impl Default for Gap {
+    fn default() -> Self {
+        Self(AtomicU32::new(Self::LEAST))
+    }
+}
+
 impl Gap {
     const LEAST: u32 = 1;
     const MOST: u32 = 6;
-
-    pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(Self::LEAST))
-    }
 
     #[inline(always)]
     pub(super) fn pauses(&self) -> u32 {
@@ -141,7 +143,7 @@ mod tests {
 
     /// Waits of as many pauses, as a round trip has them.
     fn gap_after_waits_of(pauses: u32) -> u32 {
-        let gap = Gap::new();
+        let gap = Gap::default();
         for _ in 0..100 {
             let between = gap.pauses();
             gap.learn(between, 1 + pauses / between);

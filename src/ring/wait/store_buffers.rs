@@ -17,8 +17,7 @@
 
 mod machine;
 
-use super::crowd::{Sleeper, wake_crowd};
-use super::{Look, NO_BARRIER, Peer, Waiter, Waiting, Watch, wake_if_asleep};
+use super::{Look, NO_BARRIER, Peer, Waiter, Waiting, Watch, wake_many};
 use crate::ring::shm::memory::Shared;
 use machine::{Bug, ITEMS, NEVER_ZERO, Program, Replay, Seen, WORD, explore};
 use std::sync::atomic::Ordering;
@@ -48,42 +47,37 @@ fn sleep_alone<const REGISTERED: bool>(memory: Replay<'_>) {
             _ => Look::Ready(()),
         }
     };
-    let waiter = Waiter::new(WORD, Waiting::Sleep, REGISTERED);
+    let waiter = Waiter::alone(WORD, Waiting::Sleep, REGISTERED);
     let end = waiter.sleep(memory, None, &mut look, &mut || Peer::WaitForIt);
-    assert_eq!(end, Ok(()));
+    assert!(end.is_ok());
 }
 
 fn wake_one<const REGISTERED: bool>(memory: Replay<'_>) {
     publish(memory, 0);
-    wake_if_asleep(memory, WORD, REGISTERED);
+    super::wake_one(memory, WORD, REGISTERED);
 }
 
 fn watch_one<const REGISTERED: bool>(memory: Replay<'_>) {
     publish(memory, 0);
-    Watch::new(WORD, REGISTERED, NEVER_ZERO).wake_if_asleep(memory);
+    Watch::new(WORD, REGISTERED, NEVER_ZERO).wake(memory);
 }
 
 /// One of many sleepers: takes one item.
 fn sleep_in_a_crowd<const REGISTERED: bool>(memory: Replay<'_>) {
-    let sleeper = Sleeper {
-        word: WORD,
-        waiting: Waiting::Sleep,
-        registered: REGISTERED,
-        yields: 0,
-    };
-    let end = sleeper.sleep(memory, None, &mut |_| take(memory), &mut || Peer::WaitForIt);
+    let waiter = Waiter::one_of_many(WORD, Waiting::Sleep, REGISTERED, 0);
+    let end = waiter.sleep(memory, None, &mut |_| take(memory), &mut || Peer::WaitForIt);
     assert!(end.is_ok());
 }
 
 fn wake_crowd_for<const ITEM: usize, const REGISTERED: bool>(memory: Replay<'_>) {
     publish(memory, ITEM);
-    wake_crowd(memory, WORD, REGISTERED, 1);
+    wake_many(memory, WORD, REGISTERED, 1);
 }
 
 fn wake_crowd_for_both(memory: Replay<'_>) {
     publish(memory, 0);
     publish(memory, 1);
-    wake_crowd(memory, WORD, true, 2);
+    wake_many(memory, WORD, true, 2);
 }
 
 fn sleep_in_a_crowd_twice(memory: Replay<'_>) {

@@ -11,8 +11,7 @@ use crate::ring::protocol::{Endpoint, Place, PopEnd, PushEnd};
 use crate::ring::shm::copy;
 use crate::ring::shm::memory::{Shared, SharedItems};
 use crate::ring::shm::slots::LINE;
-use crate::ring::wait::crowd::wake_crowd;
-use crate::ring::wait::{Deadline, WaitError, WaitOptions};
+use crate::ring::wait::{Deadline, WaitError, WaitOptions, wake_many};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -141,7 +140,7 @@ impl<D> End<D> {
         publish(handle.memory, &handle.g, run, count);
         // One more than one when slots were skipped: consumers behind them may go on.
         let wake = if count == run.len { count } else { u32::MAX };
-        wake_crowd(handle.memory, CONSUMERS_SLEEP, handle.registered, wake);
+        wake_many(handle.memory, CONSUMERS_SLEEP, handle.registered, wake);
     }
 
     #[inline(always)]
@@ -151,13 +150,13 @@ impl<D> End<D> {
         if count < run.len {
             handle.returned(run, count);
             let (memory, registered) = (handle.memory, handle.registered);
-            wake_crowd(memory, CONSUMERS_SLEEP, registered, u32::MAX);
+            wake_many(memory, CONSUMERS_SLEEP, registered, u32::MAX);
         }
         // Waking a producer for each item would cost more than all the rest.
         let quarter = handle.quarter;
         let end = run.slot + count;
         if end == handle.g.capacity || run.slot / quarter != end / quarter {
-            wake_crowd(handle.memory, PRODUCERS_SLEEP, handle.registered, quarter);
+            wake_many(handle.memory, PRODUCERS_SLEEP, handle.registered, quarter);
         }
     }
 }
@@ -186,7 +185,7 @@ impl End<Pushing> {
         if handle.at.advance() {
             handle.turn();
         }
-        wake_crowd(memory, CONSUMERS_SLEEP, handle.registered, 1);
+        wake_many(memory, CONSUMERS_SLEEP, handle.registered, 1);
         true
     }
 

@@ -11,8 +11,8 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::{PeerState, Role};
 use crate::ring::shm::memory::{Mapped, Shared};
-use crate::ring::wait::crowd::{Sleeper, announce_no_barrier, wake_crowd};
-use crate::ring::wait::{self, Deadline, Effort, Habit, Look, Peer, WaitError, WaitOptions};
+use crate::ring::wait::{self, Deadline, Gap, Habit, Look, Peer, WaitError, WaitOptions, Waiter};
+use crate::ring::wait::{announce_no_barrier, wake_many};
 use crate::sys::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,6 +46,7 @@ pub(crate) struct Handle {
     epoch: u64,
     asked: Option<Instant>,
     habit: Habit,
+    gap: Gap,
     /// Where it waited last.
     waited: Cursor,
     /// Items come in a stream: a claim without a look first will succeed.
@@ -69,7 +70,7 @@ impl Core {
         if !found.is_nothing() {
             for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
                 // Rare: the fence costs nothing here.
-                wake_crowd(self.memory, word, false, u32::MAX);
+                wake_many(self.memory, word, false, u32::MAX);
             }
         }
         found
@@ -166,6 +167,7 @@ impl Handle {
             epoch: epoch(memory).wrapping_sub(1),
             asked: None,
             habit: Habit::default(),
+            gap: Gap::default(),
             waited: cursor,
             eager: false,
             seldom: Box::new(Seldom {
@@ -200,7 +202,7 @@ impl Handle {
         self.at.go(&self.g, cursor);
         claim::tell(self.memory, self.role, cursor);
         if self.role == Role::Consumer && cursor.slot % self.quarter == 0 {
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+            wake_many(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
         }
     }
 
@@ -217,7 +219,7 @@ impl Handle {
         self.eager = false;
         if self.role == Role::Consumer {
             // A consumer that has nothing to do: producers that wait for a quarter of the buffer may go on.
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+            wake_many(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
         }
         let now = Instant::now();
         if self.asked.is_some_and(|before| now - before < ASK_EVERY) {
@@ -269,7 +271,7 @@ impl Handle {
         how: WaitOptions,
     ) -> Result<Run, WaitError> {
         if self.role == Role::Consumer {
-            wake_crowd(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
+            wake_many(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
         }
         // The items of all handles of this side together: close enough.
         let cursor = self.at.cursor();
@@ -286,20 +288,18 @@ impl Handle {
         // In a stream things go on soon: where there are more handles than processors, whoever keeps this one
         // waiting may itself be waiting for a processor. Single items are not delayed by that.
         let yields = if self.eager { YIELDS } else { 0 };
-        let sleeper = Sleeper {
-            word: sleep_at(self.role),
-            waiting: how.strategy,
-            registered: self.registered,
-            yields,
-        };
+        let waiter =
+            Waiter::one_of_many(sleep_at(self.role), how.strategy, self.registered, yields);
+        let gap = std::mem::take(&mut self.gap);
         let (memory, core) = (self.memory, Arc::clone(&self.seldom.core));
         let (role, notice) = (self.role, how.ends_on_disconnect);
         let this = std::cell::RefCell::new(&mut *self);
-        let (run, slept) = sleeper.wait(
+        let waited = waiter.wait(
             memory,
             pauses,
+            &gap,
             deadline,
-            |_: Effort| match this.borrow_mut().look(wanted) {
+            |_| match this.borrow_mut().look(wanted) {
                 Ok(run) => Look::Ready(run),
                 Err(TryError::WouldBlock) => Look::NotYet,
                 Err(TryError::Corrupted) => Look::Corrupted,
@@ -312,10 +312,12 @@ impl Handle {
                     Peer::WaitForIt
                 }
             },
-        )?;
+        );
+        self.gap = gap;
+        let (run, slept) = waited?;
         if slept {
             // Whoever published may have woken this handle alone, for more than it takes.
-            wake_crowd(memory, sleep_at(role), self.registered, 1);
+            wake_many(memory, sleep_at(role), self.registered, 1);
         }
         Ok(run)
     }
@@ -356,7 +358,7 @@ impl Handle {
 
     fn wake_all(&self) {
         for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
-            wake_crowd(self.memory, word, self.registered, u32::MAX);
+            wake_many(self.memory, word, self.registered, u32::MAX);
         }
     }
 

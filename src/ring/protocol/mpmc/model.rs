@@ -186,7 +186,7 @@ impl Shared for Model {
     unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
         unreachable!("nobody sleeps here")
     }
-    unsafe fn wake(self, _: usize) {
+    unsafe fn wake(self, _: usize, _: u32) -> u32 {
         unreachable!("nobody sleeps here")
     }
 }

@@ -293,7 +293,7 @@ mod tests {
         unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
             unreachable!("nobody sleeps here")
         }
-        unsafe fn wake(self, _: usize) {
+        unsafe fn wake(self, _: usize, _: u32) -> u32 {
             unreachable!("nobody sleeps here")
         }
     }

@@ -7,7 +7,7 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::role::Role;
 use crate::ring::shm::memory::Shared;
-use crate::ring::wait::{self, Gap, NO_BARRIER, Peer, wake_if_asleep};
+use crate::ring::wait::{self, Gap, NO_BARRIER, Peer, wake_one};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,7 +98,7 @@ impl RoleGuard {
             core: Arc::clone(core),
             role,
             registered,
-            gap: Gap::new(),
+            gap: Gap::default(),
             claim,
             _token: token,
         });
@@ -141,6 +141,6 @@ fn release_role(claimed: NonNull<Claimed>) {
                 .compare_exchange(owner_at(role), claimed.claim.word(), 0)
         };
         // Who waits for this side may want to know that it left.
-        wake_if_asleep(core.memory, sleep_at(role.other()), claimed.registered);
+        wake_one(core.memory, sleep_at(role.other()), claimed.registered);
     }
 }

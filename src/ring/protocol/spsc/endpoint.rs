@@ -187,16 +187,17 @@ fn wait_for_room(
     how: WaitOptions,
 ) -> Result<u64, WaitError> {
     let core = &*role.core;
-    let waiter = Waiter::new(sleep_at(Role::Producer), how.strategy, role.registered);
+    let waiter = Waiter::alone(sleep_at(Role::Producer), how.strategy, role.registered);
     let (memory, capacity) = (core.memory, core.geometry.capacity);
-    waiter.wait(
+    let (limit, _) = waiter.wait(
         memory,
         0,
         &role.gap,
         deadline,
         move |effort| look_for_room(memory, capacity, position, effort),
         || core.peer(Role::Consumer, how.ends_on_disconnect),
-    )
+    )?;
+    Ok(limit)
 }
 
 /// The end that pops.
@@ -425,7 +426,7 @@ fn wait_for_items(
     let core = &*role.core;
     let (memory, g) = (core.memory, core.geometry);
     let word = g.word_at(g.slot(position));
-    let waiter = Waiter::new(sleep_at(Role::Consumer), how.strategy, role.registered);
+    let waiter = Waiter::alone(sleep_at(Role::Consumer), how.strategy, role.registered);
     let result = waiter.wait(
         memory,
         habit.pauses_first(),
@@ -435,7 +436,7 @@ fn wait_for_items(
         || core.peer(Role::Producer, how.ends_on_disconnect),
     );
     match result {
-        Ok(end) => (end, None),
+        Ok((end, _)) => (end, None),
         Err(error) => (position, Some(error)),
     }
 }

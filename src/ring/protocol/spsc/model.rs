@@ -147,10 +147,11 @@ impl Shared for Model {
             drop(wakes.wait(guard).unwrap());
         }
     }
-    unsafe fn wake(self, at: usize) {
+    unsafe fn wake(self, at: usize, _: u32) -> u32 {
         let (_, lock, wakes) = self.sleeper(at);
         let _guard = lock.lock().unwrap();
         wakes.notify_one();
+        1
     }
 }
 
@@ -205,10 +206,10 @@ fn push_asleep(side: &mut Producing<Model>, item: u64) {
     while !side.push_known(&item) {
         let (model, position) = (side.memory(), side.position());
         let capacity = side.geometry().capacity;
-        let waiter = Waiter::new(PRODUCER_SLEEPS, Waiting::Sleep, false);
+        let waiter = Waiter::alone(PRODUCER_SLEEPS, Waiting::Sleep, false);
         let look = |effort| look_for_room(model, capacity, position, effort);
-        let room = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
-        side.set_limit(room.unwrap());
+        let room = waiter.wait(model, 0, &Gap::default(), None, look, || Peer::WaitForIt);
+        side.set_limit(room.unwrap().0);
     }
 }
 
@@ -220,10 +221,10 @@ fn pop_asleep(side: &mut Consuming<Model>) -> u64 {
     }
     side.tell_if_due();
     let (model, position) = (side.memory(), side.position());
-    let waiter = Waiter::new(CONSUMER_SLEEPS, Waiting::Sleep, false);
+    let waiter = Waiter::alone(CONSUMER_SLEEPS, Waiting::Sleep, false);
     let look = |_| look_for_items(model, &model.0.g, position);
-    let end = waiter.wait(model, 0, &Gap::new(), None, look, || Peer::WaitForIt);
-    side.pop_found(end.unwrap(), true)
+    let end = waiter.wait(model, 0, &Gap::default(), None, look, || Peer::WaitForIt);
+    side.pop_found(end.unwrap().0, true)
 }
 
 fn items_go_round(capacity: u64, count: u64, bug: Bug) {

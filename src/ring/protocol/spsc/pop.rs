@@ -8,7 +8,7 @@ use super::cursor::{Cursor, find_in, first_of, judge, load_out, look_for_items};
 use super::layout::{Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
-use crate::ring::wait::{Look, wake_if_asleep};
+use crate::ring::wait::{Look, wake_one};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -304,7 +304,7 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
     // Release: as for `out`, which this repeats.
     // SAFETY: a constant of the layout.
     unsafe { memory.store(OUT_LAZY, position, Ordering::Release) };
-    wake_if_asleep(memory, PRODUCER_SLEEPS, registered);
+    wake_one(memory, PRODUCER_SLEEPS, registered);
 }
 
 /// Looks for more items in a stream of them, of which `known` are known, and has some of their cache lines fetched.

@@ -134,7 +134,7 @@ impl<M: SharedMoved> Producing<M> {
         if end.wrapping_sub(self.run_end) as i64 >= 0 {
             self.set_room(self.room().begin_run(self.memory, &self.g));
         }
-        self.watch.wake_if_asleep(self.memory);
+        self.watch.wake(self.memory);
     }
 
     /// Writes and publishes one item, if there is known to be room in this lap; says whether.
@@ -155,7 +155,7 @@ impl<M: SharedMoved> Producing<M> {
         self.cursor.position = end;
         // SAFETY: as above.
         unsafe { self.cursor.words.store(word, end, Ordering::Release) };
-        self.watch.wake_if_asleep(self.memory);
+        self.watch.wake(self.memory);
         true
     }
 }

@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "implements the seam over a list of words")]
 
-use crate::ring::shm::memory::{Shared, SharedCrowd};
+use crate::ring::shm::memory::Shared;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -108,13 +108,7 @@ impl Shared for Replay<'_> {
     unsafe fn sleep(self, _: usize, expected: u32, _: Duration) {
         self.ask(Operation::SleepWhile(expected.into()));
     }
-    unsafe fn wake(self, _: usize) {
-        self.ask(Operation::Wake(1));
-    }
-}
-
-impl SharedCrowd for Replay<'_> {
-    unsafe fn wake_some(self, _: usize, count: u32) -> u32 {
+    unsafe fn wake(self, _: usize, count: u32) -> u32 {
         self.word(Operation::Wake(count))
     }
 }

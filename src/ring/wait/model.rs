@@ -1,7 +1,7 @@
 //! Many sleepers on one word, in loom's hands: two who sleep, two who publish, in the fenced form.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --lib crowd::model
+//! RUSTFLAGS="--cfg loom" cargo test --release --lib wait::model
 //! ```
 //!
 //! Each publisher publishes one item, or two at once, and wakes one sleeper; each sleeper takes one item, and is
@@ -11,9 +11,8 @@
     reason = "implements the seam; there is one word, and one flag for each item"
 )]
 
-use super::{Sleeper, wake_crowd};
-use crate::ring::shm::memory::{Shared, SharedCrowd};
-use crate::ring::wait::{ASLEEP, Look, NO_BARRIER, Peer, Waiting};
+use super::{ASLEEP, Gap, Look, NO_BARRIER, Peer, Waiter, Waiting, wake_many};
+use crate::ring::shm::memory::Shared;
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -69,7 +68,7 @@ impl Model {
     fn publish(self, item: usize) {
         // SAFETY: one of the items.
         unsafe { self.store(item, 1, Ordering::Release) };
-        wake_crowd(self, 0, false, 1);
+        wake_many(self, 0, false, 1);
     }
 
     /// As when a push is finished behind which another was waiting: both items can be taken, and one taker is
@@ -79,17 +78,12 @@ impl Model {
             // SAFETY: one of the items.
             unsafe { self.store(item, 1, Ordering::Release) };
         }
-        wake_crowd(self, 0, false, 1);
+        wake_many(self, 0, false, 1);
     }
 
     /// Says whether it slept.
     fn take_one(self) -> bool {
-        let sleeper = Sleeper {
-            word: 0,
-            waiting: Waiting::Sleep,
-            registered: false,
-            yields: 0,
-        };
+        let waiter = Waiter::one_of_many(0, Waiting::Sleep, false, 0);
         let look = |_| {
             for item in 0..2 {
                 // SAFETY: one of the items; so below.
@@ -101,7 +95,7 @@ impl Model {
             }
             Look::NotYet
         };
-        let done = sleeper.wait(self, 0, None, look, || Peer::WaitForIt);
+        let done = waiter.wait(self, 0, &Gap::default(), None, look, || Peer::WaitForIt);
         let ((), slept) = done.unwrap();
         slept
     }
@@ -109,7 +103,7 @@ impl Model {
     /// As a handle does, which knows nothing of how many were woken.
     fn take_one_and_wake_the_next(self) {
         if self.take_one() && self.0.bug != Bug::NextNotWoken {
-            wake_crowd(self, 0, false, 1);
+            wake_many(self, 0, false, 1);
         }
     }
 }
@@ -163,13 +157,7 @@ impl Shared for Model {
             queue = self.0.woken.wait(queue).unwrap();
         }
     }
-    unsafe fn wake(self, _: usize) {
-        unreachable!("a crowd is woken by number")
-    }
-}
-
-impl SharedCrowd for Model {
-    unsafe fn wake_some(self, _: usize, count: u32) -> u32 {
+    unsafe fn wake(self, _: usize, count: u32) -> u32 {
         let mut queue = self.0.queue.lock().unwrap();
         let woken = queue.asleep.len().min(count as usize);
         queue.asleep.drain(..woken);
