@@ -8,8 +8,8 @@
 //! [`SemaphoreSet::from_raw`](crate::SemaphoreSet::from_raw), take over what these calls return. The guide shows
 //! [a whole port](crate::guide::porting).
 //!
-//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings, `shmdt` pulls memory
-//! from under whoever uses it. Two calls of `semctl` that can in C, `GETALL` and `SETALL`, take a vector and a
+//! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings or get in the way of a
+//! stack, `shmdt` takes memory away that may be in use. Two calls of `semctl` that can in C, `GETALL` and `SETALL`, take a vector and a
 //! slice here.
 //!
 //! ```
@@ -20,7 +20,7 @@
 //! //  int id = shmget(IPC_PRIVATE, 5 * sizeof(int), IPC_CREAT | 0666);
 //! let id = raw::shmget(Key::PRIVATE, 5 * size_of::<i32>(), GetFlags::IPC_CREAT | GetFlags::mode(0o666))?;
 //! //  int *p = shmat(id, NULL, 0);
-//! // SAFETY: without SHM_REMAP nothing is replaced.
+//! // SAFETY: the system chooses the address.
 //! let p = unsafe { raw::shmat(id, ptr::null(), AttachFlags::empty()) }?.cast::<i32>();
 //! //  *p = 1;
 //! // SAFETY: the segment has room for five ints and no other process knows of it.
@@ -110,8 +110,10 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 ///
 /// # Safety
 ///
-/// With [`REMAP`](AttachFlags), nothing may use what is mapped at `address`, for the length of the segment in whole
-/// pages (whole huge pages if it uses explicit ones), except through the new attach.
+/// With an `address`, no code may use the range from there on or begin to use it while the segment is attached, and
+/// no mapping may grow into it; see [`SegmentOptions::address`](crate::SegmentOptions::address) for how a stack does.
+/// The range is as long as the segment, in whole pages (whole huge pages if it uses explicit ones). With
+/// [`REMAP`](AttachFlags) that includes what is mapped there before the call. A null pointer needs no care.
 ///
 /// # Examples
 ///
@@ -121,7 +123,7 @@ pub fn shmget(key: Key, size: usize, flags: GetFlags) -> Result<i32, Error> {
 /// use std::ptr;
 ///
 /// let id = raw::shmget(Key::PRIVATE, 100, GetFlags::mode(0o600))?;
-/// // SAFETY: without SHM_REMAP nothing is replaced.
+/// // SAFETY: the system chooses the address.
 /// let address = unsafe { raw::shmat(id, ptr::null(), AttachFlags::READ_ONLY) }?;
 /// raw::shmctl(id, Command::IpcRmid)?;
 /// // SAFETY: 100 bytes are attached there, and nobody writes them.
@@ -150,7 +152,7 @@ pub unsafe fn shmat(
         let hint = Hint::Text("this rounds down to page 0; pass a null pointer for any address");
         return Err(Error::refused(call, ErrorKind::InvalidAddress, hint));
     }
-    // SAFETY: the caller answers for the range that SHM_REMAP replaces.
+    // SAFETY: the caller answers for the range.
     unsafe { shm::shmat(id, address, flags.bits()) }.map_err(|errno| Error::from_call(call, errno))
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, assert_says, fails, page, peer, root_or_skip, skipped};
+use common::{Owned, assert_says, at, fails, page, peer, root_or_skip, skipped};
 use std::ptr;
 use sysvshm::{AttachFlags, ErrorKind, Segment, SegmentId, SegmentOptions, raw};
 
@@ -37,14 +37,13 @@ fn a_free_address_is_taken_as_asked_or_rounded_down() {
     let alone = peer!(|_| {
         let (owned, lba) = (Owned::new(4, 0o600), raw::shmlba());
         let free = free_address(2 * lba).next_multiple_of(lba);
-        let mut options = SegmentOptions::new();
-        let segment = options.address(free).attach(owned.id()).unwrap();
+        let segment = at(&SegmentOptions::new(), free).attach(owned.id()).unwrap();
         assert_eq!(segment.as_ptr().addr(), free);
         segment.detach().unwrap();
 
         let unaligned = free + lba - 1;
-        options.address(unaligned).round_address(true);
-        let segment = options.attach(owned.id()).unwrap();
+        let mut options = at(&SegmentOptions::new(), unaligned);
+        let segment = options.round_address(true).attach(owned.id()).unwrap();
         assert_eq!(segment.as_ptr().addr(), free);
         segment.detach().unwrap();
         let rounded = attach_at(owned.id(), unaligned, AttachFlags::ROUND).unwrap();
@@ -68,7 +67,7 @@ fn a_misaligned_address_is_refused_with_the_multiple_it_should_be() {
     let owned = Owned::new(4, 0o600);
     let address = 0x1_0000_0001;
     let error = fails(
-        SegmentOptions::new().address(address).attach(owned.id()),
+        at(&SegmentOptions::new(), address).attach(owned.id()),
         ErrorKind::InvalidAddress,
         libc::EINVAL,
     );
@@ -97,8 +96,8 @@ fn page_zero_is_refused_even_to_root() {
             None,
         );
         assert_says(&error, &["SHM_RND", "page 0"]);
-        let mut options = SegmentOptions::new();
-        options.address(address).round_address(true);
+        let mut options = at(&SegmentOptions::new(), address);
+        options.round_address(true);
         // SAFETY: the call is refused before anything could be replaced.
         unsafe { options.remap(flags.contains(AttachFlags::REMAP)) };
         let error = fails(options.attach(owned.id()), ErrorKind::InvalidAddress, None);
@@ -110,9 +109,8 @@ fn page_zero_is_refused_even_to_root() {
         );
     }
     // An address of 0 is not "any" to those who set one.
-    let mut options = SegmentOptions::new();
     fails(
-        options.address(0).attach(owned.id()),
+        at(&SegmentOptions::new(), 0).attach(owned.id()),
         ErrorKind::InvalidAddress,
         None,
     );
@@ -156,7 +154,7 @@ fn an_occupied_range_is_refused_and_left_alone() {
         (base + 1, "SHMLBA"),
     ] {
         let error = fails(
-            SegmentOptions::new().address(address).attach(owned.id()),
+            at(&SegmentOptions::new(), address).attach(owned.id()),
             ErrorKind::InvalidAddress,
             libc::EINVAL,
         );
@@ -204,7 +202,7 @@ fn remap_needs_an_address() {
 fn an_address_of_the_kernel_is_refused() {
     let owned = Owned::new(page(), 0o600);
     let error = fails(
-        SegmentOptions::new().address(1 << 63).attach(owned.id()),
+        at(&SegmentOptions::new(), 1 << 63).attach(owned.id()),
         ErrorKind::InvalidAddress,
         libc::ENOMEM,
     );
@@ -226,15 +224,14 @@ fn the_heap_and_segments_keep_out_of_each_others_way() {
         let end = unsafe { libc::sbrk(0) }.addr();
         let below = end - end % page() - page();
         let error = fails(
-            SegmentOptions::new().address(below).attach(owned.id()),
+            at(&SegmentOptions::new(), below).attach(owned.id()),
             ErrorKind::InvalidAddress,
             libc::EINVAL,
         );
         assert_says(&error, &["mapped in that range"]);
 
         let above = end.next_multiple_of(page()) + 16 * page();
-        let segment = SegmentOptions::new()
-            .address(above)
+        let segment = at(&SegmentOptions::new(), above)
             .attach(owned.id())
             .unwrap();
         let grow = isize::try_from(32 * page()).unwrap();

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    Owned, assert_says, death_of, enter_private_namespace, fails, let_a_second_pass, page, peer,
-    root_or_skip,
+    Owned, assert_says, at, death_of, enter_private_namespace, fails, let_a_second_pass, page,
+    peer, root_or_skip,
 };
 use std::ffi::c_void;
 use std::ptr;
@@ -181,9 +181,7 @@ fn a_mapping_grows_only_by_moving_and_faults_past_the_segments_end() {
         let address = attach(&owned);
         // Something right behind it, so that it cannot grow in place.
         let behind = Owned::new(page(), 0o600);
-        let options = sysvshm::SegmentOptions::new()
-            .address(address + page())
-            .clone();
+        let options = at(&sysvshm::SegmentOptions::new(), address + page());
         // It fails if something is there already, which serves as well.
         let _neighbour = options.attach(behind.id());
         let refused = mremap(address, page(), 2 * page(), 0);

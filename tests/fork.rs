@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Forked, Owned, OwnedKey, peer, root_or_skip, skipped, watch};
+use common::{Forked, Owned, OwnedKey, at, peer, root_or_skip, skipped, watch};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
@@ -300,8 +300,7 @@ fn a_detached_handle_leaves_the_next_attach_at_its_address_alone() {
         let segment = first.id().attach().unwrap();
         let address = segment.as_ptr().addr();
         segment.detach().unwrap();
-        let next = SegmentOptions::new()
-            .address(address)
+        let next = at(&SegmentOptions::new(), address)
             .attach(second.id())
             .unwrap();
         assert_eq!((attached(first.id()), attached(second.id())), (0, 1));

@@ -9,7 +9,7 @@ mod common;
 
 use common::huge_pool::{OVERCOMMIT, Restored, create, free, huge, meminfo, on_huge_pages, pool};
 use common::{
-    Forked, NOBODY, Owned, OwnedKey, Running, alone, assert_says, death_of, fails,
+    Forked, NOBODY, Owned, OwnedKey, Running, alone, assert_says, at, death_of, fails,
     let_a_second_pass, page, peer, set_sysctl,
 };
 use std::ptr;
@@ -171,27 +171,26 @@ fn attach_addresses_are_those_of_huge_pages_and_may_be_rounded() {
     let id = segment.id();
     segment.write_at(0, b"kept").unwrap();
     let address = id.attach().unwrap().as_ptr().addr();
-    let mut options = SegmentOptions::new();
-    let aligned = options.address(address).attach(id).unwrap();
+    let at = |address| at(&SegmentOptions::new(), address);
+    let aligned = at(address).attach(id).unwrap();
     assert_eq!(aligned.as_ptr().addr(), address);
     drop(aligned);
-    let rounded = options.address(address + page() - 1).round_address(true);
-    let rounded = rounded.attach_read_only(id).unwrap();
+    let mut rounded = at(address + page() - 1);
+    let rounded = rounded.round_address(true).attach_read_only(id).unwrap();
     assert_eq!(rounded.as_ptr().addr(), address);
     let mut bytes = [0; 4];
     rounded.read_exact_at(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"kept");
     drop(rounded);
 
-    let mut options = SegmentOptions::new();
     fails(
-        options.address(address + 1).attach(id),
+        at(address + 1).attach(id),
         ErrorKind::InvalidAddress,
         libc::EINVAL,
     );
     // Aligned for ordinary pages is not enough here.
     fails(
-        options.address(address + page()).attach(id),
+        at(address + page()).attach(id),
         ErrorKind::InvalidAddress,
         libc::EINVAL,
     );
@@ -211,8 +210,8 @@ fn attaching_at_one_address_across_forks_gives_all_pages_back_each_time() {
         let address = probe.as_ptr().addr();
         drop(probe);
         for _ in 0..3 {
-            let mut options = on_huge_pages(8 * huge());
-            let segment = options.address(address).create_new(Key::PRIVATE).unwrap();
+            let options = at(&on_huge_pages(8 * huge()), address);
+            let segment = options.create_new(Key::PRIVATE).unwrap();
             segment.write_at(0, b"x").unwrap();
             Forked::start(|_| segment.write_at(7 * huge(), b"y").unwrap()).finish();
             assert_eq!(free(), 6);

@@ -285,7 +285,7 @@ fn what_raw_calls_attached_can_be_taken_over_and_given_back() {
     .unwrap();
     let _guard = Owned::guard(id);
     #[allow(unsafe_code)]
-    // SAFETY: without SHM_REMAP nothing is replaced.
+    // SAFETY: the system chooses the address.
     let address = unsafe { raw::shmat(id, ptr::null(), AttachFlags::empty()) }.unwrap();
     #[allow(unsafe_code)]
     // SAFETY: attached right above, and from here on this value alone detaches it.
@@ -368,7 +368,7 @@ mod ported {
         let same = shmget(key, 0, GetFlags::empty())? == id;
         writeln!(out, "same id: {}", c_int::from(same)).unwrap();
 
-        // SAFETY: without SHM_REMAP nothing is replaced.
+        // SAFETY: the system chooses the address.
         let numbers = unsafe { raw::shmat(id, ptr::null(), AttachFlags::empty()) }?.cast::<c_int>();
         for i in 0..5 {
             // SAFETY: five ints fit, and nobody else attaches this segment.

@@ -10,7 +10,7 @@ mod common;
 mod seccomp;
 
 use common::huge_pool::{POOL, Restored, create, free, huge, on_huge_pages, pool};
-use common::{CProgram, Owned, OwnedKey, Running, Talk, alone, assert_says, death_of, fails, peer};
+use common::{CProgram, Owned, OwnedKey, Running, Talk, alone, assert_says, at, death_of, fails, peer};
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{AttachFlags, ErrorKind, HugePages, Key, Removal, SegmentId, SegmentOptions, system};
@@ -133,9 +133,9 @@ fn assert_every_safe_attach_refuses(key: Key, id: SegmentId) {
         "removal",
     );
     let address = 1 << 40;
-    refused(options().address(address).attach(id).map(done), "address");
-    let mut rounded = options();
-    rounded.address(address + 5).round_address(true);
+    refused(at(&options(), address).attach(id).map(done), "address");
+    let mut rounded = at(&options(), address + 5);
+    rounded.round_address(true);
     refused(rounded.attach(id).map(done), "round_address");
     // Asked for by name, the failure is of the prefault.
     let error = options().prefault(true).attach(id).unwrap_err();

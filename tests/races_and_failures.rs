@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Owned, OwnedKey, fails, peer};
+use common::{Owned, OwnedKey, at, fails, peer};
 use sysvshm::{ErrorKind, Key, Removal, SegmentId, SegmentOptions};
 
 fn sized(bytes: usize) -> SegmentOptions {
@@ -86,8 +86,8 @@ fn a_failed_attach_removes_what_was_just_created() {
         (1, true, None),                       // page 0
     ];
     for (address, round, errno) in attempts {
-        let mut options = sized(1);
-        options.address(address).round_address(round);
+        let mut options = at(&sized(1), address);
+        options.round_address(round);
         for error in [
             options.create_new(owned.key()).unwrap_err(),
             options.open_or_create(owned.key()).unwrap_err(),
@@ -111,8 +111,8 @@ fn a_failed_attach_removes_what_was_just_created() {
 fn a_failed_attach_removes_nothing_that_was_found() {
     let owned = OwnedKey::random();
     let id = owned.create(100, 0o600);
-    let mut options = sized(100);
-    options.address(1).round_address(true);
+    let mut options = at(&sized(100), 1);
+    options.round_address(true);
     for error in [
         options.open(owned.key()).unwrap_err(),
         options.open_or_create(owned.key()).unwrap_err(),

@@ -72,8 +72,8 @@ fn map<A: Access>(
     let address = checked_address(options, id, flags)?;
     let pointer = ptr::without_provenance(address);
     #[allow(unsafe_code)]
-    // SAFETY: SHM_REMAP is among the flags only if the caller of the unsafe `SegmentOptions::remap` answers for the
-    // range.
+    // SAFETY: the address is 0, for any, unless the caller of the unsafe `SegmentOptions::address` answers for the
+    // range. SHM_REMAP is among the flags only if the caller of the unsafe `remap` does.
     let attached = unsafe { shm::shmat(id.as_raw(), pointer, flags) };
     let base = attached.map_err(|errno| Error::from_call(shmat_call(id, address, flags), errno))?;
     let mut segment = Segment {

@@ -297,7 +297,7 @@ impl<A: Access> Segment<A> {
     /// use sysvshm::{AttachFlags, Key, Segment, SegmentOptions, raw};
     ///
     /// let id = SegmentOptions::new().size_bytes(10).create_unattached(Key::PRIVATE)?;
-    /// // SAFETY: without SHM_REMAP nothing is replaced.
+    /// // SAFETY: the system chooses the address.
     /// let address = unsafe { raw::shmat(id.as_raw(), std::ptr::null(), AttachFlags::empty()) }?;
     /// // SAFETY: shmat has just returned the address for this id, read-write; the id's pages are ordinary ones.
     /// let segment: Segment = unsafe { Segment::from_raw(id, address.cast()) }?;

@@ -160,23 +160,45 @@ impl SegmentOptions {
     }
 
     /// Where to attach: a multiple of `SHMLBA`, in a range that is free. Unset, the kernel chooses, which is what
-    /// nearly everybody wants.
+    /// nearly every program wants.
     ///
-    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress), never replaced. But free is also
-    /// what the main thread's stack has not reached yet: attached there, a segment ends the stack's growth, and the
-    /// process dies of SIGSEGV where it would have grown.
+    /// An occupied range is [`InvalidAddress`](crate::ErrorKind::InvalidAddress) and stays as it is. A free range may
+    /// still lie in the way of a stack. The kernel attaches a segment right below the main thread's stack, without
+    /// the gap that it keeps from other mappings. The next function call then finds memory there, takes no fault that
+    /// would make the stack grow, and puts its frame into the segment: a write to the segment then changes return
+    /// addresses. No check can rule that out, because `RLIMIT_STACK` may be raised later and other mappings grow as
+    /// well (`MAP_GROWSDOWN`). So the caller answers for the range.
+    ///
+    /// A sure way is to keep the range from the start: map it with `mmap(2)` and `PROT_NONE`, and attach with
+    /// [`remap`](Self::remap).
+    ///
+    /// # Safety
+    ///
+    /// For each attach with these options: as long as it lasts, no other code uses a part of the range or begins to
+    /// use one, and no mapping grows into it. The range begins at `address`, rounded down if
+    /// [`round_address`](Self::round_address) says so. It is as long as the segment that is attached, in whole pages
+    /// (whole huge pages if it uses explicit ones). Another process may have made that segment longer than
+    /// [`size_bytes`](Self::size_bytes).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
     /// let first = SegmentOptions::new().size_bytes(4096).create_new(Key::PRIVATE)?;
     /// first.mark_for_removal()?;
     /// let (id, address) = (first.id(), first.as_ptr().addr());
-    /// assert!(SegmentOptions::new().address(address).attach(id).is_err()); // occupied by `first`
-    /// assert!(SegmentOptions::new().address(address + 1).attach(id).is_err()); // not a multiple
+    /// let mut options = SegmentOptions::new();
+    /// // SAFETY: both attaches fail, so no range is used.
+    /// unsafe { options.address(address) };
+    /// assert!(options.attach(id).is_err()); // occupied by `first`
+    /// // SAFETY: as above.
+    /// unsafe { options.address(address + 1) };
+    /// assert!(options.attach(id).is_err()); // not a multiple
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     #[doc(alias("shmaddr", "SHMLBA"))]
-    pub fn address(&mut self, address: usize) -> &mut Self {
+    #[allow(unsafe_code)]
+    pub unsafe fn address(&mut self, address: usize) -> &mut Self {
         self.address = Some(address);
         self
     }
@@ -188,7 +210,10 @@ impl SegmentOptions {
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SegmentOptions};
     /// let id = SegmentOptions::new().size_bytes(1).create_unattached(Key::PRIVATE)?;
-    /// let error = SegmentOptions::new().address(1).round_address(true).attach(id).unwrap_err();
+    /// let mut options = SegmentOptions::new();
+    /// // SAFETY: the attach is refused, so no range is used.
+    /// unsafe { options.address(1).round_address(true) };
+    /// let error = options.attach(id).unwrap_err();
     /// assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidAddress, None));
     /// id.mark_for_removal()?;
     /// # Ok::<(), sysvshm::Error>(())
@@ -203,8 +228,11 @@ impl SegmentOptions {
     ///
     /// # Safety
     ///
-    /// If `remap` is true, nothing may use the replaced range, `address` up to the size of the segment in whole
-    /// pages (whole huge pages if it uses explicit ones), from the attach on, except through the segment.
+    /// If `remap` is true, no code uses what is mapped in the range of [`address`](Self::address) at an attach, and
+    /// none relies on finding it there afterwards. The range is that of `address`, whose duty remains: its length is
+    /// that of the segment which is attached, whatever [`size_bytes`](Self::size_bytes) says.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {

@@ -20,13 +20,14 @@ pub(crate) fn shmget(key: RawKey, size: usize, flags: c_int) -> Result<c_int, Er
 ///
 /// # Safety
 ///
-/// With `SHM_REMAP` the call replaces whatever is mapped at `address`: nothing may be using that range.
+/// With an address, nothing may use the range while the segment is attached and no stack may grow into it. With
+/// `SHM_REMAP` the call replaces what is mapped there.
 pub(crate) unsafe fn shmat(
     id: c_int,
     address: *const c_void,
     flags: c_int,
 ) -> Result<NonNull<c_void>, Errno> {
-    // SAFETY: without SHM_REMAP the kernel maps only free address space; with it, the caller answers for the range.
+    // SAFETY: without an address the kernel chooses a range that nothing uses; else the caller answers for it.
     let attached = unsafe { libc::shmat(id, address, flags) };
     if attached.addr() == usize::MAX {
         return Err(Errno::last());

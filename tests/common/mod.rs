@@ -65,6 +65,15 @@ pub(crate) fn root_or_skip() -> bool {
     root
 }
 
+/// The options with an address to attach at. For ranges that no stack and no other code of the test comes to use, or
+/// that the attach is going to refuse.
+pub(crate) fn at(options: &SegmentOptions, address: usize) -> SegmentOptions {
+    let mut options = options.clone();
+    // SAFETY: the tests name only such ranges.
+    unsafe { options.address(address) };
+    options
+}
+
 pub(crate) fn euid() -> u32 {
     // SAFETY: no preconditions, cannot fail.
     unsafe { libc::geteuid() }
