@@ -57,10 +57,12 @@
 //!   copy.
 //! * Segments left behind. A process that is killed drops nothing; [the guide](guide::lifecycle) says which
 //!   [`Removal`] survives that.
-//! * A lack of memory. Pages are found when they are first touched, and where none is left the kernel kills a
-//!   process; [`Segment::prefault`] makes an error of it. The few cases that end in SIGBUS, all in the hands of an
-//!   administrator or of a process that may write the segment, are named at [`SegmentOptions::huge_pages`] and
-//!   [`SegmentOptions::no_reserve`].
+//! * A lack of memory. Pages are found when they are first touched, and where none is left, or a control group has
+//!   reached its limit, the kernel kills a process; [`Segment::prefault`] says what to compare with beforehand.
+//! * SIGBUS, in few cases that are all in the hands of an administrator or of a process that may write the segment.
+//!   Those of memory that runs out are named at [`SegmentOptions::huge_pages`] and [`SegmentOptions::no_reserve`]. And
+//!   root can shrink any segment: `truncate(2)` through `/proc/PID/map_files` (`proc_pid_map_files(5)`) takes the pages
+//!   away, and the next touch of one, by safe code, raises SIGBUS.
 //! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
 //!
 //! # Systems
@@ -83,6 +85,8 @@ pub mod segment;
 pub mod semaphore;
 mod sys;
 pub mod system;
+mod sysvipc;
+mod user;
 
 pub use bytemuck;
 #[doc(inline)]

@@ -157,7 +157,8 @@ pub fn usage() -> Result<Usage, Error> {
 
 /// Every segment of this IPC namespace, whoever owns it, in the order of the kernel's table.
 ///
-/// Before Linux 4.17, which has no `SHM_STAT_ANY`, segments that this user may not read are left out.
+/// Before Linux 4.17, which has no `SHM_STAT_ANY`, segments that this user may not read are left out. Where a sandbox
+/// refuses the calls, the list is that of `/proc/sysvipc/shm`.
 ///
 /// **C calls:** `shmctl(0, SHM_INFO)` once; `shmctl(slot, SHM_STAT_ANY)` for each slot up to the highest used one,
 /// and where that finds nothing `shmctl(slot, SHM_STAT)`. Resident and swapped bytes come from one look at
@@ -165,7 +166,8 @@ pub fn usage() -> Result<Usage, Error> {
 ///
 /// # Errors
 ///
-/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS`.
+/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS` or `EPERM` where
+/// `/proc/sysvipc/shm` cannot be read either.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -180,32 +182,69 @@ pub fn usage() -> Result<Usage, Error> {
 /// ```
 #[doc(alias("ipcs", "SHM_STAT", "SHM_STAT_ANY"))]
 pub fn segments() -> Result<Vec<SegmentEntry>, Error> {
-    let highest = os::highest_slot().map_err(failed(0, Command::Usage))?;
-    let memory = memory_by_id();
-    let mut entries = Vec::new();
-    for slot in 0..=highest {
-        let answer = match os::shm_stat_any(slot) {
-            // Either the slot is empty or the kernel does not know the command; the older one tells.
-            Err(errno) if errno.0 == libc::EINVAL => os::shm_stat(slot),
-            answer => answer,
-        };
-        // A slot may be empty, become empty, or be closed to this user.
-        let Ok((raw, id)) = answer else { continue };
-        let resident_and_swapped = memory.get(&id);
-        entries.push(SegmentEntry {
-            status: Status::new(SegmentId::from_raw(id), &raw),
-            resident_bytes: resident_and_swapped.map(|bytes| bytes.0),
-            swapped_bytes: resident_and_swapped.map(|bytes| bytes.1),
-        });
-    }
-    Ok(entries)
+    let list = table::read();
+    let statuses = match (
+        walk(os::highest_slot, os::shm_stat_any, os::shm_stat),
+        &list,
+    ) {
+        (Ok(slots), _) => slots
+            .iter()
+            .map(|(raw, id)| Status::new(SegmentId::from_raw(*id), raw))
+            .collect(),
+        (Err(_), Some(list)) => list.iter().map(|listed| listed.status.clone()).collect(),
+        (Err(errno), None) => return Err(failed(0, Command::Usage)(errno)),
+    };
+    let memory: HashMap<SegmentId, (u64, u64)> = list
+        .unwrap_or_default()
+        .into_iter()
+        .map(|listed| {
+            (
+                listed.status.id(),
+                (listed.resident_bytes, listed.swapped_bytes),
+            )
+        })
+        .collect();
+    let entry = |status: Status| {
+        let bytes = memory.get(&status.id());
+        SegmentEntry {
+            resident_bytes: bytes.map(|bytes| bytes.0),
+            swapped_bytes: bytes.map(|bytes| bytes.1),
+            status,
+        }
+    };
+    Ok(Vec::into_iter(statuses).map(entry).collect())
 }
 
-/// Resident and swapped bytes by identifier; empty where the list cannot be read.
-fn memory_by_id() -> HashMap<i32, (u64, u64)> {
-    let rows = table::read().unwrap_or_default().into_iter();
-    rows.map(|row| (row.id, (row.resident_bytes, row.swapped_bytes)))
-        .collect()
+/// Asks about every slot of the kernel's table, with the call that needs no permission and, where the kernel is older
+/// than that, with the other one.
+///
+/// Fails if both are refused (`ENOSYS`, or `EPERM` of a sandbox): an empty list would be wrong.
+fn walk<T>(
+    highest: impl Fn() -> Result<i32, Errno>,
+    any: impl Fn(i32) -> Result<(T, i32), Errno>,
+    readable: impl Fn(i32) -> Result<(T, i32), Errno>,
+) -> Result<Vec<(T, i32)>, Errno> {
+    let mut found = Vec::new();
+    for slot in 0..=highest()? {
+        let refused = match any(slot) {
+            Ok(one) => {
+                found.push(one);
+                continue;
+            }
+            // Either the slot is empty or the kernel does not know the command.
+            Err(Errno(libc::EINVAL | libc::EIDRM)) => None,
+            Err(errno) => Some(errno),
+        };
+        match (readable(slot), refused) {
+            (Ok(one), _) => found.push(one),
+            // Empty, or became so.
+            (Err(Errno(libc::EINVAL | libc::EIDRM)), _) => {}
+            // Closed to this user, by a kernel that has no other way to ask.
+            (Err(Errno(libc::EACCES)), None) => {}
+            (Err(errno), refused) => return Err(refused.unwrap_or(errno)),
+        }
+    }
+    Ok(found)
 }
 
 fn failed(id: i32, command: Command) -> impl Fn(Errno) -> Error {

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{
-    Owned, OwnedKey, Running, assert_says, egid, euid, fails, let_a_second_pass, limit, page, peer,
-    skipped, sysctl,
+    Owned, OwnedKey, Running, assert_says, death_of, egid, euid, fails, let_a_second_pass, limit,
+    page, peer, root_or_skip, skipped, sysctl,
 };
+use std::fs::File;
 use std::time::Duration;
 use sysvshm::raw::{self, Command};
 use sysvshm::{AttachFlags, ErrorKind, Key, Mode, SegmentId, SegmentOptions, Status, system};
@@ -488,4 +489,27 @@ fn attaching_survives_that_another_thread_removes_and_recreates_the_key() {
         });
     });
     alone.run();
+}
+
+/// Why the documentation names it: nothing that a process does keeps root from this.
+#[test]
+fn root_can_take_the_pages_of_a_segment_away() {
+    let as_root = peer!(|_| {
+        let owned = Owned::new(2 * page(), 0o600);
+        let segment = owned.id().attach().unwrap();
+        segment.write_at(page(), b"x").unwrap();
+        let start = segment.as_ptr().addr();
+        let path = format!("/proc/self/map_files/{start:x}-{:x}", start + 2 * page());
+        let file = match File::options().write(true).open(path) {
+            Ok(file) => file,
+            Err(error) => return skipped(&format!("no way to the files behind mappings: {error}")),
+        };
+        file.set_len(0).unwrap();
+        assert_eq!(owned.id().status().unwrap().size_bytes(), 2 * page());
+        let touch = || drop(segment.read_at(page(), &mut [0]));
+        assert_eq!(death_of(touch), Some(libc::SIGBUS));
+    });
+    if root_or_skip() {
+        as_root.run();
+    }
 }

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use sysvshm::{
     AttachFlags, ErrorKind, Key, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
-    raw,
+    SemaphoreSetOptions, raw,
 };
 
 fn create(removal: Removal) -> Segment {
@@ -441,4 +441,127 @@ fn a_changed_mode_or_owner_does_not_keep_a_segment_from_being_removed_on_drop() 
         }
     })
     .run();
+}
+
+/// Moves this process, which must have one thread, as a forked child has. Says "skipped" where the system has no user
+/// namespaces for its users.
+fn enter_new_user_namespace() -> bool {
+    // SAFETY: a plain number.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+    let error = std::io::Error::last_os_error();
+    match (done, error.raw_os_error()) {
+        (0, _) => true,
+        (_, Some(libc::EPERM | libc::ENOSPC | libc::ENOSYS)) => {
+            skipped("this system lets its users have no user namespaces");
+            false
+        }
+        _ => panic!("{error}"),
+    }
+}
+
+#[test]
+fn removal_on_drop_works_from_a_user_namespace_of_its_own() {
+    let peer = peer!(|_| {
+        Forked::start(|_| {
+            let kept = create(Removal::OnDrop);
+            let dropped = create(Removal::OnDrop);
+            let ids = [kept.id(), dropped.id()];
+            if enter_new_user_namespace() {
+                // The creator reads as another user from here.
+                assert_ne!(ids[0].status().unwrap().creator_uid(), 12345);
+            }
+            kept.detach().unwrap();
+            drop(dropped);
+            assert!(ids.into_iter().all(is_gone));
+        })
+        .finish();
+    });
+    if root_or_skip() {
+        peer.user(12345).run();
+    }
+}
+
+#[test]
+fn removal_on_drop_that_another_user_would_have_to_do_is_an_error() {
+    let peer = peer!(|_| {
+        let segment = create(Removal::OnDrop);
+        let id = segment.id();
+        // SAFETY: plain numbers; there is no way back.
+        let done = unsafe { libc::setuid(common::NOBODY) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        let result = segment.detach();
+        common::fails(result, ErrorKind::NotOwner, libc::EPERM);
+        assert_eq!(id.status_regardless().unwrap().attached(), 0);
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+#[test]
+fn removal_on_drop_that_cannot_reach_the_segment_is_an_error() {
+    let peer = peer!(|_| {
+        let home = this_namespace();
+        let segments = [(); 2].map(|()| create(Removal::OnDrop));
+        let ids = [segments[0].id(), segments[1].id()];
+        let [first, second] = segments;
+        leave_namespace();
+        // Once no segment has the number here, once another one has.
+        let no_such = first.detach();
+        let error = common::fails(no_such, ErrorKind::WrongNamespace, None);
+        common::assert_says(&error, &["IPC_RMID", "was detached and stays"]);
+        let strangers = [(); 2].map(|()| create(Removal::Never));
+        assert_eq!(strangers[1].id(), ids[1], "otherwise this shows nothing");
+        common::fails(second.detach(), ErrorKind::WrongNamespace, None);
+        assert_untouched(ids[1]);
+        enter_namespace(&home);
+        for id in ids {
+            assert_eq!(attached(id), 0);
+            id.mark_for_removal().unwrap();
+        }
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
+    }
+}
+
+/// Without a number of their own all users read as one.
+#[test]
+fn a_user_without_a_number_in_this_namespace_counts_as_another() {
+    let peer = peer!(|talk| {
+        let (segment_key, set_key): (Key, Key) = (talk.arg(0), talk.arg(1));
+        Forked::start(|_| {
+            if !enter_new_user_namespace() {
+                return;
+            }
+            let mut options = SegmentOptions::new();
+            options.size_bytes(1);
+            let creator = SegmentId::find(segment_key)
+                .unwrap()
+                .status()
+                .unwrap()
+                .creator_uid();
+            assert_eq!(creator, common::euid(), "otherwise this shows nothing");
+            let foreign = options.open_or_create(segment_key);
+            common::fails(foreign, ErrorKind::ForeignCreator, None);
+            let _welcome = options.any_owner(true).open_or_create(segment_key).unwrap();
+            let mut options = SemaphoreSetOptions::new();
+            let foreign = options.open_or_create(set_key, &[1]);
+            common::fails(foreign, ErrorKind::ForeignCreator, None);
+            let welcome = options
+                .any_owner(true)
+                .open_or_create(set_key, &[1])
+                .unwrap();
+            assert_eq!(welcome.values().unwrap(), [1]);
+        })
+        .finish();
+    });
+    if root_or_skip() {
+        let (segment_key, set_key) = (OwnedKey::random(), common::OwnedSetKey::random());
+        segment_key.create(1, 0o666);
+        let mut options = SemaphoreSetOptions::new();
+        options.mode(0o666).create_new(set_key.key(), &[1]).unwrap();
+        let peer = peer.arg(segment_key.key()).arg(set_key.key());
+        peer.user(12345).run();
+    }
 }

@@ -538,3 +538,179 @@ const MAKING_A_TOKEN: u32 = 6;
 const IPC_RMID: u32 = 4;
 /// The kernel's command, which the `libc` crate lacks.
 const SHM_STAT_ANY: c_int = 15;
+
+#[test]
+fn a_small_segment_replaced_by_a_large_one_is_looked_up_again() {
+    let owned = OwnedKey::random();
+    let key = owned.key();
+    let old = owned.create(10, 0o600);
+    let mut calls = 0;
+    // The first lookup finds the small one; before the cause is looked for, the large one has its place.
+    let hook = move |call| {
+        calls += usize::from(call == Call::Get);
+        if calls == 2 && call == Call::Get && SegmentId::find(key).ok() == Some(old) {
+            old.mark_for_removal().unwrap();
+            sized(5000).create_unattached(key).unwrap();
+        }
+        None
+    };
+    let segment = with_hook(hook, || sized(5000).open(key)).unwrap();
+    assert_eq!(segment.len_bytes(), 5000);
+    assert_ne!(segment.id(), old);
+}
+
+#[test]
+fn a_refusal_that_nothing_explains_any_more_is_still_about_the_size() {
+    let owned = OwnedKey::random();
+    owned.create(10, 0o600);
+    let calls = Rc::new(Cell::new(0));
+    let counted = calls.clone();
+    // What asks for 0 bytes finds the segment; the others are refused whatever is there.
+    let hook = move |call| {
+        counted.set(counted.get() + usize::from(call == Call::Get));
+        (call == Call::Get && counted.get() % 2 == 1).then_some(libc::EINVAL)
+    };
+    let result = with_hook(hook, || sized(10).open(owned.key()));
+    fails(result, ErrorKind::SegmentTooSmall, libc::EINVAL);
+    assert!(calls.get() <= 40, "{} lookups", calls.get());
+}
+
+#[test]
+fn a_size_beyond_any_file_is_out_of_range() {
+    let owned = OwnedKey::random();
+    for size in [1 << 63, usize::MAX] {
+        let error = sized(size).create_new(owned.key()).unwrap_err();
+        let error = fails::<()>(Err(error), ErrorKind::SizeOutOfRange, libc::EINVAL);
+        assert!(error.hint().is_some());
+    }
+    owned.create(10, 0o600);
+    let error = fails(
+        sized(1 << 63).open(owned.key()),
+        ErrorKind::SegmentTooSmall,
+        libc::EINVAL,
+    );
+    assert_says(&error, &["has 10 bytes"]);
+}
+
+#[test]
+fn what_a_sandbox_refuses_is_called_that() {
+    let owned = Owned::new(100, 0o700);
+    let id = owned.id();
+    let attach = |call| matches!(call, Call::Attach(_)).then_some(libc::EPERM);
+    let executable = SegmentOptions::new().executable(true).clone();
+    let high = common::at(&SegmentOptions::new(), 1 << 40);
+    for options in [SegmentOptions::new(), executable, high] {
+        let error = fails(
+            with_hook(attach, || options.attach(id)),
+            ErrorKind::Unsupported,
+            libc::EPERM,
+        );
+        assert_says(&error, &["a sandbox (seccomp) may forbid this"]);
+    }
+    // Owner or not cannot be told where the status is refused as well.
+    let all = |call| (call != Call::Get).then_some(libc::EPERM);
+    for result in [
+        with_hook(all, || id.mark_for_removal()),
+        with_hook(all, || id.set_permissions(0, 0, 0o600)),
+        with_hook(all, || id.status().map(drop)),
+        with_hook(all, || id.unlock_from_memory()),
+        with_hook(all, || system::usage().map(drop)),
+    ] {
+        let error = fails(result, ErrorKind::Unsupported, libc::EPERM);
+        assert_says(&error, &["a sandbox (seccomp) may forbid this"]);
+    }
+    // A limit on locked memory, because `mlockall(MCL_FUTURE)` locks what is attached.
+    let locked = |call| matches!(call, Call::Attach(_)).then_some(libc::EAGAIN);
+    fails(
+        with_hook(locked, || id.attach()),
+        ErrorKind::LockLimit,
+        libc::EAGAIN,
+    );
+}
+
+#[test]
+fn the_list_of_segments_is_whole_where_its_calls_are_refused() {
+    let owned = [Owned::new(100, 0o640), Owned::new(4096, 0o000)];
+    let attached = owned[0].id().attach().unwrap();
+    attached.write_at(0, b"x").unwrap();
+    let listed = |errno: Option<c_int>| {
+        let hook = move |call| errno.filter(|_| call == Call::Other);
+        let entries = with_hook(hook, system::segments).unwrap();
+        owned.each_ref().map(|one| {
+            let entry = entries.iter().find(|entry| entry.status.id() == one.id());
+            entry.expect("listed").clone()
+        })
+    };
+    let usual = listed(None);
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        assert_eq!(listed(Some(errno)), usual);
+    }
+    drop(attached);
+}
+
+#[test]
+fn a_segment_that_no_call_admits_to_is_made_few_times_and_removed() {
+    for key in [Key::PRIVATE, Key::random().unwrap()] {
+        let made = Rc::new(RefCell::new(Vec::new()));
+        for blind in [false, true] {
+            let seen = made.clone();
+            // A sandbox that knows the commands not, or only IPC_RMID; or no attach either.
+            let hook = move |call| match call {
+                Call::Attach(id) => {
+                    seen.borrow_mut().push(id);
+                    blind.then_some(libc::EINVAL)
+                }
+                Call::Status(_) | Call::Other => Some(libc::EINVAL),
+                _ => None,
+            };
+            let error = with_hook(hook, || sized(100).create_new(key)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+            if !blind {
+                let error = fails::<()>(Err(error), ErrorKind::Unsupported, libc::EINVAL);
+                assert_says(&error, &["IPC_STAT", "sandbox"]);
+            }
+            let made = made.take();
+            assert_eq!(made.len(), 1);
+            assert!(made[0].status().is_err(), "left behind");
+        }
+    }
+    // Where it cannot be removed either, few are left.
+    let made = Rc::new(RefCell::new(Vec::new()));
+    let seen = made.clone();
+    let hook = move |call| match call {
+        Call::Get => None,
+        Call::Attach(id) => {
+            seen.borrow_mut().push(id);
+            Some(libc::EINVAL)
+        }
+        _ => Some(libc::EINVAL),
+    };
+    with_hook(hook, || sized(100).create_new(Key::PRIVATE)).unwrap_err();
+    let made = made.take();
+    assert!(made.len() <= 4, "{} left", made.len());
+    for id in made {
+        id.mark_for_removal().unwrap();
+    }
+}
+
+#[test]
+fn memory_that_is_not_promised_comes_with_what_would_be() {
+    let mode = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
+    let hook = |call| (call == Call::Get).then_some(libc::ENOMEM);
+    let error = with_hook(hook, || sized(100).create_new(Key::PRIVATE)).unwrap_err();
+    match mode.trim() {
+        "0" => assert_says(
+            &error,
+            &[
+                "overcommit_memory is 0",
+                "memory and swap together",
+                "kB are available",
+            ],
+        ),
+        "2" => assert_says(
+            &error,
+            &["overcommit_memory is 2", "CommitLimit", "kB are available"],
+        ),
+        _ => assert_says(&error, &["will not promise"]),
+    }
+}

@@ -1,10 +1,12 @@
 //! The limits of an IPC namespace and what is counted in it, in private namespaces where nobody else counts.
 
+#![allow(unsafe_code)] // mlockall in a peer.
+
 mod common;
 
 use common::{
-    Owned, OwnedKey, Peer, assert_says, fails, page, peer, root_or_skip, set_sysctl, skipped,
-    sysctl,
+    Owned, OwnedKey, Peer, assert_says, fails, limit, page, peer, root_or_skip, set_sysctl,
+    skipped, sysctl,
 };
 use std::path::Path;
 use sysvshm::raw::{self, Command, GetFlags};
@@ -287,4 +289,51 @@ fn every_way_of_counting_counts_the_same() {
         })
     };
     run_privately(&alone);
+}
+
+#[test]
+fn an_attach_that_mlockall_would_lock_beyond_the_limit_says_so() {
+    let ordinary = peer!(|_| {
+        let id = sized(8 << 20).create_unattached(Key::PRIVATE).unwrap();
+        // More than is locked now, less than the segment.
+        limit(libc::RLIMIT_MEMLOCK, 4 << 20);
+        // SAFETY: locks what is mapped from now on.
+        let done = unsafe { libc::mlockall(libc::MCL_FUTURE) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        let result = id.attach();
+        id.mark_for_removal().unwrap();
+        let error = fails(result, ErrorKind::LockLimit, libc::EAGAIN);
+        assert_says(&error, &["may lock 4194304 bytes", "RLIMIT_MEMLOCK"]);
+    });
+    if root_or_skip() {
+        ordinary.nobody().run();
+    }
+}
+
+/// The kernel promises no more than memory and swap, unless an administrator lets it promise anything.
+#[test]
+fn more_memory_than_there_is_comes_with_figures() {
+    if sysctl("../vm/overcommit_memory") != "0" {
+        return skipped("vm.overcommit_memory is not 0");
+    }
+    // 4 TiB: more than machines have, and no more than the other limits let through.
+    let error = sized(4 << 40).create_unattached(Key::PRIVATE).unwrap_err();
+    let error = fails::<()>(Err(error), ErrorKind::OutOfMemory, libc::ENOMEM);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let kilobytes = |name: &str| {
+        let line = memory
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.trim()
+            .strip_suffix(" kB")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let whole = kilobytes("MemTotal:") + kilobytes("SwapTotal:");
+    assert_says(
+        &error,
+        &[&format!("{whole} kB"), "MemAvailable", "no_reserve"],
+    );
 }

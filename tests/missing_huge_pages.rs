@@ -10,7 +10,9 @@ mod common;
 mod seccomp;
 
 use common::huge_pool::{POOL, Restored, create, free, huge, on_huge_pages, pool};
-use common::{CProgram, Owned, OwnedKey, Running, Talk, alone, assert_says, at, death_of, fails, peer};
+use common::{
+    CProgram, Owned, OwnedKey, Running, Talk, alone, assert_says, at, death_of, fails, peer,
+};
 use std::ptr;
 use sysvshm::raw::{self, GetFlags};
 use sysvshm::{AttachFlags, ErrorKind, HugePages, Key, Removal, SegmentId, SegmentOptions, system};

@@ -1,13 +1,16 @@
 //! What semctl does: looking, setting, owning, listing, removing.
+#![allow(unsafe_code)] // Namespaces of a peer's own.
 
 mod common;
 
 use common::{
-    CProgram, OwnedSet, OwnedSetKey, assert_says, fails, let_a_second_pass, peer, root_or_skip,
+    CProgram, Forked, OwnedSet, OwnedSetKey, assert_says, fails, let_a_second_pass, limit, page,
+    peer, root_or_skip, set_sysctl, skipped,
 };
 use std::mem::offset_of;
 use sysvshm::raw::{self, GetFlags, SemCommand};
-use sysvshm::{ErrorKind, Key, Mode, SemaphoreSet, system};
+use sysvshm::semaphore::Operation;
+use sysvshm::{ErrorKind, Key, Mode, SegmentOptions, SemaphoreSet, system};
 
 fn own_pid() -> Option<u32> {
     Some(std::process::id())
@@ -333,4 +336,137 @@ fn c_agrees_on_numbers_and_layouts() {
         offset_of!(raw::semid_ds, sem_nsems),
     ];
     assert_eq!(of_c, of_us);
+}
+
+#[test]
+fn a_set_larger_than_any_limit_of_today_is_read_and_set_whole() {
+    const MANY: usize = 70_000;
+    let alone = peer!(|_| {
+        //                 SEMMSL SEMMNS SEMOPM SEMMNI
+        set_sysctl("sem", "70000 1000000 500 128");
+        let mut values = vec![0; MANY];
+        values[MANY - 1] = 7;
+        let set = SemaphoreSet::create_new(Key::PRIVATE, &values).unwrap();
+        set_sysctl("sem", "250 1000000 500 128");
+        assert_eq!(set.values().unwrap(), values);
+        values[65_536] = 3;
+        set.set_values(&values).unwrap();
+        let mut all = Vec::new();
+        raw::semctl(set.id(), 0, SemCommand::GetAll(&mut all)).unwrap();
+        assert_eq!(all, values);
+        // Too few for this set: nothing is set, and nothing beside the values is read.
+        let few = raw::semctl(set.id(), 0, SemCommand::SetAll(&values[..10]));
+        assert_eq!(few.unwrap_err().raw_os_error(), Some(libc::ERANGE));
+        assert_eq!(set.values().unwrap(), values);
+
+        // Numbers of more than 16 bits: semctl knows them, semop does not.
+        let far = set.semaphore(65_536);
+        assert_eq!((far.index(), far.value().unwrap()), (65_536, 3));
+        far.set_value(4).unwrap();
+        assert_eq!(far.value().unwrap(), 4);
+        assert_eq!(set.semaphore(MANY - 1).value().unwrap(), 7);
+        assert!(set.get(MANY).is_none());
+        for result in [far.acquire(1), far.try_acquire(1), far.lock().map(drop)] {
+            let error = fails(result, ErrorKind::NoSuchSemaphore, None);
+            assert_says(&error, &["16 bits"]);
+        }
+        let listed = set.operate(&[Operation::release(65_536, 1)]);
+        fails(listed, ErrorKind::NoSuchSemaphore, None);
+        assert_eq!(set.semaphore(65_536).value().unwrap(), 4);
+        set.semaphore(65_535).release(1).unwrap();
+
+        let more = SemaphoreSet::create_new(Key::PRIVATE, &[0; 251]);
+        let more = fails(more, ErrorKind::CountOutOfRange, libc::EINVAL);
+        assert_says(&more, &["1 to 250"]);
+        set.remove().unwrap();
+    });
+    if root_or_skip() {
+        alone.private_namespace().run();
+    }
+}
+
+#[test]
+fn no_limit_however_high_costs_memory() {
+    let alone = peer!(|_| {
+        set_sysctl("sem", format!("{} 1000000 500 128", i32::MAX));
+        // Room for this program, not for 4 GiB.
+        limit(libc::RLIMIT_AS, 1 << 30);
+        let set = SemaphoreSet::create_new(Key::PRIVATE, &[5]).unwrap();
+        assert_eq!(set.values().unwrap(), [5]);
+        set.set_values(&[6]).unwrap();
+        assert_eq!(set.values().unwrap(), [6]);
+        set.remove().unwrap();
+    });
+    if root_or_skip() {
+        alone.private_namespace().run();
+    }
+}
+
+#[test]
+fn values_that_find_no_memory_are_an_error() {
+    let alone = peer!(|_| {
+        set_sysctl("sem", "1000000 1000000 500 128");
+        let id = raw::semget(Key::PRIVATE, 1_000_000, GetFlags::mode(0o600)).unwrap();
+        let set = SemaphoreSet::from_raw(id).unwrap();
+        assert_eq!(set.len(), 1_000_000);
+        let used = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = used.split(' ').next().unwrap().parse().unwrap();
+        limit(libc::RLIMIT_AS, pages * page() as u64 + (1 << 20));
+        let values = set.values();
+        set.remove().unwrap();
+        fails(values, ErrorKind::OutOfMemory, libc::ENOMEM);
+    });
+    if root_or_skip() {
+        alone.private_namespace().run();
+    }
+}
+
+#[test]
+fn a_user_without_a_number_in_this_namespace_cannot_be_made_the_owner() {
+    let alone = peer!(|_| {
+        Forked::start(|_| {
+            // SAFETY: moves this process, which has one thread, to namespaces of its own.
+            let done = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) };
+            let error = std::io::Error::last_os_error();
+            match (done, error.raw_os_error()) {
+                (0, _) => {}
+                (_, Some(libc::EPERM | libc::ENOSPC | libc::ENOSYS)) => {
+                    return skipped("this system lets its users have no user namespaces");
+                }
+                _ => panic!("{error}"),
+            }
+            // Nothing is mapped, so every number but -1 is as unknown as the next.
+            let set = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
+            let segment = SegmentOptions::new()
+                .size_bytes(1)
+                .create_new(Key::PRIVATE)
+                .unwrap();
+            for error in [
+                set.set_permissions(7, 7, 0o600).unwrap_err(),
+                segment.id().set_permissions(7, 7, 0o600).unwrap_err(),
+            ] {
+                let error = fails::<()>(Err(error), ErrorKind::InvalidInput, libc::EINVAL);
+                assert_says(
+                    &error,
+                    &["IPC_SET uid 7", "does not exist in this user namespace"],
+                );
+            }
+            segment.mark_for_removal().unwrap();
+            set.remove().unwrap();
+        })
+        .finish();
+    });
+    alone.run();
+}
+
+#[test]
+fn values_that_name_one_set_are_equal() {
+    let owned = OwnedSetKey::random();
+    let created = SemaphoreSet::create_new(owned.key(), &[1]).unwrap();
+    let opened = SemaphoreSet::open(owned.key()).unwrap();
+    assert_eq!(created, opened);
+    assert_eq!(created, opened.interruptible());
+    assert_ne!(created, *OwnedSet::new(&[1]));
+    let both = std::collections::HashSet::from([created, opened]);
+    assert_eq!(both.len(), 1);
 }

@@ -1,10 +1,12 @@
 //! What the kernel takes back when a process ends, and what a forked child must leave alone.
+#![allow(unsafe_code)] // Namespaces of a peer's own.
 
 mod common;
 
-use common::{Forked, OwnedSet, fails, peer, until};
+use common::{Forked, OwnedSet, assert_says, fails, peer, root_or_skip, until};
+use std::os::fd::AsRawFd;
 use sysvshm::semaphore::Operation;
-use sysvshm::{ErrorKind, SemaphoreSet};
+use sysvshm::{ErrorKind, Key, SemaphoreSet};
 
 #[test]
 fn a_killed_holder_gives_back_what_it_took_with_undo_and_nothing_else() {
@@ -192,4 +194,49 @@ fn a_forked_child_neither_releases_nor_undoes_what_its_parent_holds() {
     let set = OwnedSet::new(&[1, 1, 1]);
     parent.arg(set.id()).run();
     assert_eq!(set.values().unwrap(), [1, 1, 1]);
+}
+
+#[test]
+fn a_guard_of_another_ipc_namespace_leaves_that_namespaces_set_alone() {
+    let alone = peer!(|_| {
+        let set = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
+        let home = std::fs::File::open("/proc/thread-self/ns/ipc").unwrap();
+        let guards = [(); 2].map(|()| {
+            let guard = set.semaphore(0).lock().unwrap();
+            set.semaphore(0).set_value(1).unwrap();
+            guard
+        });
+        // SAFETY: a plain number; moves this thread, the only one.
+        let done = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        // A stranger's set of the same number, made and held by another process.
+        Forked::start(|_| {
+            let stranger = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
+            stranger.semaphore(0).acquire(1).unwrap();
+        })
+        .finish();
+        let stranger = SemaphoreSet::from_raw(set.id()).unwrap();
+        assert_ne!(stranger, set);
+        assert_eq!(stranger.values().unwrap(), [0]);
+        let [dropped, unlocked] = guards;
+        drop(dropped);
+        let error = fails(unlocked.unlock(), ErrorKind::WrongNamespace, None);
+        assert_says(&error, &["another set here"]);
+        assert_eq!(stranger.values().unwrap(), [0]);
+        stranger.remove().unwrap();
+
+        // Back home a guard whose set another process touched meanwhile is released all the same.
+        // SAFETY: an open namespace; moves this thread.
+        let done = unsafe { libc::setns(home.as_raw_fd(), libc::CLONE_NEWIPC) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        set.semaphore(0).set_value(1).unwrap();
+        let guard = set.semaphore(0).lock().unwrap();
+        Forked::start(|_| set.semaphore(0).wait_for_zero().unwrap()).finish();
+        guard.unlock().unwrap();
+        assert_eq!(set.values().unwrap(), [1]);
+        set.remove().unwrap();
+    });
+    if root_or_skip() {
+        alone.private_namespace().run();
+    }
 }

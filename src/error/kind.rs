@@ -96,6 +96,9 @@ pub enum ErrorKind {
     CreatorDied,
     /// No call was made: the value was inherited through a fork and belongs to the parent process.
     Forked,
+    /// No call failed: the calling thread is in another IPC namespace than what it would act on, where the same
+    /// identifier names another object or none.
+    WrongNamespace,
     /// No call failed: what is in the segment is not what this program expects there.
     LayoutMismatch,
     /// No call failed: a handle of a process that lives has it.
@@ -192,6 +195,7 @@ impl fmt::Display for ErrorKind {
             }
             Self::CreatorDied => "the creator of the semaphore set ended before it initialised it",
             Self::Forked => "inherited through a fork; it belongs to the parent process",
+            Self::WrongNamespace => "the calling thread is in another IPC namespace",
             Self::LayoutMismatch => "the segment holds something else",
             Self::InUse => "another handle has it",
             Self::InvalidInput => "invalid arguments",

@@ -100,6 +100,13 @@ impl Error {
         self
     }
 
+    /// A status that is not told of what is attached, and so exists.
+    pub(crate) fn into_status_hidden(mut self) -> Self {
+        self.kind = ErrorKind::Unsupported;
+        self.hint = Hint::Text(words::STATUS_HIDDEN);
+        self
+    }
+
     /// What went wrong, in a form to match on.
     ///
     /// ```

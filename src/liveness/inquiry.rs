@@ -75,14 +75,15 @@ impl Way {
             },
             Self::List => match table::read() {
                 None => Answer::Silent,
-                Some(rows) => rows
+                Some(list) => list
                     .iter()
-                    .find(|row| row.id == id)
-                    .map_or(Answer::Missing, |row| {
+                    .map(|listed| &listed.status)
+                    .find(|status| status.id().as_raw() == id)
+                    .map_or(Answer::Missing, |status| {
                         Answer::Found(Seen {
-                            size_bytes: row.size_bytes,
-                            creator_pid: row.creator_pid,
-                            change_time: row.change_time,
+                            size_bytes: status.size_bytes() as u64,
+                            creator_pid: status.creator_pid().map_or(0, |pid| pid as i32),
+                            change_time: status.change_seconds(),
                         })
                     }),
             },

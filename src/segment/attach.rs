@@ -86,7 +86,14 @@ fn map<A: Access>(
     };
     // From here on an early return detaches by dropping. The id cannot be reused while it is attached, so this is
     // its length.
-    let status = id.status_regardless()?;
+    let status = id.status_regardless().map_err(|error| {
+        // Elsewhere than on Linux it may have been removed after the attach.
+        if cfg!(target_os = "linux") && error.is_not_found() {
+            error.into_status_hidden()
+        } else {
+            error
+        }
+    })?;
     segment.len_bytes = status.size_bytes();
     check_addressable(segment.len_bytes, shmat_call(id, address, flags))?;
     if options.transparent_huge_pages && options.address.is_none() {

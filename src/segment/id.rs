@@ -72,9 +72,18 @@ impl SegmentId {
             );
             return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
         }
-        match shm::shmget(raw, size, flags) {
-            Ok(id) => Ok(Self(id)),
-            Err(errno) => Err(Error::from_call(call, errno)),
+        let mut attempts_left = 10;
+        loop {
+            let error = match shm::shmget(raw, size, flags) {
+                Ok(id) => return Ok(Self(id)),
+                Err(errno) => Error::from_call(call.clone(), errno),
+            };
+            // What was too small is replaced by now, if nothing too small can be seen.
+            let replaced = error.kind() == ErrorKind::SegmentTooSmall && error.hint().is_none();
+            attempts_left -= 1;
+            if !replaced || attempts_left == 0 {
+                return Err(error);
+            }
         }
     }
 

@@ -37,8 +37,9 @@
 //!   whether the bytes make sense is for the reader to check.
 //! * Nothing orders or excludes: two processes that write the same bytes need a protocol, such as the atomics of
 //!   the typed views, a semaphore, or a ring buffer.
-//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left the kernel kills a
-//!   process; with [`Segment::prefault`] the lack is an error instead, and at a time of your choosing.
+//! * Memory is found when a page is first touched, as everywhere on Linux. Where none is left, or a control group has
+//!   reached its limit, the kernel kills a process. [`Segment::prefault`] brings that forward to a time of your
+//!   choosing and says what to compare with; it does not avert it.
 //! * A segment that nobody removes stays until the next reboot; the guide has a chapter on [who removes
 //!   when](crate::guide::lifecycle).
 
@@ -217,8 +218,11 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`NotAttached`](crate::ErrorKind::NotAttached) (`EINVAL`): other code has unmapped it. Those of
-    /// [`mark_for_removal`](Self::mark_for_removal), except that a segment that is gone already is none.
+    /// [`NotAttached`](crate::ErrorKind::NotAttached) (`EINVAL`): other code has unmapped it. With `OnDrop`, those of
+    /// [`mark_for_removal`](Self::mark_for_removal), except that a segment that is gone already is none; such as
+    /// [`NotOwner`](crate::ErrorKind::NotOwner) after `setuid(2)`. And
+    /// [`WrongNamespace`](crate::ErrorKind::WrongNamespace): the calling thread has left the segment's IPC namespace,
+    /// or nothing tells whether it has. The segment is detached in all these cases, and stays.
     ///
     /// ```
     /// # use sysvshm::{Key, SegmentOptions};
@@ -324,16 +328,23 @@ impl<A: Access> Segment<A> {
         })
     }
 
-    /// Allocates all pages now, so that no first touch waits for one, fails for want of one or raises SIGBUS.
+    /// Allocates all pages now, so that no first touch waits for one, lacks one or raises SIGBUS.
     ///
     /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.
     /// Pages may be swapped out later, unless they are [locked](SegmentId::lock_in_memory).
+    ///
+    /// A lack of memory is an error only where the kernel refuses a page, such as a huge page that is missing. Where
+    /// memory runs out it kills a process in the middle of this call, most likely this one. In a control group that
+    /// happens as soon as the segment does not fit below the limit. So compare
+    /// [`len_bytes`](Self::len_bytes) beforehand: with `memory.max` less `memory.current` of the process's group and
+    /// those above it in `/sys/fs/cgroup` (the kernel's `Documentation/admin-guide/cgroup-v2.rst`), and with
+    /// `MemAvailable` in `/proc/meminfo`.
     ///
     /// **C call:** `madvise(MADV_POPULATE_WRITE)`, or `MADV_POPULATE_READ` on a read-only attach. Linux 5.14.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): a page cannot be had.
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) (`ENOMEM`, `EFAULT`): the kernel refused a page.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): an older kernel, or another system.
     ///
     /// ```

@@ -8,7 +8,8 @@ use crate::segment::id::MODE_BITS;
 use crate::segment::{
     Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOptions, Status, reclaim,
 };
-use crate::sys::{os, process, shm};
+use crate::sys::{os, shm};
+use crate::user;
 use std::ffi::c_int;
 
 /// Creating, finding, attaching.
@@ -53,18 +54,19 @@ impl SegmentOptions {
     #[doc(alias("shmget", "IPC_CREAT", "IPC_EXCL"))]
     pub fn create_new(&self, key: Key) -> Result<Segment, Error> {
         self.check_attach(SegmentId::from_raw(-1))?;
-        self.retry(key, || {
+        self.retry(key, FEW, || {
             let id = self.create(key, self.prefault)?;
             match attach(self, id, Origin::Created, any) {
                 // Others can find a new segment and remove it before its creator attaches. Then the key is free: as
                 // if it had never been.
                 Ok((_, status)) if status.is_marked_for_removal() => Ok(None),
-                Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(None),
                 Ok((segment, _)) => Ok(Some(segment)),
-                Err(error) => {
-                    discard(id);
-                    Err(error)
-                }
+                // Was it removed? Then there is nothing left to remove. A sandbox that only says so about a segment
+                // that exists would have one more made at each repetition.
+                Err(error) => match id.mark_for_removal() {
+                    Err(gone) if gone.is_not_found() && error.is_not_found() => Ok(None),
+                    _ => Err(error),
+                },
             }
         })
     }
@@ -189,7 +191,7 @@ impl SegmentOptions {
         }
         // Also where the key turns out to be taken: the answer to a bad mode does not depend on who came first.
         self.check_mode(key)?;
-        self.retry(key, || {
+        self.retry(key, MANY, || {
             match SegmentId::get(key, self.size_bytes, 0) {
                 Ok(id) => {
                     if self.reclaim_stale && reclaim::remove_if_stale(id)? {
@@ -269,7 +271,7 @@ impl SegmentOptions {
     fn open_as<A: Access>(&self, key: Key) -> Result<Segment<A>, Error> {
         let mode = self.mode.unwrap_or(Mode::empty());
         self.check_mode(key)?;
-        self.retry(key, || {
+        self.retry(key, MANY, || {
             let id = SegmentId::get(key, self.size_bytes, mode.bits())?;
             self.attach_found(id, any)
         })
@@ -292,7 +294,7 @@ impl SegmentOptions {
 
     /// Refuses what another user put under the key, unless that is welcome.
     fn check_creator(&self, key: Key, status: &Status) -> Result<(), Error> {
-        let welcome = self.any_owner || status.creator_uid() == process::effective_uid();
+        let welcome = self.any_owner || user::is_own(status.creator_uid());
         // One that is marked has no key any more; the lookup is repeated.
         if welcome || status.is_marked_for_removal() {
             return Ok(());
@@ -307,11 +309,10 @@ impl SegmentOptions {
     fn retry<T>(
         &self,
         key: Key,
+        attempts: usize,
         mut step: impl FnMut() -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        /// Far more than a busy system needs, and an end to what a hostile one could prolong.
-        const ATTEMPTS: usize = 1000;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts {
             if let Some(done) = step()? {
                 return Ok(done);
             }
@@ -350,7 +351,7 @@ impl SegmentOptions {
                 Error::refused(call, ErrorKind::HugePagesUnavailable, hint)
             })?;
         }
-        self.retry(key, || {
+        self.retry(key, MANY, || {
             match shm::shmget(key.as_raw(), self.size_bytes, flags) {
                 Ok(id) => Ok(Some(SegmentId::from_raw(id))),
                 Err(errno) if errno.0 == libc::EEXIST && self.reclaim_stale => {
@@ -425,6 +426,12 @@ impl SegmentOptions {
     }
 }
 
+/// Far more attempts than a busy system needs, and an end to what a hostile one could prolong.
+const MANY: usize = 1000;
+/// How often a segment is made anew because it was gone before it could be attached. Other processes come across a new
+/// segment by chance; should none of them be what makes it seem gone, this many are left behind.
+const FEW: usize = 4;
+
 /// Accepts every segment.
 fn any(_: &Status) -> Result<(), Error> {
     Ok(())
@@ -436,10 +443,4 @@ fn reclaim_by_key(key: Key) -> Result<bool, Error> {
         Ok(id) => reclaim::remove_if_stale(id),
         Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
-}
-
-/// Removes what this process created a moment ago and could not attach. The error that led here is the one to
-/// report.
-fn discard(id: SegmentId) {
-    let _ = id.mark_for_removal();
 }

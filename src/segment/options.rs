@@ -285,7 +285,8 @@ impl SegmentOptions {
     /// cpuset or a memory policy may let the toucher have only those of some nodes
     /// (`Documentation/mm/hugetlbfs_reserv.rst`). [`prefault`](Self::prefault) turns both into an error beforehand.
     /// And a process that may write the segment can free its pages (`MADV_REMOVE`, madvise(2)) and use them up.
-    /// Share huge pages with those you trust.
+    /// Share huge pages with those you trust. (That root can shrink a segment of any pages is named with the
+    /// [crate's limits](crate#what-this-does-not-protect-you-from).)
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, HugePages, Key, SegmentOptions};
@@ -331,7 +332,7 @@ impl SegmentOptions {
 
     /// Whether a segment that is created sets no memory aside: it may be larger than the machine could back. Linux.
     ///
-    /// Pages are then found when first touched, and a process for which none can be found is killed by the kernel.
+    /// Pages are then found when first touched, and where none can be found the kernel kills a process.
     /// Together with [`huge_pages`](Self::huge_pages) it is refused unless [`prefault`](Self::prefault) allocates
     /// them all at once, because touching one that is missing raises SIGBUS.
     ///

@@ -1,6 +1,6 @@
 //! Knowing a segment again before removing it: on drop, and when a stale one is replaced.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Call, Command, Error, ErrorKind, Hint};
 use crate::segment::{ProcessState, SegmentId, Status};
 use crate::sys::os;
 use std::time::SystemTime;
@@ -36,48 +36,59 @@ impl Fingerprint {
     /// Whether `self`, taken when the segment was attached, and `now` are about the same segment; `None` if only a
     /// detach can tell.
     fn still(&self, now: &Self) -> Option<bool> {
-        if self.creator != now.creator || self.size_bytes != now.size_bytes {
-            return Some(false);
-        }
+        let looks_different = self.creator != now.creator
+            || self.size_bytes != now.size_bytes
+            || self.change_time != now.change_time;
         match (self.namespace, now.namespace) {
-            // Within one namespace an attached id cannot change hands; a legitimate IPC_SET moves the change time.
+            // Within one namespace an attached id cannot change hands. An IPC_SET moves the change time, and a thread
+            // that entered another user or pid namespace reads another uid or pid of the creator.
             (Some(then), Some(now)) => Some(then == now),
-            // Blind: insist on the time of the last change too, and rather leak than remove somebody else's.
-            _ if self.change_time != now.change_time => Some(false),
+            // Blind: rather leave a segment behind than remove another one.
+            _ if looks_different => Some(false),
             // Only Linux has namespaces to be lost in.
             _ => (!cfg!(target_os = "linux")).then_some(true),
         }
     }
 
-    /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already, or is another
-    /// one's by now, is no error.
+    /// Detaches, and marks the segment for removal if `id` still names it. That it is gone already is no error; that
+    /// the calling thread cannot reach it is one.
     pub(super) fn remove(
         &self,
         id: SegmentId,
         detach: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        match look(id) {
-            Ok(Some(status)) => match self.still(&Self::new(&status)) {
-                Some(true) => mark(id).and(detach()),
-                Some(false) => detach(),
-                None => {
-                    detach()?;
-                    // A process may make two segments of one size in two namespaces within a second, with one
-                    // identifier. What was just detached from counts an attach less; if others attached meanwhile
-                    // that cannot be seen, and it stays.
-                    match look(id)? {
-                        Some(now) if now.attached() < status.attached() => mark(id),
-                        _ => Ok(()),
-                    }
-                }
+        let before = look(id);
+        let still = match &before {
+            Ok(Some(status)) => self.still(&Self::new(status)),
+            // What is attached exists, in its own namespace. A BSD may hide one that is marked.
+            Ok(None) => Some(!cfg!(target_os = "linux") || self.namespace == os::ipc_namespace()),
+            Err(_) => Some(true),
+        };
+        let marked = match (&before, still) {
+            (Ok(Some(_)), Some(true)) => mark(id),
+            _ => Ok(()),
+        };
+        detach()?;
+        match (before?, still) {
+            (_, Some(true)) => marked,
+            // A process may make two segments of one size in two namespaces within a second, with one identifier.
+            // What was just detached from counts an attach less; if others attached meanwhile that cannot be seen,
+            // and it stays.
+            (Some(status), None) => match look(id)? {
+                Some(now) if now.attached() < status.attached() => mark(id),
+                _ => Err(out_of_reach(id)),
             },
-            Ok(None) => detach(),
-            Err(error) => {
-                let _ = detach();
-                Err(error)
-            }
+            _ => Err(out_of_reach(id)),
         }
     }
+}
+
+fn out_of_reach(id: SegmentId) -> Error {
+    let hint = Hint::Text(
+        "the calling thread seems to be in another IPC namespace than the segment, which was detached and stays; detach in a thread of its own namespace, or remove it there (`ipcrm -m`)",
+    );
+    let call = Call::shmctl(id.as_raw(), Command::Remove);
+    Error::refused(call, ErrorKind::WrongNamespace, hint)
 }
 
 /// The status, or `None` if there is no such segment.
@@ -135,7 +146,7 @@ fn remove_if_still_stale(id: SegmentId, meanwhile: impl FnOnce()) -> Result<bool
 mod tests {
     use super::*;
     use crate::{Key, SegmentOptions};
-    use std::process::Command;
+    use std::process;
 
     /// Names the key under which the copy of this binary shall create a segment.
     const KEY: &str = "SYSVSHM_UNIT_TEST_STALE_KEY";
@@ -146,10 +157,10 @@ mod tests {
         options.size_bytes(100);
         if let Ok(key) = std::env::var(KEY) {
             options.create_unattached(key.parse().unwrap()).unwrap();
-            std::process::exit(0);
+            process::exit(0);
         }
         let key = Key::random().unwrap();
-        let mut copy = Command::new(std::env::current_exe().unwrap());
+        let mut copy = process::Command::new(std::env::current_exe().unwrap());
         copy.args(["--exact", test]).env(KEY, key.to_string());
         assert!(copy.output().unwrap().status.success());
         SegmentId::find(key).unwrap()

@@ -51,17 +51,17 @@ use std::time::{Duration, SystemTime};
 #[doc(alias("shmid_ds", "IPC_STAT", "ipc_perm"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    id: SegmentId,
-    key: Key,
-    size_bytes: usize,
-    mode_word: u32,
-    owner: (u32, u32),
-    creator: (u32, u32),
-    creator_pid: i32,
-    last_pid: i32,
-    attached: u64,
+    pub(super) id: SegmentId,
+    pub(super) key: Key,
+    pub(super) size_bytes: usize,
+    pub(super) mode_word: u32,
+    pub(super) owner: (u32, u32),
+    pub(super) creator: (u32, u32),
+    pub(super) creator_pid: i32,
+    pub(super) last_pid: i32,
+    pub(super) attached: u64,
     /// Attach, detach, change; seconds since 1970, 0 for never.
-    times: [i64; 3],
+    pub(super) times: [i64; 3],
 }
 
 impl Status {
@@ -183,6 +183,11 @@ impl Status {
     #[must_use]
     pub fn last_state(&self) -> ProcessState {
         ProcessState::of(self.last_pid)
+    }
+
+    /// Seconds since 1970, 0 for never.
+    pub(crate) fn change_seconds(&self) -> i64 {
+        self.times[2]
     }
 
     /// How many mappings of the segment exist, all processes together.

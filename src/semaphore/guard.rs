@@ -1,9 +1,12 @@
 //! [`SemaphoreGuard`]: a semaphore held as a mutex.
 
 use super::operation::refused;
+use super::set::namespace_here;
 use super::single::Semaphore;
 use crate::error::{Error, ErrorKind, Hint};
 use crate::fork::Epoch;
+use crate::sys::process;
+use crate::sys::sem::{self, Question};
 use std::mem::ManuallyDrop;
 
 /// A semaphore acquired by [`Semaphore::lock`]; dropping it releases the semaphore.
@@ -46,13 +49,16 @@ impl SemaphoreGuard {
 
     /// Releases the semaphore and says what went wrong, which dropping does not.
     ///
-    /// **C call:** `semop` with `+1` and `SEM_UNDO`.
+    /// **C calls:** `semctl(GETPID)` and `semop` with `+1` and `SEM_UNDO`. Where the last to operate on the semaphore
+    /// was another process, which a mutex rarely sees, `/proc/thread-self/ns/ipc` is read in between (Linux).
     ///
     /// # Errors
     ///
-    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`): the set was removed meanwhile, so the lock excluded nobody
-    /// any more. [`Forked`](ErrorKind::Forked): this is a forked child and the lock is the parent's; nothing was
-    /// done.
+    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`): the set was removed meanwhile, so the lock excluded no other
+    /// process any more. [`Forked`](ErrorKind::Forked): this is a forked child and the lock is the parent's; nothing
+    /// was done. [`WrongNamespace`](ErrorKind::WrongNamespace): the calling thread is in another IPC namespace than
+    /// the one in which the set was opened, and the identifier names a stranger's set here; nothing was done. The
+    /// kernel takes back what a process did with `SEM_UNDO` as soon as its last thread leaves the namespace.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
@@ -68,11 +74,32 @@ impl SemaphoreGuard {
     }
 
     fn release(&self) -> Result<(), Error> {
-        if self.epoch.is_current() {
-            self.semaphore.release(1)
-        } else {
+        let set = self.semaphore.set;
+        if !self.epoch.is_current() {
             let hint = Hint::Text("a forked child does not hold what its parent locked");
-            Err(refused(self.semaphore.set, None, ErrorKind::Forked, hint))
+            return Err(refused(set, None, ErrorKind::Forked, hint));
+        }
+        if self.is_stranger() {
+            let hint =
+                Hint::Text("this identifier names another set here than the one that was locked");
+            return Err(refused(set, None, ErrorKind::WrongNamespace, hint));
+        }
+        self.semaphore.release(1)
+    }
+
+    /// Whether the identifier names another set by now: that of another IPC namespace, into which the thread moved.
+    ///
+    /// Who holds a mutex was the last to operate on it, as a rule, and a stranger's semaphore was never operated on by
+    /// this process. So the last pid answers for one short call. Where it is another one (a process waited for zero,
+    /// or released what it did not hold), the namespace decides.
+    fn is_stranger(&self) -> bool {
+        let Semaphore { set, index, .. } = self.semaphore;
+        let (then, last_pid) = (self.semaphore.namespace, Question::LastPid);
+        match sem::semctl_ask(set, index, last_pid) {
+            Ok(pid) if pid == process::pid() => false,
+            // No set at all: the release will say so.
+            Err(errno) if matches!(errno.0, libc::EINVAL | libc::EIDRM) => false,
+            _ => then != 0 && ![0, then].contains(&namespace_here()),
         }
     }
 }

@@ -28,7 +28,11 @@ pub(super) fn initialise(set: &SemaphoreSet, values: &[u16]) -> Result<(), Error
         interruptible: false,
     };
     // Any success moves sem_otime. A value of 0 is waited for, another one taken and given back in the same step.
-    let stamp = match values.iter().position(|&value| value == 0) {
+    let within_16_bits = values.len().min(1 << 16);
+    let zero = values[..within_16_bits]
+        .iter()
+        .position(|&value| value == 0);
+    let stamp = match zero {
         Some(zero) => operate(
             set.id(),
             &[Operation::wait_for_zero(zero).without_waiting()],

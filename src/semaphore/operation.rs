@@ -133,8 +133,7 @@ impl Operation {
     #[inline]
     pub(super) fn to_raw(self) -> Result<sembuf, (ErrorKind, Hint)> {
         let Ok(sem_num) = u16::try_from(self.semaphore) else {
-            let hint = Hint::Text("semaphores are numbered with 16 bits");
-            return Err((ErrorKind::NoSuchSemaphore, hint));
+            return Err(bad_number());
         };
         let (count, sign) = match self.step {
             Step::Acquire(count) => (count, -1),
@@ -155,6 +154,13 @@ impl Operation {
             sem_flg: undo | no_wait,
         })
     }
+}
+
+/// Why a semaphore beyond the first 65,536 cannot be operated on.
+#[cold]
+pub(super) fn bad_number() -> (ErrorKind, Hint) {
+    let hint = Hint::Text("semop numbers semaphores with 16 bits");
+    (ErrorKind::NoSuchSemaphore, hint)
 }
 
 /// Why `count` cannot be acquired or released.
@@ -191,6 +197,14 @@ pub(super) fn operate(id: i32, operations: &[Operation], wait: Wait) -> Result<(
     let raw = if operations.len() <= SHORT {
         &mut short[..operations.len()]
     } else {
+        if long.try_reserve_exact(operations.len()).is_err() {
+            return Err(refused(
+                id,
+                wait.timeout,
+                ErrorKind::OutOfMemory,
+                Hint::None,
+            ));
+        }
         long.resize(operations.len(), empty);
         &mut long[..]
     };

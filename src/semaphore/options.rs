@@ -5,7 +5,8 @@ use super::set::{SemaphoreSet, status_regardless};
 use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
-use crate::sys::{process, sem};
+use crate::sys::sem;
+use crate::user;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -343,7 +344,7 @@ impl SemaphoreSetOptions {
                 Err(error) if error.kind() == ErrorKind::NoSuchSet => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if !self.any_owner && status.creator_uid() != process::effective_uid() {
+            if !self.any_owner && !user::is_own(status.creator_uid()) {
                 return Err(refused(
                     ErrorKind::ForeignCreator,
                     Hint::foreign(Object::Set, id),

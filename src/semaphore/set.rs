@@ -7,13 +7,15 @@ use super::status::SemaphoreSetStatus;
 use crate::error::{Call, Command, Error, ErrorKind, Hint};
 use crate::flags::Mode;
 use crate::key::Key;
-use crate::sys::{Errno, sem};
+use crate::sys::{Errno, os, sem};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// A System V semaphore set.
 ///
 /// A plain value, like the identifier in C: nothing happens when it is dropped, it may be copied and sent anywhere,
-/// and it stays usable until the set is removed. [`remove`](Self::remove) ends it for everybody at once.
+/// and it stays usable until the set is removed. [`remove`](Self::remove) ends it for all processes at once. Two
+/// values are equal if they name the same set.
 ///
 /// [`SemaphoreSetOptions`] has more ways to make one.
 ///
@@ -26,12 +28,35 @@ use std::time::Duration;
 /// # Ok::<(), sysvshm::Error>(())
 /// ```
 #[doc(alias("semget", "semid"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub struct SemaphoreSet {
     id: i32,
     len: usize,
     created: bool,
     interruptible: bool,
+    /// Where the identifier means this set: the inode of the IPC namespace, which is a 32-bit number (`inum` of
+    /// `ns_common` in the kernel). 0 where it is not known.
+    namespace: u32,
+}
+
+/// Two values are equal if they name the same set, however they came to it.
+impl PartialEq for SemaphoreSet {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.namespace) == (other.id, other.namespace)
+    }
+}
+
+impl Eq for SemaphoreSet {}
+
+impl Hash for SemaphoreSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.id, self.namespace).hash(state);
+    }
+}
+
+/// The IPC namespace of the calling thread, 0 where it is not known.
+pub(super) fn namespace_here() -> u32 {
+    os::ipc_namespace().map_or(0, |(_, inode)| inode as u32)
 }
 
 #[allow(clippy::len_without_is_empty)] // A set has at least one semaphore.
@@ -42,6 +67,7 @@ impl SemaphoreSet {
             len,
             created,
             interruptible: false,
+            namespace: namespace_here(),
         }
     }
 
@@ -185,6 +211,9 @@ impl SemaphoreSet {
 
     /// The semaphore with this number, from 0.
     ///
+    /// Linux makes sets of more than 65,536 semaphores where `SEMMSL` allows it, and numbers them with 16 bits in
+    /// `semop`: the others can be read and set, but not operated on.
+    ///
     /// # Panics
     ///
     /// If the set has no such semaphore, as indexing a slice does; see [`get`](Self::get).
@@ -219,9 +248,10 @@ impl SemaphoreSet {
         }
         Some(Semaphore {
             set: self.id,
-            index: u16::try_from(index).ok()?,
+            index: i32::try_from(index).ok()?,
             undo: false,
             interruptible: self.interruptible,
+            namespace: self.namespace,
         })
     }
 
@@ -308,12 +338,13 @@ impl SemaphoreSet {
 
     /// All values, as of one moment.
     ///
-    /// **C call:** `semctl(GETALL)`.
+    /// **C calls:** `semctl(IPC_STAT)` for their number, `semctl(GETALL)`.
     ///
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit.
-    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`).
+    /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory): this
+    /// process has no room for so many.
     ///
     /// ```
     /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};

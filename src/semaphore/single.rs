@@ -1,7 +1,7 @@
 //! [`Semaphore`]: one of a set.
 
 use super::guard::SemaphoreGuard;
-use super::operation::{Wait, bad_count, operate_raw, refused};
+use super::operation::{Wait, bad_count, bad_number, operate_raw, refused};
 use crate::error::{Call, Command, Error};
 use crate::segment::ProcessState;
 use crate::sys::sem::{self, IPC_NOWAIT, Question, SEM_UNDO, sembuf};
@@ -26,10 +26,15 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Semaphore {
     pub(super) set: i32,
-    pub(super) index: u16,
+    /// C's `semnum`; `semop` has 16 bits for it.
+    pub(super) index: i32,
     pub(super) undo: bool,
     pub(super) interruptible: bool,
+    /// As in the set.
+    pub(super) namespace: u32,
 }
+
+const _: () = assert!(size_of::<Semaphore>() == 16, "passed in two registers");
 
 impl Semaphore {
     /// Its number in the set, from 0.
@@ -44,7 +49,8 @@ impl Semaphore {
     #[doc(alias = "sem_num")]
     #[must_use]
     pub fn index(self) -> usize {
-        usize::from(self.index)
+        // Never negative: it is less than the length of the set.
+        self.index as usize
     }
 
     /// The same semaphore, with `SEM_UNDO` in every operation made through this handle.
@@ -278,7 +284,7 @@ impl Semaphore {
     /// whole. It is not recursive: a second `lock` of the same process waits for the first. C programs share it if
     /// they use `SEM_UNDO` on both sides too.
     ///
-    /// **C calls:** `semop` with `-1` and `SEM_UNDO` now, `semop` with `+1` and `SEM_UNDO` later.
+    /// **C calls:** `semop` with `-1` and `SEM_UNDO` now, those of [`SemaphoreGuard::unlock`] later.
     ///
     /// # Errors
     ///
@@ -396,7 +402,7 @@ impl Semaphore {
     /// ```
     #[doc(alias("semctl", "SETVAL"))]
     pub fn set_value(self, value: u16) -> Result<(), Error> {
-        let (semaphore, value) = (i32::from(self.index), i32::from(value));
+        let (semaphore, value) = (self.index, i32::from(value));
         sem::semctl_setval(self.set, semaphore, value).map_err(|errno| {
             let command = Command::SetValue(semaphore, value);
             Error::from_call(Call::semctl(self.set, command), errno)
@@ -518,8 +524,12 @@ impl Semaphore {
     #[inline]
     fn operate(self, sem_op: i16, flags: i16, timeout: Option<Duration>) -> Result<(), Error> {
         let undo = if self.undo { SEM_UNDO } else { 0 };
+        let Ok(sem_num) = u16::try_from(self.index) else {
+            let (kind, hint) = bad_number();
+            return Err(refused(self.set, timeout, kind, hint));
+        };
         let operation = sembuf {
-            sem_num: self.index,
+            sem_num,
             sem_op,
             sem_flg: flags | undo,
         };
@@ -531,9 +541,8 @@ impl Semaphore {
     }
 
     fn ask(self, question: Question, command: fn(i32) -> Command) -> Result<i32, Error> {
-        let semaphore = i32::from(self.index);
-        sem::semctl_ask(self.set, semaphore, question)
-            .map_err(|errno| Error::from_call(Call::semctl(self.set, command(semaphore)), errno))
+        sem::semctl_ask(self.set, self.index, question)
+            .map_err(|errno| Error::from_call(Call::semctl(self.set, command(self.index)), errno))
     }
 }
 

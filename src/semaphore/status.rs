@@ -3,6 +3,7 @@
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::sys::sem;
+use crate::sysvipc::Row;
 use std::time::{Duration, SystemTime};
 
 /// What `IPC_STAT` said about a semaphore set, at one moment.
@@ -44,6 +45,19 @@ impl SemaphoreSetStatus {
             creator: (permissions.cuid, permissions.cgid),
             times: sem::times(raw),
         }
+    }
+
+    /// From a line of `/proc/sysvipc/sem`.
+    pub(crate) fn of_row(row: &Row<'_>) -> Option<Self> {
+        Some(Self {
+            id: row.get("semid")?,
+            key: Key::from_raw(row.get("key")?),
+            len: row.get("nsems")?,
+            mode_word: row.mode()?,
+            owner: (row.get("uid")?, row.get("gid")?),
+            creator: (row.get("cuid")?, row.get("cgid")?),
+            times: [row.get("otime")?, row.get("ctime")?],
+        })
     }
 
     /// The set's identifier.

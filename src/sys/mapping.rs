@@ -1,4 +1,4 @@
-//! `mmap`, `munmap` and `madvise`, for what System V's own calls cannot say.
+//! `mmap`, `munmap`, `mprotect` and `madvise`, for what System V's own calls cannot say.
 
 use super::{Errno, check};
 use std::ffi::{c_int, c_void};
@@ -37,6 +37,17 @@ pub(crate) fn map_anonymous(len: usize, protection: Protection) -> Result<NonNul
 pub(crate) unsafe fn unmap(address: NonNull<c_void>, len: usize) -> Result<(), Errno> {
     // SAFETY: the caller gives the range up.
     check(unsafe { libc::munmap(address.as_ptr(), len) }).map(drop)
+}
+
+/// `mprotect(address, len, PROT_READ | PROT_WRITE)`.
+///
+/// # Safety
+///
+/// The range is mapped, and no code relies on not reaching it.
+pub(crate) unsafe fn allow(address: NonNull<c_void>, len: usize) -> Result<(), Errno> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the caller answers for the range.
+    check(unsafe { libc::mprotect(address.as_ptr(), len, access) }).map(drop)
 }
 
 /// `madvise(address, len, advice)`, and `EINVAL` where the system answers success to anything.

@@ -7,9 +7,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
-//! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
+//! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_values.rs`: the array of `GETALL` and `SETALL`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
-//! | `mapping.rs` | `mmap`, `munmap`, `madvise` |
+//! | `mapping.rs` | `mmap`, `munmap`, `mprotect`, `madvise` |
 //! | `futex.rs` | `futex`, `membarrier` |
 //! | `bytes.rs` | the addresses of `memcpy`, `memmove`, `memset` |
 //! | `linux.rs`, `macos.rs`, `freebsd.rs`, the last two over `bsd.rs` | constants, structs and calls only one system has, behind the same names; on the last two, when a process started |

@@ -10,10 +10,14 @@ pub(crate) use sem_os::{ipc_info, sem_info};
 pub use sem_os::semid_ds;
 #[cfg(target_os = "linux")]
 pub use sem_os::seminfo;
+use sem_values::Values;
 use std::ffi::{c_int, c_ushort};
 use std::mem;
 
 pub(crate) use libc::sembuf;
+
+#[path = "sem_values.rs"]
+mod sem_values;
 
 #[cfg(any(target_os = "macos", target_os = "freebsd"))]
 #[path = "sem_bsd.rs"]
@@ -45,8 +49,6 @@ const _: () = {
     assert!(mem::offset_of!(sembuf, sem_flg) == 4);
 };
 
-/// More entries than any set of an unprivileged user has: semaphores are numbered with 16 bits.
-const MOST_SEMAPHORES: usize = 1 << 16;
 /// No semaphore has this value: `SEMVMX` is 32767.
 const NO_VALUE: c_ushort = c_ushort::MAX;
 
@@ -134,36 +136,48 @@ pub(crate) fn semctl_setval(id: c_int, semaphore: c_int, value: c_int) -> Result
     unsafe { semctl(id, semaphore, sem_os::SETVAL, semun { val: value }) }.map(drop)
 }
 
-/// `semctl(id, 0, GETALL, array)`: all values of the set, as of one moment.
+/// `semctl(id, 0, GETALL, array)`: all values of the set, as of one moment. `EIDRM` where the id came to name another,
+/// larger set meanwhile.
 ///
-/// The kernel writes as many as the set has now. An id can come to name a larger set than its user remembers, so
-/// the array has room for any, and what the kernel left untouched is cut off.
+/// The kernel writes as many values as the set has; no argument says how long the array is. `IPC_STAT` says how many,
+/// and a set never changes its number. But an id is used again after some million creations, and the thread may be
+/// stopped for that long between the two calls; [`Values`] ends at inaccessible memory, so the kernel stops there.
 pub(crate) fn semctl_getall(id: c_int) -> Result<Vec<u16>, Errno> {
-    let mut values = vec![NO_VALUE; most_semaphores()];
+    #[allow(clippy::unnecessary_cast)] // 16 to 64 bits wide.
+    let mut values = Values::new(semctl_stat(id)?.sem_nsems as usize)?;
+    values.as_mut_slice().fill(NO_VALUE);
     let array = values.as_mut_ptr();
-    // SAFETY: `values` has room for the largest set there can be.
-    unsafe { semctl(id, 0, sem_os::GETALL, semun { array }) }?;
-    let written = values.iter().position(|&value| value == NO_VALUE);
-    values.truncate(written.unwrap_or(values.len()));
-    Ok(values)
+    // SAFETY: the memory after the array is inaccessible, so whatever the set has, nothing else is overwritten.
+    unsafe { semctl(id, 0, sem_os::GETALL, semun { array }) }.map_err(beyond(libc::EIDRM))?;
+    let all = values.as_mut_slice();
+    let written = all.iter().position(|&value| value == NO_VALUE);
+    let all = &all[..written.unwrap_or(all.len())];
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(all.len())
+        .map_err(|_| Errno(libc::ENOMEM))?;
+    copy.extend_from_slice(all);
+    Ok(copy)
 }
 
-/// `semctl(id, 0, SETALL, array)`.
+/// `semctl(id, 0, SETALL, array)`. `ERANGE`, and nothing set, where the set has more semaphores than there are values.
 ///
-/// The kernel reads as many as the set has now. Behind `values` it finds one that it refuses with `ERANGE`, so a
-/// larger set stays as it is.
+/// The kernel reads as many values as the set has, before it sets the first (`semctl_main` in ipc/sem.c).
 pub(crate) fn semctl_setall(id: c_int, values: &[u16]) -> Result<(), Errno> {
-    let mut padded = vec![NO_VALUE; most_semaphores().max(values.len())];
-    padded[..values.len()].copy_from_slice(values);
-    let array = padded.as_mut_ptr();
-    // SAFETY: `padded` is as long as the largest set there can be, and is only read.
-    unsafe { semctl(id, 0, sem_os::SETALL, semun { array }) }.map(drop)
+    let mut copy = Values::new(values.len())?;
+    copy.as_mut_slice().copy_from_slice(values);
+    let array = copy.as_mut_ptr();
+    // SAFETY: the array is only read, and the memory after it is inaccessible.
+    unsafe { semctl(id, 0, sem_os::SETALL, semun { array }) }
+        .map_err(beyond(libc::ERANGE))
+        .map(drop)
 }
 
-/// `SEMMSL`, but at least what 16 bits can number.
-fn most_semaphores() -> usize {
-    let semmsl = limits().map_or(0, |limits| limits.per_set);
-    usize::try_from(semmsl).map_or(MOST_SEMAPHORES, |semmsl| semmsl.max(MOST_SEMAPHORES))
+/// What it means that the kernel came to the end of [`Values`].
+fn beyond(meaning: c_int) -> impl Fn(Errno) -> Errno {
+    move |errno| match errno.0 {
+        libc::EFAULT => Errno(meaning),
+        _ => errno,
+    }
 }
 
 /// A command that fills a `semid_ds`: `IPC_STAT`, `SEM_STAT` or `SEM_STAT_ANY`. The second value is what the call
@@ -222,6 +236,11 @@ mod tests {
         let set = Set::new(5);
         assert_eq!(semctl_setall(set.0, &[1, 2]), Err(Errno(libc::ERANGE)));
         assert_eq!(semctl_getall(set.0).unwrap(), [0; 5]);
+        let mut two = Values::new(2).unwrap();
+        let array = two.as_mut_ptr();
+        // SAFETY: the memory after the array is inaccessible.
+        let answer = unsafe { semctl(set.0, 0, sem_os::GETALL, semun { array }) };
+        assert_eq!(answer.map_err(beyond(libc::EIDRM)), Err(Errno(libc::EIDRM)));
         semctl_setall(set.0, &[1, 2, 3, 4, 32767]).unwrap();
         assert_eq!(semctl_getall(set.0).unwrap(), [1, 2, 3, 4, 32767]);
     }

@@ -1,8 +1,10 @@
 //! The whole machine's semaphores: limits, usage, and every set, as `ipcs -s` shows them.
 
+use super::walk;
 use crate::error::{Call, Command, Error};
 use crate::semaphore::SemaphoreSetStatus;
 use crate::sys::{Errno, sem};
+use crate::sysvipc::Table;
 
 /// What the system allows for semaphores.
 #[doc(alias(
@@ -90,11 +92,13 @@ pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
 /// The list is taken set by set while others create and remove: it is no snapshot.
 ///
 /// **C calls:** `semctl(0, 0, SEM_INFO)` once, `semctl(slot, 0, SEM_STAT_ANY)` per slot up to the highest used one;
-/// before Linux 4.17 `SEM_STAT`, which leaves out what this user may not read.
+/// before Linux 4.17 `SEM_STAT`, which leaves out what this user may not read. Where a sandbox refuses the calls, the
+/// list is that of `/proc/sysvipc/sem`.
 ///
 /// # Errors
 ///
-/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS`.
+/// [`Unsupported`](crate::ErrorKind::Unsupported) on other systems than Linux, or with `ENOSYS` or `EPERM` where
+/// `/proc/sysvipc/sem` cannot be read either.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -109,20 +113,15 @@ pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
 /// ```
 #[doc(alias("ipcs", "SEM_STAT", "SEM_STAT_ANY"))]
 pub fn semaphore_sets() -> Result<Vec<SemaphoreSetStatus>, Error> {
-    let highest = sem::highest_slot().map_err(failed(Command::Usage))?;
-    let mut sets = Vec::new();
-    for slot in 0..=highest {
-        let answer = match sem::sem_stat_any(slot) {
-            // Either the slot is empty or the kernel does not know the command; the older one tells.
-            Err(errno) if errno.0 == libc::EINVAL => sem::sem_stat(slot),
-            answer => answer,
-        };
-        // A slot may be empty, become empty, or be closed to this user.
-        if let Ok((raw, id)) = answer {
-            sets.push(SemaphoreSetStatus::new(id, &raw));
+    match walk(sem::highest_slot, sem::sem_stat_any, sem::sem_stat) {
+        Ok(slots) => {
+            let status = |(raw, id): &(sem::semid_ds, i32)| SemaphoreSetStatus::new(*id, raw);
+            Ok(slots.iter().map(status).collect())
         }
+        Err(errno) => Table::read("sem")
+            .and_then(|table| table.rows(SemaphoreSetStatus::of_row))
+            .ok_or_else(|| failed(Command::Usage)(errno)),
     }
-    Ok(sets)
 }
 
 fn failed(command: Command) -> impl Fn(Errno) -> Error {

@@ -135,7 +135,9 @@ fn guarded(id: SegmentId) -> Segment {
     assert_ne!(space, libc::MAP_FAILED);
     let mut options = SegmentOptions::new();
     // SAFETY: the middle of the reservation above, which nobody else knows of.
-    unsafe { options.address(space as usize + PAGE).remap(true) };
+    unsafe { options.address(space as usize + PAGE) };
+    // SAFETY: as above.
+    unsafe { options.remap(true) };
     options.attach(id).unwrap()
 }
 

@@ -197,6 +197,29 @@ fn items_of_many_sizes_arrive_whole() {
     roomy.spawn(all).unwrap().join().unwrap();
 }
 
+/// No mapping promises more than a page.
+#[test]
+fn an_item_aligned_to_more_than_a_page_is_refused_by_its_alignment() {
+    #[derive(Clone, Copy)]
+    #[repr(C, align(8192))]
+    struct Wide([u8; 8192]);
+    #[allow(unsafe_code)]
+    // SAFETY: 8192 bytes of which any value is one.
+    unsafe impl sysvshm::bytemuck::Zeroable for Wide {}
+    #[allow(unsafe_code)]
+    // SAFETY: 8192 bytes without padding, of which any value is one.
+    unsafe impl sysvshm::bytemuck::Pod for Wide {}
+    let error = BoundedBuffer::<Wide>::create_new(Key::PRIVATE, 4).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("8192 bytes") && text.contains("4096 bytes"),
+        "{text}"
+    );
+    assert_eq!(error.kind(), sysvshm::ErrorKind::InvalidInput);
+    assert!(!error.is_not_found());
+    let _ = Wide([0; 8192]).0;
+}
+
 /// Both layouts, all ways of waiting, with and without membarrier: a hundred thousand items between two threads, in
 /// order.
 #[test]

@@ -20,12 +20,57 @@ pub(super) fn get(asked: Asked, flags: c_int, creating: bool, errno: i32) -> Opt
         libc::ENOMEM if cfg!(not(target_os = "linux")) => return Some(total(asked)),
         libc::ENOENT if huge && creating => (ErrorKind::HugePagesUnavailable, words::NO_HUGE_PAGES),
         libc::ENOMEM if huge => (ErrorKind::HugePagesUnavailable, words::FEW_HUGE_PAGES),
-        libc::ENOMEM => (ErrorKind::OutOfMemory, words::NO_PROMISE),
+        libc::ENOMEM => return Some((ErrorKind::OutOfMemory, no_promise())),
         libc::ENFILE => (ErrorKind::FileTableFull, words::FILES),
         libc::EPERM if huge => (ErrorKind::HugePagesNotPermitted, words::HUGE_PAGE_GROUP),
         _ => return None,
     };
     Some((kind, Hint::Text(text)))
+}
+
+/// What the kernel would promise: `__vm_enough_memory` in mm/util.c.
+fn no_promise() -> Hint {
+    let strict = match first_number("/proc/sys/vm/overcommit_memory") {
+        Some(0) => false,
+        Some(2) => true,
+        // It promises anything, or does not say what.
+        _ => return Hint::Text(words::NO_PROMISE),
+    };
+    let mut buffer = [0; 4096];
+    let text = read("/proc/meminfo", &mut buffer).unwrap_or_default();
+    let kilobytes = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    let whole = || kilobytes("MemTotal")?.checked_add(kilobytes("SwapTotal")?);
+    let limit = if strict {
+        kilobytes("CommitLimit")
+    } else {
+        whole()
+    };
+    let (Some(limit), Some(committed), Some(available)) =
+        (limit, kilobytes("Committed_AS"), kilobytes("MemAvailable"))
+    else {
+        return Hint::Text(words::NO_PROMISE);
+    };
+    let numbers = [limit, committed, available, 0];
+    if strict {
+        Hint::Numbers(numbers, |f, [limit, committed, available, _]| {
+            write!(
+                f,
+                "vm.overcommit_memory is 2: {committed} kB of {limit} kB are promised already (Committed_AS and CommitLimit in /proc/meminfo), and {available} kB are available; ask for less"
+            )
+        })
+    } else {
+        Hint::Numbers(numbers, |f, [limit, committed, available, _]| {
+            write!(
+                f,
+                "vm.overcommit_memory is 0: one promise is at most memory and swap together, {limit} kB; {available} kB are available and {committed} kB promised (MemAvailable and Committed_AS in /proc/meminfo); ask for less, or create without reservation (no_reserve, SHM_NORESERVE)"
+            )
+        })
+    }
 }
 
 fn is_huge(flags: c_int) -> bool {
@@ -35,6 +80,8 @@ fn is_huge(flags: c_int) -> bool {
 /// Why `shmget` does not create a segment of this size.
 pub(super) fn out_of_range(size: usize, flags: c_int, creating: bool) -> Option<Diagnosis> {
     let kind = ErrorKind::SizeOutOfRange;
+    // No file, and a segment is one in memory, is longer than its signed 64-bit offsets reach (`MAX_LFS_FILESIZE`).
+    let no_file = i64::try_from(size).is_err();
     match os::limits() {
         _ if creating && size == 0 => Some((kind, Hint::Text(words::NO_BYTES))),
         Ok((max, ..)) if creating && u64::try_from(size).is_ok_and(|size| size > max) => {
@@ -46,6 +93,7 @@ pub(super) fn out_of_range(size: usize, flags: c_int, creating: bool) -> Option<
             });
             Some((kind, hint))
         }
+        _ if creating && no_file => Some((kind, Hint::Text(words::NO_FILE))),
         _ if is_huge(flags) => {
             let hint = Hint::Text(words::HUGE_PAGE_SIZE);
             Some((ErrorKind::HugePagesUnavailable, hint))
@@ -116,11 +164,18 @@ pub(super) fn attach(id: c_int, address: usize, flags: c_int, errno: i32) -> Dia
             (ErrorKind::InvalidAddress, words::OCCUPIED)
         }
         libc::ENOMEM => return no_address_space(address),
-        libc::EPERM if address != 0 => (ErrorKind::InvalidAddress, words::TOO_LOW),
+        libc::EPERM if is_too_low(address) => (ErrorKind::InvalidAddress, words::TOO_LOW),
+        // `mlockall(MCL_FUTURE)` locks what is attached (`mlock_future_ok` in mm/mmap.c).
+        libc::EAGAIN => return lock_limit(),
         libc::EMFILE => (ErrorKind::AttachLimit, words::ATTACHES),
         _ => return other(errno),
     };
     (kind, Hint::Text(text))
+}
+
+fn is_too_low(address: usize) -> bool {
+    let lowest = first_number("/proc/sys/vm/mmap_min_addr");
+    address != 0 && lowest.is_none_or(|lowest| (address as u64) < lowest)
 }
 
 /// Limits on address space, or on the number of mappings; or it is the address that was asked for.
@@ -167,10 +222,13 @@ fn count_lines(path: &str) -> Option<u64> {
 }
 
 fn first_number(path: &str) -> Option<u64> {
-    let mut buffer = [0; 32];
-    let len = File::open(path).ok()?.read(&mut buffer).ok()?;
-    let text = std::str::from_utf8(&buffer[..len]).ok()?;
-    text.trim().parse().ok()
+    read(path, &mut [0; 32])?.trim().parse().ok()
+}
+
+/// The beginning of a text, without allocating.
+fn read<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
+    let len = File::open(path).ok()?.read(buffer).ok()?;
+    std::str::from_utf8(&buffer[..len]).ok()
 }
 
 pub(super) fn detach(errno: i32) -> Diagnosis {
@@ -223,8 +281,14 @@ mod tests {
     #[test]
     fn an_address_below_the_lowest_for_ordinary_users_is_called_invalid() {
         // EPERM comes from vm.mmap_min_addr alone, which a test cannot raise for itself.
-        let (kind, hint) = attach(0, 0x1000, 0, libc::EPERM);
-        assert_eq!(kind, ErrorKind::InvalidAddress);
-        assert!(hint.to_string().contains("vm.mmap_min_addr"));
+        let lowest = first_number("/proc/sys/vm/mmap_min_addr").unwrap_or(1);
+        if let Some(below) = (lowest as usize).checked_sub(1) {
+            let (kind, hint) = attach(0, below.max(1), 0, libc::EPERM);
+            assert_eq!(kind, ErrorKind::InvalidAddress);
+            assert!(hint.to_string().contains("vm.mmap_min_addr"));
+        }
+        // Elsewhere no address explains it.
+        let (kind, _) = attach(0, lowest as usize + 0x1000, 0, libc::EPERM);
+        assert_eq!(kind, ErrorKind::Unsupported);
     }
 }

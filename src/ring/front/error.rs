@@ -1,6 +1,6 @@
 //! What can go wrong with a ring before and beside its operations.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::ring::shm::fault::LayoutFault;
 use std::time::Duration;
 
@@ -47,6 +47,57 @@ pub enum OpenError {
         /// What was asked for.
         capacity: u64,
     },
+    /// An item whose alignment is larger than a page of 4096 bytes: no mapping promises more.
+    #[error(
+        "items aligned to {alignment} bytes cannot be in a ring: the memory is aligned to {most} bytes and no more"
+    )]
+    AlignmentOutOfRange {
+        /// That of the item, in bytes.
+        alignment: usize,
+        /// The largest there can be, in bytes.
+        most: usize,
+    },
+}
+
+impl OpenError {
+    /// What went wrong, in a form to match on, as every error of this crate tells it.
+    ///
+    /// ```
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    /// use sysvshm::{ErrorKind, Key};
+    ///
+    /// let missing = BoundedBuffer::<u64>::open(Key::random()?).unwrap_err();
+    /// assert_eq!(missing.kind(), ErrorKind::NotFound);
+    /// let nothing = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 0).unwrap_err();
+    /// assert_eq!(nothing.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::System(error) => error.kind(),
+            Self::LayoutMismatch { .. } => ErrorKind::LayoutMismatch,
+            Self::NotInitialised { .. } => ErrorKind::NotInitialised,
+            Self::WrongNamespace => ErrorKind::WrongNamespace,
+            Self::CapacityOutOfRange { .. } | Self::AlignmentOutOfRange { .. } => {
+                ErrorKind::InvalidInput
+            }
+        }
+    }
+
+    /// Whether there is no such segment (yet, or any more); see [`ErrorKind::is_not_found`].
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    ///
+    /// assert!(BoundedBuffer::<u64>::open(Key::random()?).unwrap_err().is_not_found());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind().is_not_found()
+    }
 }
 
 impl From<LayoutFault> for OpenError {

@@ -11,7 +11,7 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::{self, Description, Fresh};
 use crate::ring::shm::memory::{Mapped, Shared};
-use crate::ring::shm::slots::{Items, Layout};
+use crate::ring::shm::slots::{Items, Layout, MAX_ALIGN};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
 use std::sync::Arc;
@@ -116,6 +116,10 @@ impl<X> Config<X> {
     }
 
     fn wanted<T: Pod, P: Protocol<Extra = X>>(&self) -> Result<P::Geometry, OpenError> {
+        let (alignment, most) = (align_of::<T>(), MAX_ALIGN);
+        if alignment > most {
+            return Err(OpenError::AlignmentOutOfRange { alignment, most });
+        }
         let capacity = self.capacity.unwrap_or(0);
         let layout = self.layout.unwrap_or_default();
         P::geometry(&self.extra, layout, Items::of::<T>(capacity))

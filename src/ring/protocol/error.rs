@@ -1,6 +1,6 @@
 //! Why a handle could not be made, and why an operation did nothing.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Why an operation that does not wait did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,4 +38,28 @@ pub enum ClaimError {
     /// A System V call failed.
     #[error(transparent)]
     System(#[from] Error),
+}
+
+impl ClaimError {
+    /// What went wrong, in a form to match on, as every error of this crate tells it.
+    ///
+    /// ```
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    /// use sysvshm::{ErrorKind, Key};
+    ///
+    /// let ring = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// ring.segment().mark_for_removal()?;
+    /// let _first = ring.producer()?;
+    /// assert_eq!(ring.producer().unwrap_err().kind(), ErrorKind::InUse);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Taken { .. } | Self::TableFull { .. } => ErrorKind::InUse,
+            Self::Forked => ErrorKind::Forked,
+            Self::ElsewhereInNamespace => ErrorKind::WrongNamespace,
+            Self::System(error) => error.kind(),
+        }
+    }
 }

@@ -86,7 +86,7 @@ pub(crate) const LINE: usize = 64;
 /// From this size on an item begins a cache line of its own: a line more, and the copies are aligned.
 const LARGE: usize = 256;
 /// Alignments beyond a page cannot be promised for a mapping.
-const MAX_ALIGN: usize = 4096;
+pub(crate) const MAX_ALIGN: usize = 4096;
 
 /// The items of a ring.
 #[derive(Debug, Clone, Copy)]
