@@ -83,6 +83,7 @@ impl Error {
     }
 
     /// The same, said to have happened while a token was made.
+    #[cfg(target_os = "linux")] // Elsewhere there are no tokens.
     pub(crate) fn while_making_token(mut self) -> Self {
         self.makes_token = true;
         self

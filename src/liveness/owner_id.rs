@@ -47,6 +47,7 @@ impl OwnerId {
     }
 
     /// The owner with a token of this identifier and size.
+    #[cfg(target_os = "linux")]
     pub(super) fn of_token(id: i32, size_bytes: u32) -> Self {
         let id = u64::from(id.unsigned_abs()) & ((1 << ID_BITS) - 1);
         Self(u64::from(size_bytes) << ID_BITS | id)
@@ -93,12 +94,14 @@ impl OwnerId {
         Liveness::Unknown
     }
 
-    /// Whether the calling thread's IPC namespace shows the token.
+    /// Whether the calling thread's IPC namespace shows the token. A process that has none is the same in all.
     pub(super) fn is_shown(self) -> bool {
-        Way::all().any(|way| matches!(self.verdict(way), Verdict::Kept(Some(_))))
+        self.is_process()
+            || Way::all().any(|way| matches!(self.verdict(way), Verdict::Kept(Some(_))))
     }
 
     /// Whether the token's identifier is in use and cannot be read. Says nothing in another IPC namespace.
+    #[cfg(target_os = "linux")]
     pub(super) fn is_unreadable(self) -> bool {
         Way::all().any(|way| self.verdict(way) == Verdict::Kept(None))
     }
@@ -139,6 +142,7 @@ impl OwnerId {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn an_owner_keeps_what_it_is_made_of() {
         for (id, size) in [(0, 1), (i32::MAX, u32::MAX), (98_304, 1 << 20)] {
