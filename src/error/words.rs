@@ -9,7 +9,9 @@ pub(super) const KEY_FILE: &str =
 pub(super) const ASKED_BITS: &str = "the mode bits passed when opening are checked against its mode, all of them; pass none to leave the check to the calls that follow";
 pub(super) const SEE_OWNERS: &str = "`ipcs -c` lists owners and creators";
 pub(super) const NO_ID: &str = "-1 is no user or group id; give the current one to keep it";
+#[cfg(target_os = "linux")]
 pub(super) const UNMAPPED_ID: &str = "the user or group id does not exist in this user namespace";
+#[cfg(target_os = "linux")]
 pub(super) const EMPTY_SLOT: &str = "this slot is empty";
 pub(super) const OLD_INTERFACE: &str =
     "an id or a size does not fit the structure of this old interface";
