@@ -94,7 +94,7 @@ pub use error::{Error, ErrorKind};
 pub use flags::{AttachFlags, Mode};
 pub use key::Key;
 #[doc(inline)]
-pub use memory::{SharedArray, SharedRef, SharedSlice};
+pub use memory::{SharedArray, SharedRef, SharedSlice, SharedStruct};
 #[doc(inline)]
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,

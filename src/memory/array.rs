@@ -46,7 +46,8 @@ use super::{ArrayError, Element, Iter, LayoutError, SharedSlice};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `T` is plain data without padding ([`Element`]): both sides may write any bytes, and write whole elements.
+/// `T` is plain data without padding ([`Element`]): both sides may write any bytes, and write whole elements. An
+/// array of structs with padding is a [`SharedStruct`](super::SharedStruct)`<[T; N]>`.
 ///
 /// ```compile_fail,E0277
 /// sysvshm::SharedArray::<String>::open(sysvshm::Key::PRIVATE, 1);
@@ -289,8 +290,8 @@ impl<'a, T: Element, A: Access> IntoIterator for &'a SharedArray<T, A> {
     }
 }
 
-/// The length in bytes that `len` elements need, refused early where no segment could hold an array of them.
-fn size_of_array<T: Element>(len: usize) -> Result<usize, LayoutError> {
+/// The length in bytes that `len` values need, refused early where no segment could hold a run of them.
+pub(super) fn size_of_run<T>(len: usize) -> Result<usize, LayoutError> {
     let bytes = byte_len::<T>(len)?;
     // A segment starts at a page, so a page's address stands for its own.
     let page = std::ptr::without_provenance_mut::<u8>(crate::sys::process::page_size());
@@ -303,7 +304,7 @@ fn size_of_array<T: Element>(len: usize) -> Result<usize, LayoutError> {
 impl SegmentOptions {
     fn sized_for<T: Element>(&self, len: usize) -> Result<Self, LayoutError> {
         let mut options = self.clone();
-        options.size_bytes(size_of_array::<T>(len)?);
+        options.size_bytes(size_of_run::<T>(len)?);
         Ok(options)
     }
 

@@ -3,6 +3,7 @@
 //! | type | is | C |
 //! |---|---|---|
 //! | [`SharedArray<T>`] | a whole segment that is an array | `int *arr = shmat(...)` |
+//! | [`SharedStruct<T>`] | a whole segment that is one value; owns it, so it can be kept in a struct | `struct shared *p = shmat(...)` |
 //! | [`SharedSlice<'_, T>`](SharedSlice) | a run of elements at any offset of a segment, or of a foreign mapping | pointer and length |
 //! | [`SharedRef<'_, T>`](SharedRef) | one value; [`field!`](crate::field) reaches into it | `struct shared *p`, `&p->member` |
 //!
@@ -102,11 +103,14 @@ mod atomic;
 mod borrow;
 mod bounds;
 mod bulk;
+pub mod cell;
 mod element;
 mod error;
 mod iter;
+mod plain;
 mod reference;
 mod slice;
+mod structure;
 
 pub use crate::access::Primitive;
 pub use array::SharedArray;
@@ -115,3 +119,4 @@ pub use error::{ArrayError, LayoutError};
 pub use iter::{Chunks, Iter};
 pub use reference::SharedRef;
 pub use slice::SharedSlice;
+pub use structure::SharedStruct;

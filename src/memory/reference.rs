@@ -494,6 +494,6 @@ impl<A: Access> Segment<A> {
 #[macro_export]
 macro_rules! field {
     ($reference:expr, $($member:tt)+) => {
-        $crate::memory::SharedRef::project($reference, |whole| &raw const whole.$($member)+)
+        ($reference).project(|whole| &raw const whole.$($member)+)
     };
 }
