@@ -5,10 +5,11 @@
 //! |---|---|
 //! | name a segment | [`Key`]: `ftok`, a number, or none at all |
 //! | create, find or attach one | [`SegmentOptions`], which give a [`Segment`]: attached, and detached when dropped |
-//! | share an array, as C's `int *arr = shmat(...)` | [`SharedArray`] |
+//! | share an array, as C's `int *arr = shmat(...)`, or a struct | [`SharedArray`], [`SharedStruct`] with [`shared_struct!`] |
 //! | view other parts of a segment: C structs, buffers, counters | [`memory`]: [`SharedSlice`], [`SharedRef`] and [`field!`] |
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
+//! | share a value larger than a word that no kill leaves half written | [`memory::cell`] |
 //! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
 //! | see who takes part in a ring, who of them lives, and whether it moves | [`bounded_buffer::inspect`] |
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |

@@ -1,19 +1,13 @@
-//! Two processes on the same bytes at the same time: what is promised not to be torn is not, and the recipe for the
-//! rest holds.
+//! Two processes on the same bytes at the same time: what is promised not to be torn is not.
 #![allow(unsafe_code)] // Ordinary memory that two threads hand to each other.
 
 mod common;
-#[allow(unreachable_pub)] // It is also the text of the documentation.
-#[path = "recipes/sequence_lock.rs"]
-mod recipe;
 
 use common::{Owned, Talk, peer};
-use recipe::SequenceLock;
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use sysvshm::bytemuck::Zeroable;
 use sysvshm::memory::Primitive;
-use sysvshm::{Segment, SegmentId, SharedRef, SharedSlice, field};
+use sysvshm::{Segment, SegmentId, SharedSlice};
 
 /// What the two processes share: a word to start and stop by, and room.
 const STATE: usize = 0;
@@ -172,94 +166,6 @@ fn large_elements_are_torn_without_a_guard() {
         };
         while !torn() {}
     });
-}
-
-/// Words that all follow from the first: no mixture of two samples is one.
-fn sample<const N: usize>(seed: u64) -> [u64; N] {
-    std::array::from_fn(|i| {
-        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(i as u32)
-    })
-}
-
-fn is_sample<const N: usize>(words: &[u64; N]) -> bool {
-    words
-        .iter()
-        .enumerate()
-        .all(|(i, word)| *word == words[0].rotate_left(i as u32))
-}
-
-#[derive(Clone, Copy, Zeroable)]
-#[repr(C)]
-struct Guarded<const N: usize> {
-    sequence: u32,
-    sample: [u64; N],
-}
-
-fn lock<const N: usize>(segment: &Segment) -> SequenceLock<'_, [u64; N]> {
-    let guarded: SharedRef<'_, Guarded<N>> = segment.reference(ROOM).unwrap();
-    SequenceLock {
-        sequence: field!(guarded, sequence),
-        value: field!(guarded, sample),
-    }
-}
-
-fn write_until_stopped<const N: usize>(talk: &mut Talk) {
-    let segment = attach(talk);
-    let lock = lock::<N>(&segment);
-    let mut seed = 1;
-    lock.write(sample(seed));
-    talk.say("at work");
-    while running(&segment) {
-        seed += 1;
-        lock.write(sample(seed));
-        // A writer that never pauses lets no reader finish.
-        for _ in 0..seed % 64 {
-            std::hint::spin_loop();
-        }
-    }
-    talk.say(seed);
-}
-
-fn read_against<const N: usize>(peer: common::Peer) {
-    against(peer, |segment| {
-        let lock = lock::<N>(segment);
-        let (mut seen, mut last) = (0, 0);
-        while seen < 20_000 {
-            let Some(words) = lock.read(1000) else {
-                continue;
-            };
-            assert!(is_sample(&words), "torn: {words:x?}");
-            seen += u32::from(words[0] != last);
-            last = words[0];
-        }
-    });
-}
-
-#[test]
-fn the_sequence_lock_guards_three_words() {
-    let peer = peer!(write_until_stopped::<3>);
-    read_against::<3>(peer);
-}
-
-#[test]
-fn the_sequence_lock_guards_half_a_kilobyte() {
-    let peer = peer!(write_until_stopped::<63>);
-    read_against::<63>(peer);
-}
-
-#[test]
-fn a_sequence_lock_survives_a_writer_that_died_half_way() {
-    let owned = Owned::new(SIZE, 0o600);
-    let segment = owned.id().attach().unwrap();
-    let lock = lock::<3>(&segment);
-    lock.write(sample(5));
-    assert_eq!(lock.sequence.load(), 2);
-    lock.sequence.store(3); // as if killed between the two stores
-    assert!(lock.read(100).is_none());
-    lock.write(sample(6));
-    assert_eq!(lock.sequence.load(), 4);
-    assert_eq!(lock.read(1), Some(sample(6)));
 }
 
 /// Views of different element sizes over the same bytes, written by two threads at once: wrong values, nothing

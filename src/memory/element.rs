@@ -14,8 +14,9 @@ use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 /// | `AnyBitPattern` | also reading it whole: every member is [`Readable`] |
 /// | `Pod` with `Zeroable` | also writing it whole, and arrays of it: there is no padding |
 ///
-/// The derives come from [the bytemuck crate](crate::bytemuck), re-exported here;
-/// `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so. Programs that depend on bytemuck themselves need no
+/// [`shared_struct!`](crate::shared_struct) does the same without a derive. The derives come from [the bytemuck
+/// crate](crate::bytemuck), re-exported here: `#[bytemuck(crate = "sysvshm::bytemuck")]` tells them so, and without
+/// that line the compiler says that it could not find `bytemuck`. Programs that depend on bytemuck themselves need no
 /// such line.
 ///
 /// A C struct may hold anything, such as pointers, which mean nothing in another process, or an array of padded
@@ -51,7 +52,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be viewed in shared memory: it is not plain data",
     label = "not plain data",
-    note = "for a `#[repr(C)]` struct of plain data: `#[derive(Clone, Copy, Zeroable)]` from `sysvshm::bytemuck`, or `AnyBitPattern`, or `Pod`"
+    note = "for a struct of plain data: declare it in `sysvshm::shared_struct! { ... }`"
 )]
 pub trait Viewable: Zeroable + Copy + 'static {}
 
@@ -91,7 +92,7 @@ impl<T: Zeroable + Copy + 'static> Viewable for T {}
     message = "`{Self}` cannot be read from shared memory: not every bit pattern is a `{Self}`",
     label = "another process may write any bytes here",
     note = "read an integer and convert it after checking (a `u8` compared with 0 for C's `bool`)",
-    note = "for a `#[repr(C)]` struct of such integers: `#[derive(Clone, Copy, AnyBitPattern)]` from `sysvshm::bytemuck`"
+    note = "for a struct of such integers: declare it in `sysvshm::shared_struct! { ... }`"
 )]
 pub trait Readable: AnyBitPattern + Viewable {}
 
@@ -136,7 +137,7 @@ impl<T: AnyBitPattern> Readable for T {}
     message = "`{Self}` cannot be written to shared memory as a whole: it may have padding, whose bytes have no value",
     label = "may have uninitialised bytes",
     note = "write its members one by one: `field!(reference, member).store(value)`",
-    note = "or give the padding a name (`_padding: [u8; 7]`) and `#[derive(Pod, Zeroable)]` from `sysvshm::bytemuck`"
+    note = "or give the padding a name (`padding: [u8; 7]`) and declare it as `struct Name: Pod` in `sysvshm::shared_struct! { ... }`"
 )]
 pub trait Storable: NoUninit {}
 
@@ -156,7 +157,7 @@ impl<T: NoUninit> Storable for T {}
     message = "`{Self}` cannot be an element in shared memory: it is not plain data without padding",
     label = "not `Pod`",
     note = "for text: an array of bytes such as `[u8; 64]`, padded with zeros, or a ring of `u8`",
-    note = "for a `#[repr(C)]` struct of integers: `#[derive(Clone, Copy, Pod, Zeroable)]` from `sysvshm::bytemuck`, with padding named (`_padding: [u8; 7]`)"
+    note = "for a struct of integers: declare it as `struct Name: Pod` in `sysvshm::shared_struct! { ... }`, with padding named (`padding: [u8; 7]`)"
 )]
 pub trait Element: Pod {}
 

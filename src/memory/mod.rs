@@ -73,23 +73,9 @@
 //! * anything moved in bulk (`read_into`, `to_vec`, `write_from`, `fill`, `copy_within`), whatever the element:
 //!   bulk copies promise bytes.
 //!
-//! Where that matters, guard the value: with a lock that all processes honour, or with a **sequence lock**, which
-//! costs its readers two loads. It is a recipe and no type of this crate, since C programs may have to follow it
-//! too. It asks for one writer at a time:
-//!
-//! ```
-#![doc = include_str!("../../tests/recipes/sequence_lock.rs")]
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // In the segment: struct { uint32_t sequence; double position[3]; }
-//! # let segment = sysvshm::SegmentOptions::new().size_bytes(32).create_new(sysvshm::Key::PRIVATE)?;
-//! # segment.mark_for_removal()?;
-//! let lock = SequenceLock { sequence: segment.reference(0)?, value: segment.reference::<[f64; 3]>(8)? };
-//! lock.write([1.0, 2.0, 3.0]);
-//! assert_eq!(lock.read(1000), Some([1.0, 2.0, 3.0]));
-//! # Ok(())
-//! # }
-//! ```
+//! Where that matters, make the value a [`cell`]: [`Committed`](cell::Committed), which is whole whichever process is
+//! killed, or [`SequenceLocked`](cell::SequenceLocked), a sequence lock. Or guard it with a lock that all processes
+//! honour, such as [`Semaphore::lock`](crate::semaphore::Semaphore::lock).
 //!
 //! # What this does not protect you from
 //!

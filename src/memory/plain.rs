@@ -67,10 +67,14 @@ macro_rules! shared_struct {
                 "name them (`gap: [u8; 2]`), or leave out `: Pod` and write member by member"
             )
         );
-        // SAFETY: the members are `Pod` and, with `repr(C)` and by the sizes just compared, all there is; `@declare`
-        // makes it `Copy`, and it is `'static` because it has no parameters.
+        // SAFETY: the members are `Pod`, which is checked below, and with `repr(C)` and by the sizes just compared all
+        // there is; `@declare` makes it `Copy`, and it is `'static` because it has no parameters.
         #[allow(unsafe_code)]
-        unsafe impl $crate::bytemuck::Pod for $name where $($type: $crate::memory::Element),* {}
+        unsafe impl $crate::bytemuck::Pod for $name {}
+        const _: () = {
+            const fn must_be<T: $crate::memory::Element>() {}
+            $(must_be::<$type>();)*
+        };
         $crate::shared_struct! { $($rest)* }
     };
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
@@ -98,8 +102,13 @@ macro_rules! shared_struct {
         // No attribute has added a member to those that are checked.
         const _: fn($name) = |$name { $($member: _),* }| {};
 
-        // SAFETY: zeros are a value of each member.
+        // SAFETY: zeros are a value of each member, which is checked below.
         #[allow(unsafe_code)]
-        unsafe impl $crate::bytemuck::Zeroable for $name where $($type: $crate::memory::Viewable),* {}
+        unsafe impl $crate::bytemuck::Zeroable for $name {}
+        // By calls and not by bounds of the implementation, because the compiler then words the error as the trait does.
+        const _: () = {
+            const fn must_be<T: $crate::memory::Viewable>() {}
+            $(must_be::<$type>();)*
+        };
     };
 }
