@@ -140,11 +140,11 @@ fn a_segment_that_is_too_small_is_refused_with_both_sizes() {
     let options = SegmentOptions::new();
     assert_eq!(
         kernel(options.attach_struct::<Gaps>(owned.id())),
-        ErrorKind::LargerThanSegment
+        ErrorKind::SegmentTooSmall
     );
     assert_eq!(
         kernel(options.attach_read_only_struct::<Gaps>(owned.id())),
-        ErrorKind::LargerThanSegment
+        ErrorKind::SegmentTooSmall
     );
     let segment = owned.id().attach().unwrap();
     assert_eq!(

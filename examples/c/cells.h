@@ -4,7 +4,8 @@
  *   struct sequence_locked { _Alignas(8) uint64_t sequence, writer; T value; };       lost with a writer that is killed
  *
  * Zeroed memory is a cell whose value is zero. One process writes at a time: cell_take before, cell_give_back after.
- * The calls get the address of the two words, that of the copies or the value, and the size of one T. */
+ * The calls get the address of the two words, that of the copies or the value, and the size of one T. Whether a writer
+ * lives is asked of the segment that they lie in. */
 #ifndef SYSVSHM_CELLS_H
 #define SYSVSHM_CELLS_H
 
@@ -27,12 +28,34 @@ static inline void cell_copy(void *to, const void *from, size_t size)
         __atomic_store_n((char *)to + i, __atomic_load_n((const char *)from + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
 
+/* The segment that a cell lies in, as it was when this process had just attached it. */
+struct cell_segment {
+    int id;
+    size_t bytes;
+    pid_t creator;
+};
+
+/* 1, or 0 with errno. */
+static inline int cell_segment_of(struct cell_segment *segment, int id)
+{
+    struct shmid_ds ds;
+    if (shmctl(id, IPC_STAT, &ds) == -1)
+        return 0;
+    *segment = (struct cell_segment){ id, ds.shm_segsz, ds.shm_cpid };
+    return 1;
+}
+
+static inline int cell_is_dead(uint64_t claim, const struct cell_segment *segment)
+{
+    return token_is_dead(claim, segment->id, segment->bytes, segment->creator);
+}
+
 /* Takes the role of the writer with a claim from token_make: 1, or 0 if a process that lives has it. */
-static inline int cell_take(uint64_t *words, uint64_t claim)
+static inline int cell_take(uint64_t *words, uint64_t claim, const struct cell_segment *segment)
 {
     _Atomic uint64_t *writer = cell_word(words, 1);
     uint64_t holder = atomic_load_explicit(writer, memory_order_acquire);
-    if (holder != 0 && token_lives(holder))
+    if (holder != 0 && !cell_is_dead(holder, segment))
         return 0;
     return atomic_compare_exchange_strong(writer, &holder, claim);
 }
@@ -71,8 +94,8 @@ static inline void sequence_locked_store(uint64_t *words, void *shared, const vo
     atomic_store_explicit(cell_word(words, 0), odd + 1, memory_order_release); /* with the reader's first load */
 }
 
-/* 1, or 0 if a write is under way or came between. For ever 0 if the writer died in the middle, until the next
- * write: see cell_writer_lives. */
+/* 1, or 0 if a write is under way or came between. Stays 0 if the writer died in the middle, until the next write:
+ * see cell_writer_is_dead. */
 static inline int sequence_locked_try_load(uint64_t *words, const void *shared, void *value, size_t size)
 {
     uint64_t sequence = atomic_load_explicit(cell_word(words, 0), memory_order_acquire);
@@ -83,10 +106,10 @@ static inline int sequence_locked_try_load(uint64_t *words, const void *shared, 
     return atomic_load_explicit(cell_word(words, 0), memory_order_relaxed) == sequence;
 }
 
-static inline int cell_writer_lives(uint64_t *words)
+static inline int cell_writer_is_dead(uint64_t *words, const struct cell_segment *segment)
 {
     uint64_t holder = atomic_load_explicit(cell_word(words, 1), memory_order_acquire);
-    return holder != 0 && token_lives(holder);
+    return holder != 0 && cell_is_dead(holder, segment);
 }
 
 #endif

@@ -1,5 +1,6 @@
 //! Bulk copies between a [`SharedSlice`] and private memory, and within shared memory, at memcpy's speed.
 
+use std::ffi::CString;
 use std::ops::RangeBounds;
 
 use crate::access::{self, Access, Writable};
@@ -76,6 +77,33 @@ impl<T: Viewable, A: Access> SharedSlice<'_, T, A> {
         // SAFETY: all of them were just written.
         unsafe { into.set_len(self.len()) };
         into
+    }
+}
+
+impl<A: Access> SharedSlice<'_, u8, A> {
+    /// Copies a C string out: the bytes before the first NUL, or all of them if there is none, as
+    /// `printf("%.*s", len, p->name)` prints them.
+    ///
+    /// For a member declared `char name[32]` this is `field!(shared, name).bytes().read_c_string()`, whether its type
+    /// in Rust is `[u8; 32]` or `[c_char; 32]`.
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let name = segment.slice::<u8>(0, 8).unwrap();
+    /// name.write_from(b"alice\0??");
+    /// assert_eq!(name.read_c_string().to_string_lossy(), "alice");
+    /// name.fill(b'x'); // a program left out the NUL
+    /// assert_eq!(name.read_c_string().as_bytes(), b"xxxxxxxx");
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("strcpy", "strncpy", "strnlen"))]
+    #[must_use]
+    pub fn read_c_string(self) -> CString {
+        let mut bytes = self.to_vec();
+        let len = bytes.iter().position(|&byte| byte == 0);
+        bytes.truncate(len.unwrap_or(bytes.len()));
+        CString::new(bytes).expect("cut at the first NUL")
     }
 }
 

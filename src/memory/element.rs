@@ -52,7 +52,7 @@ use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be viewed in shared memory: it is not plain data",
     label = "not plain data",
-    note = "for a struct of plain data: declare it in `sysvshm::shared_struct! { ... }`"
+    note = "for a struct of plain data: declare it in `sysvshm::shared_struct!`"
 )]
 pub trait Viewable: Zeroable + Copy + 'static {}
 
@@ -92,7 +92,7 @@ impl<T: Zeroable + Copy + 'static> Viewable for T {}
     message = "`{Self}` cannot be read from shared memory: not every bit pattern is a `{Self}`",
     label = "another process may write any bytes here",
     note = "read an integer and convert it after checking (a `u8` compared with 0 for C's `bool`)",
-    note = "for a struct of such integers: declare it in `sysvshm::shared_struct! { ... }`"
+    note = "for a struct of such integers: declare it in `sysvshm::shared_struct!`"
 )]
 pub trait Readable: AnyBitPattern + Viewable {}
 
@@ -137,7 +137,7 @@ impl<T: AnyBitPattern> Readable for T {}
     message = "`{Self}` cannot be written to shared memory as a whole: it may have padding, whose bytes have no value",
     label = "may have uninitialised bytes",
     note = "write its members one by one: `field!(reference, member).store(value)`",
-    note = "or give the padding a name (`padding: [u8; 7]`) and declare it as `struct Name: Pod` in `sysvshm::shared_struct! { ... }`"
+    note = "or give the padding a name (`padding: [u8; 7]`) and declare it as `struct Name: Pod` in `sysvshm::shared_struct!`"
 )]
 pub trait Storable: NoUninit {}
 
@@ -157,7 +157,7 @@ impl<T: NoUninit> Storable for T {}
     message = "`{Self}` cannot be an element in shared memory: it is not plain data without padding",
     label = "not `Pod`",
     note = "for text: an array of bytes such as `[u8; 64]`, padded with zeros, or a ring of `u8`",
-    note = "for a struct of integers: declare it as `struct Name: Pod` in `sysvshm::shared_struct! { ... }`, with padding named (`padding: [u8; 7]`)"
+    note = "for a struct of integers: declare it as `struct Name: Pod` in `sysvshm::shared_struct!`, with padding named (`padding: [u8; 7]`)"
 )]
 pub trait Element: Pod {}
 

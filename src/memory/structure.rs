@@ -104,7 +104,7 @@ impl<T: Viewable> SharedStruct<T> {
     /// # Errors
     ///
     /// As [`create_new`](Self::create_new), with the kernel's of [`SegmentOptions::open`]; a segment smaller than a
-    /// `T` is [`LargerThanSegment`](crate::ErrorKind::LargerThanSegment), with both sizes in the message.
+    /// `T` is [`SegmentTooSmall`](crate::ErrorKind::SegmentTooSmall), with both sizes in the message.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SharedStruct, memory::ArrayError};
@@ -112,7 +112,7 @@ impl<T: Viewable> SharedStruct<T> {
     /// let key = Key::random()?;
     /// let small = SharedStruct::<u32>::create_new(key)?;
     /// let Err(ArrayError::Kernel(error)) = SharedStruct::<u64>::open(key) else { panic!() };
-    /// assert_eq!(error.kind(), ErrorKind::LargerThanSegment);
+    /// assert_eq!(error.kind(), ErrorKind::SegmentTooSmall);
     /// small.segment().mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -2,7 +2,7 @@
  * count up by one from the first.
  *
  * write: takes the role, says so, and writes until killed.   once: takes the role, writes one value, gives it back.
- * read: reads 2000 whole values and says whether they were. */
+ * read: reads 2000 whole values and says whether they were.   dead: says whether the writer is. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +32,13 @@ int main(int argc, char **argv)
         return 2;
     char kind = argv[2][0];
     struct cell *cell = shmat(atoi(argv[1]), NULL, 0);
-    if (cell == (void *)-1)
+    struct cell_segment segment;
+    if (cell == (void *)-1 || !cell_segment_of(&segment, atoi(argv[1])))
         return 3;
+    if (argv[3][0] == 'd') {
+        puts(cell_writer_is_dead(cell->words, &segment) ? "dead" : "not known to be dead");
+        return 0;
+    }
     if (argv[3][0] == 'r') {
         uint64_t value[WORDS];
         for (int seen = 0; seen < 2000;) {
@@ -50,7 +55,7 @@ int main(int argc, char **argv)
         return 0;
     }
     uint64_t claim = token_make();
-    if (claim == 0 || !cell_take(cell->words, claim)) {
+    if (claim == 0 || !cell_take(cell->words, claim, &segment)) {
         puts("taken");
         return 0;
     }
@@ -61,6 +66,10 @@ int main(int argc, char **argv)
         cell_give_back(cell->words, claim);
         return 0;
     }
-    for (uint64_t first = 1;; first++)
+    for (uint64_t first = 1;; first++) {
         store(cell, kind, first);
+        /* A writer that never pauses lets no reader of a sequence lock finish. */
+        for (volatile unsigned i = 0; i < first % 64; i++)
+            ;
+    }
 }

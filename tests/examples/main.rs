@@ -12,7 +12,8 @@
 //! | `ipcs_sets.rs` | `ipcs`, semaphore sets |
 //! | `semaphore_buffer.rs` | `semaphore_buffer_producer` and `semaphore_buffer_consumer` |
 //! | `workers.rs` | `workers` |
-//! | `porting.rs` | the C programs of `examples/porting` and their Rust ports, in all pairings |
+//! | `porting.rs` | server and clients of `examples/porting`, in C and in Rust, in all pairings |
+//! | `transfer.rs` | its file transfer, likewise |
 
 mod command_lines;
 #[path = "../common/mod.rs"]
@@ -25,6 +26,7 @@ mod lecture;
 mod porting;
 mod programs;
 mod semaphore_buffer;
+mod transfer;
 mod workers;
 
 use common::{OwnedKey, OwnedSetKey};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use crate::error::{Call, Error};
+use crate::error::Error;
 use crate::fork::ForkGuard;
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId, Token};
 use crate::memory::SharedRef;
@@ -53,7 +53,7 @@ impl<'a> Role<'a> {
         word: SharedRef<'a, u64>,
         anchor: &NamespaceAnchor,
     ) -> Result<Self, WriterError> {
-        let fork_guard = ForkGuard::new().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let fork_guard = ForkGuard::new()?;
         if !anchor.is_reachable() {
             return Err(WriterError::WrongNamespace);
         }
@@ -63,8 +63,8 @@ impl<'a> Role<'a> {
         if let Some(other) = OwnerId::from_word(holder) {
             match other.liveness(anchor) {
                 Liveness::Dead => {}
-                Liveness::Alive => return Err(WriterError::Taken),
-                Liveness::Unknown => return Err(WriterError::WrongNamespace),
+                // What cannot be known counts as life.
+                Liveness::Alive | Liveness::Unknown => return Err(WriterError::Taken),
             }
         }
         while let Err(now) = word.compare_exchange(holder, owner.word(), AcqRel, Acquire) {
