@@ -131,7 +131,7 @@ fn pointers_and_arrays_of_gaps_are_reached_member_by_member() {
     let many = SharedStruct::<[Gaps; 1000]>::create_new(Key::PRIVATE).unwrap();
     many.segment().mark_for_removal().unwrap();
     field!(many.view().at(999), ready).store(3);
-    assert_eq!(many.view().elements().iter().last().unwrap().ready, 3);
+    assert_eq!(many.view().elements().iter().next_back().unwrap().ready, 3);
 }
 
 #[test]
