@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fork::ForkGuard;
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId, Token};
 use crate::memory::SharedRef;
@@ -46,6 +46,25 @@ pub(super) struct Role<'a> {
     /// Keeps the owner id alive.
     _token: Arc<Token>,
     fork_guard: ForkGuard,
+}
+
+impl WriterError {
+    /// Returns what went wrong, in a form to match on.
+    ///
+    /// ```
+    /// use sysvshm::memory::cell::WriterError;
+    /// use sysvshm::ErrorKind;
+    ///
+    /// assert_eq!(WriterError::Taken.kind(), ErrorKind::InUse);
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Taken => ErrorKind::InUse,
+            Self::WrongNamespace => ErrorKind::WrongNamespace,
+            Self::System(error) => error.kind(),
+        }
+    }
 }
 
 impl<'a> Role<'a> {

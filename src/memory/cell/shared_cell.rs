@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::access::{Access, ReadWrite};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
 use crate::memory::{Element, SharedRef, SharedSlice, Viewable};
 
@@ -114,6 +114,24 @@ pub enum LoadError {
         "the writer died in the middle of a write, so there is no whole value until the next write"
     )]
     WriterDied,
+}
+
+impl LoadError {
+    /// Returns what went wrong, in a form to match on.
+    ///
+    /// ```
+    /// use sysvshm::memory::cell::LoadError;
+    /// use sysvshm::ErrorKind;
+    ///
+    /// assert_eq!(LoadError::WriterDied.kind(), ErrorKind::NotInitialised);
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::WriterDied => ErrorKind::NotInitialised,
+        }
+    }
 }
 
 /// A cell and the segment it lies in. Made by [`SharedStruct::cell`](crate::SharedStruct::cell); a `Copy` handle.
