@@ -37,10 +37,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
-use sysvshm::bounded_buffer::inspect::{
-    Inspector, Kind, Layout, Participant, Progress, Ring, Role, Sight,
-};
 use sysvshm::bounded_buffer::{OpenError, PeerState};
+use sysvshm::inspect::{Inspector, Kind, Layout, Participant, Progress, Ring, Role, Sight};
 use sysvshm::{Key, SegmentId, Status};
 
 fn main() -> ExitCode {

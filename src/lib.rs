@@ -11,7 +11,7 @@
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
 //! | share a value larger than a word that no kill leaves half written | [`memory::cell`] |
 //! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
-//! | see who takes part in a ring, who of them lives, and whether it moves | [`bounded_buffer::inspect`] |
+//! | see who takes part in a ring, who of them lives, and whether it moves | [`inspect`] |
 //! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
@@ -77,6 +77,7 @@ pub mod error;
 mod flags;
 mod fork;
 pub mod guide;
+pub mod inspect;
 mod key;
 mod liveness;
 pub mod memory;

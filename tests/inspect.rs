@@ -1,11 +1,11 @@
-//! `bounded_buffer::inspect`: what somebody sees of a ring who only looks.
+//! `inspect`: what somebody sees of a ring who only looks.
 
 mod common;
 
 use common::{NOBODY, Owned, OwnedKey, Running, Talk, peer, root_or_skip, until};
 use std::time::{Duration, Instant, SystemTime};
-use sysvshm::bounded_buffer::inspect::{Inspector, Kind, Layout, Participant, Ring, Role, Sight};
 use sysvshm::bounded_buffer::{OpenError, PeerState, mpmc, spsc};
+use sysvshm::inspect::{Inspector, Kind, Layout, Participant, Ring, Role, Sight};
 use sysvshm::{Key, Segment, SegmentId, SegmentOptions, system};
 
 fn spsc_ring(capacity: usize, layout: Layout) -> spsc::BoundedBuffer<u64> {

@@ -72,7 +72,7 @@
 //! process is known by its id and the time it started: after `exec` it still seems alive, and in another pid
 //! namespace nobody judges it. Outside Linux that has been type-checked only, and was never run.
 //!
-//! [`inspect`] shows from outside who takes part in a ring, and who of them is dead.
+//! [`inspect`](crate::inspect) shows from outside who takes part in a ring, and who of them is dead.
 //!
 //! A process that cannot see the buffer's own identifier (another IPC namespace) may not take part, and judges
 //! nobody.
@@ -85,7 +85,6 @@
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
 //!   process go on.
 
-pub mod inspect;
 pub mod lecture;
 pub mod mpmc;
 pub mod spsc;
@@ -95,11 +94,12 @@ pub use crate::ring::front::consumer::Consumer;
 pub use crate::ring::front::error::OpenError;
 pub use crate::ring::front::iter::{Iter, TryIter};
 pub use crate::ring::front::options::Options;
+pub use crate::ring::front::participant::Participant;
 pub use crate::ring::front::producer::Producer;
 pub use crate::ring::front::refusal::{PopError, PushError};
 pub use crate::ring::front::ring::BoundedBuffer;
 pub use crate::ring::protocol::Protocol;
 pub use crate::ring::protocol::error::ClaimError;
-pub use crate::ring::protocol::role::PeerState;
+pub use crate::ring::protocol::role::{PeerState, Role};
 pub use crate::ring::shm::slots::Layout;
 pub use crate::ring::wait::Waiting;

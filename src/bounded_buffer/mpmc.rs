@@ -66,7 +66,7 @@
 //!
 //! A worker that is killed between keeping the result and the release leaves a job that is done twice: see
 //! [the guide](crate::guide::crash_safety#exactly-once). `examples/workers.rs` is all this with processes that are
-//! killed all the time; [`inspect`](super::inspect) shows such a ring from outside.
+//! killed all the time; [`inspect`](crate::inspect) shows such a ring from outside.
 //!
 //! # What it promises
 //!
@@ -189,14 +189,12 @@
 //! are awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a
 //! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
 
-use super::{ClaimError, PeerState};
+use super::ClaimError;
 use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
-
-use crate::ring::protocol::mpmc::table;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[doc(no_inline)]
 pub use super::{Layout, PopError, PushError};
+pub use crate::ring::front::participant::Participant;
 pub use crate::ring::protocol::mpmc::Mpmc;
 pub use crate::ring::protocol::mpmc::table::Recovered;
 pub use crate::ring::protocol::role::Role;
@@ -239,22 +237,6 @@ impl options::Options<Mpmc> {
     }
 }
 
-/// A handle as the participant table has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Participant {
-    /// Which entry of the table it has.
-    pub index: usize,
-    /// What it is for. `None`: it died or is about to say.
-    pub role: Option<Role>,
-    /// Its process, by the number that process itself sees. In another pid namespace it has another.
-    pub pid: u32,
-    /// When it came, to the second.
-    pub since: SystemTime,
-    /// [`PeerState::Alive`], [`PeerState::Dead`] or [`PeerState::Unknown`].
-    pub state: PeerState,
-}
-
 /// Of [`mpmc`](self) alone.
 impl<T> ring::BoundedBuffer<T, Mpmc> {
     /// Recovers what dead participants left, and says what that was.
@@ -283,45 +265,6 @@ impl<T> ring::BoundedBuffer<T, Mpmc> {
     pub fn recover(&self) -> Result<Recovered, ClaimError> {
         self.ring.check_place()?;
         Ok(self.ring.recover())
-    }
-
-    /// Everybody in the participant table: handles that live, and those of dead processes that nobody has recovered
-    /// yet.
-    ///
-    /// **C call:** `shmctl(SHM_STAT_ANY)` for each of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
-    /// # use sysvshm::bounded_buffer::{PeerState, mpmc::Role};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let consumer = buffer.consumer()?;
-    /// let all = buffer.participants();
-    /// assert_eq!((all.len(), all[0].role, all[0].state), (1, Some(Role::Consumer), PeerState::Alive));
-    /// assert_eq!(all[0].pid, std::process::id());
-    /// # drop(consumer);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn participants(&self) -> Vec<Participant> {
-        let ring = &*self.ring;
-        let entries = (0..ring.geometry.participants as usize).filter_map(|index| {
-            table::entry(ring.memory, &ring.geometry, index).map(|entry| (index, entry))
-        });
-        entries
-            .map(|(index, entry)| Participant {
-                index,
-                role: entry.role,
-                pid: entry.pid,
-                // Seconds that no clock of ours could have said are shown as none.
-                since: UNIX_EPOCH
-                    .checked_add(Duration::from_secs(entry.since))
-                    .unwrap_or(UNIX_EPOCH),
-                state: entry.claim.liveness(&ring.anchor).into(),
-            })
-            .collect()
     }
 
     /// How many entries the participant table has: handles that can exist at once, in all processes. See

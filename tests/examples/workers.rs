@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use sysvshm::bounded_buffer::PeerState;
-use sysvshm::bounded_buffer::inspect::{Inspector, Kind, Ring, Role, Sight};
+use sysvshm::inspect::{Inspector, Kind, Ring, Role, Sight};
 use sysvshm::{SegmentId, system};
 
 fn workers(arguments: &str) -> Command {

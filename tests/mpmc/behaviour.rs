@@ -499,7 +499,7 @@ fn the_dead_are_seen_recovered_and_replaced() {
     assert_eq!(all.len(), 2);
     assert!(
         all.iter()
-            .all(|one| one.state == PeerState::Alive && one.pid == running.pid())
+            .all(|one| one.state == PeerState::Alive && one.pid == Some(running.pid()))
     );
     running.kill();
     assert!(

@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod iter;
 pub(crate) mod opening;
 pub(crate) mod options;
+pub(crate) mod participant;
 pub(crate) mod producer;
 pub(crate) mod refusal;
 pub(crate) mod ring;

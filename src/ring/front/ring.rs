@@ -3,6 +3,7 @@
 use super::consumer::Consumer;
 use super::error::OpenError;
 use super::options::Options;
+use super::participant::Participant;
 use super::producer::Producer;
 use crate::bytemuck::Pod;
 use crate::key::Key;
@@ -11,6 +12,7 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::role::{PeerState, Role};
 use crate::ring::shm::slots::Layout;
+use crate::ring::shm::words::Words;
 use crate::segment::Segment;
 use std::fmt;
 use std::marker::PhantomData;
@@ -137,6 +139,34 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     /// ```
     pub fn consumer(&self) -> Result<Consumer<T, P>, ClaimError> {
         Ok(Consumer::new(P::pop_end(&self.ring)?))
+    }
+
+    /// Lists the participants: handles that live, and those of dead processes that are not recovered yet. In `spsc` the
+    /// producer, then the consumer, present or not.
+    ///
+    /// **C call:** `shmctl(SHM_STAT_ANY)`, up to four for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::bounded_buffer::{PeerState, mpmc::Role};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let consumer = buffer.consumer()?;
+    /// let all = buffer.participants();
+    /// assert_eq!((all.len(), all[0].role, all[0].state), (1, Some(Role::Consumer), PeerState::Alive));
+    /// assert_eq!(all[0].pid, Some(std::process::id()));
+    /// # drop(consumer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn participants(&self) -> Vec<Participant> {
+        let ring = &*self.ring;
+        P::participants(Words::of(&ring.segment), &ring.geometry)
+            .iter()
+            .map(|entry| Participant::of(entry, &ring.anchor))
+            .collect()
     }
 
     /// Counts the items, as they were at some moment of the past; those being read in place are included. Loads the

@@ -4,6 +4,7 @@ pub(crate) mod attached;
 pub(crate) mod error;
 pub(crate) mod mpmc;
 pub(crate) mod role;
+pub(crate) mod snapshot;
 pub(crate) mod spsc;
 
 use crate::bytemuck::Pod;
@@ -11,10 +12,12 @@ use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::shm::slots::{Items, Layout};
+use crate::ring::shm::words::Words;
 use crate::ring::wait::{Deadline, WaitError, WaitOptions};
 use attached::Attached;
 use error::{ClaimError, TryError};
 use role::{PeerState, Role};
+use snapshot::{RawSnapshot, TableEntry};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -80,6 +83,21 @@ pub(crate) trait RawProtocol: Sized + 'static {
     fn state(ring: &Attached<Self::Geometry>, role: Role) -> PeerState;
     /// How many items there are, at some moment of the past.
     fn len(ring: &Attached<Self::Geometry>) -> usize;
+
+    /// What is said of each participant, in the words of a ring of this geometry.
+    fn participants(words: Words<'_>, geometry: &Self::Geometry) -> Vec<TableEntry>;
+
+    /// What the words of a ring say that is ready, in a segment of `len` bytes, at least `FRONT`. Nothing of it is
+    /// trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    fn snapshot(
+        words: Words<'_>,
+        found: &Description,
+        len: usize,
+    ) -> Result<RawSnapshot, LayoutFault>;
 }
 
 /// What a producer or a consumer keeps by value in its handle, so that what changes stays in registers.

@@ -6,3 +6,4 @@ pub(crate) mod header;
 pub(crate) mod memory;
 pub(crate) mod pair;
 pub(crate) mod slots;
+pub(crate) mod words;

@@ -8,20 +8,19 @@ pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod model;
 pub(crate) mod slot_word;
-pub(crate) mod snapshot;
+mod snapshot;
 pub(crate) mod table;
-
-pub(crate) use layout::MAGIC;
-pub(crate) use snapshot::{LEAST_BYTES, look};
 
 use super::RawProtocol;
 use super::attached::Attached;
 use super::error::ClaimError;
 use super::role::{PeerState, Role};
+use super::snapshot::{RawSnapshot, TableEntry};
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::{Mapped, Shared};
 use crate::ring::shm::slots::{Items, Layout};
+use crate::ring::shm::words::Words;
 use claim::{count, initialise};
 use endpoint::{End, Popping, Pushing};
 use layout::{Geometry, PARTICIPANTS, TABLE, VERSION};
@@ -46,7 +45,7 @@ const PARTICIPANTS_UNLESS_SET: u64 = 64;
 
 impl RawProtocol for Mpmc {
     const NAME: &'static str = "mpmc";
-    const MAGIC: u64 = MAGIC;
+    const MAGIC: u64 = layout::MAGIC;
     const VERSION: u32 = VERSION;
     const FRONT: usize = TABLE;
     type Geometry = Geometry;
@@ -113,5 +112,17 @@ impl RawProtocol for Mpmc {
 
     fn len(ring: &Attached<Geometry>) -> usize {
         count(ring.memory, &ring.geometry) as usize
+    }
+
+    fn participants(words: Words<'_>, geometry: &Geometry) -> Vec<TableEntry> {
+        snapshot::participants(words, geometry)
+    }
+
+    fn snapshot(
+        words: Words<'_>,
+        found: &Description,
+        len: usize,
+    ) -> Result<RawSnapshot, LayoutFault> {
+        snapshot::snapshot(words, found, len)
     }
 }

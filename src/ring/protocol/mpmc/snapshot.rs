@@ -1,21 +1,22 @@
 //! What a ring for many producers and many consumers says to somebody who only reads.
 
-use super::layout::{Geometry, PARTICIPANTS, TABLE, sleep_at};
+use super::layout::{Geometry, PARTICIPANTS, sleep_at};
 use super::slot_word::{LAP_BITS, Phase, Word};
 use super::table::Entry;
-use crate::bounded_buffer::inspect::{Occupant, Presence, Seen, Words};
+use crate::ring::protocol::snapshot::{Presence, RawSnapshot, TableEntry};
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
+use crate::ring::shm::words::Words;
 use crate::ring::wait::ASLEEP;
 
-/// Bytes before the participant table: a segment with less holds no ring.
-pub(crate) const LEAST_BYTES: usize = TABLE;
-
-/// Looks at a ring that is ready, in a segment of `len` bytes, at least [`LEAST_BYTES`].
-pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<Seen, LayoutFault> {
+pub(super) fn snapshot(
+    words: Words<'_>,
+    found: &Description,
+    len: usize,
+) -> Result<RawSnapshot, LayoutFault> {
     let (layout, g) = Geometry::described(found, words.load(PARTICIPANTS), len)?;
     let slots = Slots::count(words, &g);
-    Ok(Seen {
+    Ok(RawSnapshot {
         layout,
         pushed: slots.position.wrapping_add(slots.items) % slots.wraps_at,
         popped: slots.position,
@@ -25,24 +26,28 @@ pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<
         capacity: g.capacity as usize,
         max_participants: g.participants as usize,
         is_corrupted: slots.are_corrupted,
-        occupants: (0..g.participants as usize)
-            .filter_map(|index| Entry::from_words(g.entry_at(index), |at| words.load(at)))
-            .map(|entry| occupant(words, &entry))
-            .collect(),
+        participants: participants(words, &g),
     })
 }
 
-fn occupant(words: Words<'_>, entry: &Entry) -> Occupant {
+pub(super) fn participants(words: Words<'_>, g: &Geometry) -> Vec<TableEntry> {
+    (0..g.participants as usize)
+        .filter_map(|index| Entry::from_words(g.entry_at(index), |at| words.load(at)))
+        .map(|entry| table_entry(words, &entry))
+        .collect()
+}
+
+fn table_entry(words: Words<'_>, entry: &Entry) -> TableEntry {
     let sleepers = entry
         .role
         .is_none_or(|role| words.load_half(sleep_at(role)) & ASLEEP != 0);
-    Occupant {
+    TableEntry {
         role: entry.role,
         presence: Presence::Claimed(entry.claim),
-        noted_pid: Some(entry.pid),
-        noted_since: Some(entry.since),
+        pid: Some(entry.pid),
+        since: Some(entry.since),
         // The word is shared by the side: that nobody sleeps is known of each, that somebody does of none.
-        asleep: (!sleepers).then_some(false),
+        is_asleep: (!sleepers).then_some(false),
     }
 }
 

@@ -8,21 +8,20 @@ pub(crate) mod layout;
 mod model;
 pub(crate) mod pop;
 pub(crate) mod push;
-pub(crate) mod snapshot;
+mod snapshot;
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-pub(crate) use layout::MAGIC;
-pub(crate) use snapshot::{LEAST_BYTES, look};
 
 use super::RawProtocol;
 use super::attached::Attached;
 use super::error::ClaimError;
 use super::role::{PeerState, Role};
+use super::snapshot::{RawSnapshot, TableEntry};
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::shm::slots::{Items, Layout};
+use crate::ring::shm::words::Words;
 use cursor::{find_in, initialise, load_out};
 use layout::{Geometry, SLOTS, VERSION};
 use std::sync::Arc;
@@ -40,7 +39,7 @@ pub(crate) struct Extra {
 
 impl RawProtocol for Spsc {
     const NAME: &'static str = "spsc";
-    const MAGIC: u64 = MAGIC;
+    const MAGIC: u64 = layout::MAGIC;
     const VERSION: u32 = VERSION;
     const FRONT: usize = SLOTS;
     type Geometry = Geometry;
@@ -94,5 +93,17 @@ impl RawProtocol for Spsc {
         let out = load_out(ring.memory);
         // `find_in` is ahead by at most the capacity.
         find_in(ring.memory, &ring.geometry, out).wrapping_sub(out) as usize
+    }
+
+    fn participants(words: Words<'_>, _: &Geometry) -> Vec<TableEntry> {
+        snapshot::participants(words)
+    }
+
+    fn snapshot(
+        words: Words<'_>,
+        found: &Description,
+        len: usize,
+    ) -> Result<RawSnapshot, LayoutFault> {
+        snapshot::snapshot(words, found, len)
     }
 }

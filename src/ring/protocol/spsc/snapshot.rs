@@ -1,21 +1,22 @@
 //! What a ring for one producer and one consumer says to somebody who only reads.
 
-use super::layout::{EVER, Geometry, OUT, SLOTS, owner_at, sleep_at};
-use crate::bounded_buffer::inspect::{Occupant, Presence, Seen, Words};
+use super::layout::{EVER, Geometry, OUT, owner_at, sleep_at};
 use crate::liveness::OwnerId;
 use crate::ring::protocol::role::Role;
+use crate::ring::protocol::snapshot::{Presence, RawSnapshot, TableEntry};
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
+use crate::ring::shm::words::Words;
 use crate::ring::wait::ASLEEP;
 
-/// Bytes before the slots: a segment with less holds no ring.
-pub(crate) const LEAST_BYTES: usize = SLOTS;
-
-/// Looks at a ring that is ready, in a segment of `len` bytes, at least [`LEAST_BYTES`].
-pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<Seen, LayoutFault> {
+pub(super) fn snapshot(
+    words: Words<'_>,
+    found: &Description,
+    len: usize,
+) -> Result<RawSnapshot, LayoutFault> {
     let (layout, g) = Geometry::described(found, len)?;
     let positions = Positions::find(words, &g);
-    Ok(Seen {
+    Ok(RawSnapshot {
         layout,
         pushed: positions.input.wrapping_sub(found.start),
         popped: positions.out.wrapping_sub(found.start),
@@ -26,26 +27,29 @@ pub(crate) fn look(words: Words<'_>, found: &Description, len: usize) -> Result<
         capacity: g.capacity as usize,
         max_participants: 2,
         is_corrupted: positions.are_corrupted,
-        occupants: vec![
-            occupant(words, Role::Producer),
-            occupant(words, Role::Consumer),
-        ],
+        participants: participants(words),
     })
 }
 
-fn occupant(words: Words<'_>, role: Role) -> Occupant {
+pub(super) fn participants(words: Words<'_>) -> Vec<TableEntry> {
+    [Role::Producer, Role::Consumer]
+        .map(|role| entry(words, role))
+        .to_vec()
+}
+
+fn entry(words: Words<'_>, role: Role) -> TableEntry {
     let claim = owner_at(role);
     let presence = match OwnerId::from_word(words.load(claim)) {
         Some(claim) => Presence::Claimed(claim),
         None if words.load(claim + EVER) == 0 => Presence::Never,
         None => Presence::Left,
     };
-    Occupant {
+    TableEntry {
         role: Some(role),
         presence,
-        noted_pid: None,
-        noted_since: None,
-        asleep: Some(words.load_half(sleep_at(role)) & ASLEEP != 0),
+        pid: None,
+        since: None,
+        is_asleep: Some(words.load_half(sleep_at(role)) & ASLEEP != 0),
     }
 }
 

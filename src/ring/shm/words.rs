@@ -1,10 +1,10 @@
 //! The words of a ring, loaded and never written.
 
-use crate::memory::SharedSlice;
 #[cfg(not(target_pointer_width = "64"))]
-use crate::ring::shm::pair::join;
-use crate::ring::shm::pair::split;
-use crate::segment::{ReadOnly, Segment};
+use super::pair::join;
+use super::pair::split;
+use crate::memory::SharedSlice;
+use crate::segment::{Access, ReadOnly, Segment};
 use std::sync::atomic::Ordering;
 
 /// What one instruction loads from a read-only page on every processor: half a word where pointers have 32 bits.
@@ -19,10 +19,15 @@ pub(crate) struct Words<'a>(SharedSlice<'a, Unit, ReadOnly>);
 
 impl<'a> Words<'a> {
     /// As many as the segment holds whole.
-    pub(crate) fn of(segment: &'a Segment<ReadOnly>) -> Self {
+    pub(crate) fn of<A: Access>(segment: &'a Segment<A>) -> Self {
         let count = segment.len_bytes() / size_of::<u64>() * (size_of::<u64>() / size_of::<Unit>());
         // A segment begins at a page, and it has so many.
-        Self(segment.slice(0, count).expect("aligned and inside"))
+        Self(
+            segment
+                .slice(0, count)
+                .expect("aligned and inside")
+                .read_only(),
+        )
     }
 
     /// The word at a multiple of 8 inside the segment, with acquire ordering.

@@ -1,13 +1,13 @@
 //! Looking at a ring from outside: what it holds, how fast it goes, who takes part and who of them is dead.
 //!
 //! For operators, supervisors and tests. An [`Inspector`] attaches the segment read-only: it takes no role, writes
-//! nothing, makes no [token](super#liveness) and needs not know the type of the items. It recognises [`spsc`](super::spsc) and
-//! [`mpmc`](super::mpmc) rings, also half made ones, and those whose participants are all dead. (The
-//! [`lecture`](super::lecture)'s buffer has no header and looks like any other bytes.)
+//! nothing, makes no [token](crate::bounded_buffer#liveness) and needs not know the type of the items. It recognises [`spsc`](crate::bounded_buffer::spsc) and
+//! [`mpmc`](crate::bounded_buffer::mpmc) rings, also half made ones, and those whose participants are all dead. (The
+//! [`lecture`](crate::bounded_buffer::lecture)'s buffer has no header and looks like any other bytes.)
 //!
 //! ```
 //! use sysvshm::Key;
-//! use sysvshm::bounded_buffer::inspect::{Inspector, Kind, Role, Sight};
+//! use sysvshm::inspect::{Inspector, Kind, Role, Sight};
 //! use sysvshm::bounded_buffer::{PeerState, spsc::BoundedBuffer};
 //!
 //! let key = Key::random()?;
@@ -37,20 +37,21 @@
 //! * What a hostile peer wrote is shown as far as it makes sense. Geometry is checked against the size that the
 //!   kernel knows, and no look accesses anything else, panics or takes longer than reading all of the segment.
 
-mod words;
+pub use crate::ring::front::participant::Participant;
+pub use crate::ring::protocol::role::Role;
+pub use crate::ring::shm::slots::Layout;
 
-pub use super::mpmc::Role;
-pub use super::spsc::Layout;
-pub(crate) use words::Words;
-
-use super::{OpenError, PeerState};
 use crate::key::Key;
-use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
-use crate::ring::protocol::{mpmc, spsc};
+use crate::liveness::{NamespaceAnchor, OwnerId};
+use crate::ring::front::error::OpenError;
+use crate::ring::protocol::RawProtocol;
+use crate::ring::protocol::mpmc::Mpmc;
+use crate::ring::protocol::snapshot::{Presence, TableEntry};
+use crate::ring::protocol::spsc::Spsc;
 use crate::ring::shm::fault::LayoutFault;
-use crate::ring::shm::header::{self, Description, MAGIC, READY, STATE};
+use crate::ring::shm::header::{self, Description, READY, STATE};
+use crate::ring::shm::words::Words;
 use crate::segment::{ReadOnly, Segment, SegmentId, SegmentOptions};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A segment attached read-only, to look at the ring in it as often as need be. See the [module](self).
 #[derive(Debug)]
@@ -62,9 +63,9 @@ pub struct Inspector {
 /// Which of the two rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// [`spsc`](super::spsc): one producer, one consumer.
+    /// [`spsc`](crate::bounded_buffer::spsc): one producer, one consumer.
     Spsc,
-    /// [`mpmc`](super::mpmc): many of each.
+    /// [`mpmc`](crate::bounded_buffer::mpmc): many of each.
     Mpmc,
 }
 
@@ -133,26 +134,6 @@ pub struct Progress {
     pub popped: u64,
 }
 
-/// A process that takes part, or the role that it might have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Participant {
-    /// `None`: it initialises; in an `mpmc` ring: it is about to say, or died before.
-    pub role: Option<Role>,
-    /// Whether it lives. [`Never`](PeerState::Never) and [`Left`](PeerState::Left) are roles of an `spsc` ring that
-    /// nobody has. [`Unknown`](PeerState::Unknown): this thread is in another IPC namespace than the ring.
-    pub state: PeerState,
-    /// Its process, as numbered here. Of the dead only an `mpmc` ring has kept one, as they saw it themselves: in
-    /// another pid namespace it is another.
-    pub pid: Option<u32>,
-    /// `mpmc`: when it took its place. `spsc`: since when the process has its token, with which it takes part in
-    /// everything; `None` for the dead. To the second.
-    pub since: Option<SystemTime>,
-    /// Whether it sleeps until there is something to do. `None`: not to be known, as of the dead, and in an `mpmc`
-    /// ring while somebody on its side sleeps.
-    pub is_asleep: Option<bool>,
-}
-
 impl Inspector {
     /// Attaches the segment that has this key.
     ///
@@ -165,7 +146,7 @@ impl Inspector {
     /// # Examples
     ///
     /// ```
-    /// use sysvshm::{ErrorKind, Key, bounded_buffer::OpenError, bounded_buffer::inspect::Inspector};
+    /// use sysvshm::{ErrorKind, Key, bounded_buffer::OpenError, inspect::Inspector};
     ///
     /// match Inspector::open(Key::random()?) {
     ///     Err(OpenError::System(error)) => assert_eq!(error.kind(), ErrorKind::NotFound),
@@ -188,7 +169,7 @@ impl Inspector {
     /// # Examples
     ///
     /// ```
-    /// # use sysvshm::{Key, bounded_buffer::inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::{Key, inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
     /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
     /// # buffer.segment().mark_for_removal()?;
     /// let inspector = Inspector::attach(buffer.segment().id())?; // a ring without a key has an identifier still
@@ -211,7 +192,7 @@ impl Inspector {
     /// # Examples
     ///
     /// ```
-    /// # use sysvshm::{Key, bounded_buffer::inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::{Key, inspect::Inspector, bounded_buffer::mpmc::BoundedBuffer};
     /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
     /// # buffer.segment().mark_for_removal()?;
     /// let segment = buffer.segment().id().attach_read_only()?;
@@ -242,7 +223,7 @@ impl Inspector {
     /// # Examples
     ///
     /// ```
-    /// use sysvshm::bounded_buffer::inspect::{Inspector, Sight};
+    /// use sysvshm::inspect::{Inspector, Sight};
     /// use sysvshm::bounded_buffer::{OpenError, mpmc::Options};
     /// use sysvshm::{Key, SegmentOptions};
     ///
@@ -257,44 +238,34 @@ impl Inspector {
     /// ```
     pub fn look(&self) -> Result<Sight, OpenError> {
         let len = self.segment.len_bytes();
-        let enough_or = |least: usize| {
-            LayoutFault::unless(len >= least, "segment size", len as u64, least as u64)
-        };
-        enough_or(header::SIZE)?;
+        is_long_enough(len, header::SIZE)?;
         let words = Words::of(&self.segment);
         // Acquire, in all loads: whoever sees READY sees the fields.
         let state = words.load(STATE);
-        let magic = words.load(MAGIC);
+        let magic = words.load(header::MAGIC);
         let kind = Kind::of_magic(magic);
-        let not_a_ring = || LayoutFault::mismatch("magic", magic, spsc::MAGIC);
+        let not_a_ring = || LayoutFault::mismatch("magic", magic, Spsc::MAGIC);
         if kind.is_none() && magic != 0 {
             return Err(not_a_ring().into());
         }
         match OwnerId::from_word(state) {
             None => Ok(Sight::Untouched),
             Some(_) if state == READY => {
-                let found = Description::from_words(|at| words.load(at));
-                let kind = kind.ok_or_else(not_a_ring)?;
-                let seen = match kind {
-                    Kind::Spsc => {
-                        enough_or(spsc::LEAST_BYTES)?;
-                        spsc::look(words, &found, len)
-                    }
-                    Kind::Mpmc => {
-                        enough_or(mpmc::LEAST_BYTES)?;
-                        mpmc::look(words, &found, len)
-                    }
-                }?;
-                Ok(Sight::Ready(self.ring(kind, &found, seen)))
+                let ring = match kind.ok_or_else(not_a_ring)? {
+                    kind @ Kind::Spsc => self.ring::<Spsc>(kind, words, len),
+                    kind @ Kind::Mpmc => self.ring::<Mpmc>(kind, words, len),
+                };
+                Ok(Sight::Ready(ring?))
             }
-            Some(claim) if claim.is_plausible() => {
-                let by = self.participant(Occupant {
+            Some(owner) if owner.is_plausible() => {
+                let entry = TableEntry {
                     role: None,
-                    presence: Presence::Claimed(claim),
-                    noted_pid: None,
-                    noted_since: None,
-                    asleep: None,
-                });
+                    presence: Presence::Claimed(owner),
+                    pid: None,
+                    since: None,
+                    is_asleep: None,
+                };
+                let by = Participant::of(&entry, &self.anchor);
                 Ok(Sight::Initialising { kind, by })
             }
             // Bytes that begin with zeros.
@@ -302,9 +273,17 @@ impl Inspector {
         }
     }
 
-    fn ring(&self, kind: Kind, found: &Description, seen: Seen) -> Ring {
-        let occupants = seen.occupants.into_iter();
-        Ring {
+    fn ring<P: RawProtocol>(
+        &self,
+        kind: Kind,
+        words: Words<'_>,
+        len: usize,
+    ) -> Result<Ring, LayoutFault> {
+        is_long_enough(len, P::FRONT)?;
+        let found = Description::from_words(|at| words.load(at));
+        let seen = P::snapshot(words, &found, len)?;
+        let participants = seen.participants.iter();
+        Ok(Ring {
             kind,
             version: found.version,
             layout: seen.layout,
@@ -318,42 +297,24 @@ impl Inspector {
             pushed: seen.pushed,
             popped: seen.popped,
             max_participants: seen.max_participants,
-            participants: occupants.map(|one| self.participant(one)).collect(),
+            participants: participants
+                .map(|entry| Participant::of(entry, &self.anchor))
+                .collect(),
             is_corrupted: seen.is_corrupted,
             wraps_at: seen.wraps_at,
-        }
+        })
     }
+}
 
-    fn participant(&self, one: Occupant) -> Participant {
-        let (state, holder) = match one.presence {
-            Presence::Never => (PeerState::Never, None),
-            Presence::Left => (PeerState::Left, None),
-            Presence::Claimed(claim) => match claim.liveness(&self.anchor) {
-                Liveness::Alive => (PeerState::Alive, claim.holder()),
-                Liveness::Dead => (PeerState::Dead, None),
-                Liveness::Unknown => (PeerState::Unknown, None),
-            },
-        };
-        let noted = one.noted_since.filter(|&seconds| seconds != 0);
-        let since = noted.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)));
-        Participant {
-            role: one.role,
-            state,
-            // As numbered here, if the kernel knows it still.
-            pid: holder
-                .and_then(|holder| holder.pid)
-                .or(one.noted_pid.filter(|&pid| pid != 0)),
-            since: since.or(holder.and_then(|holder| holder.since)),
-            is_asleep: one.asleep.filter(|_| state == PeerState::Alive),
-        }
-    }
+fn is_long_enough(len: usize, least: usize) -> Result<(), LayoutFault> {
+    LayoutFault::unless(len >= least, "segment size", len as u64, least as u64)
 }
 
 impl Kind {
     fn of_magic(magic: u64) -> Option<Self> {
         match magic {
-            spsc::MAGIC => Some(Self::Spsc),
-            mpmc::MAGIC => Some(Self::Mpmc),
+            Spsc::MAGIC => Some(Self::Spsc),
+            Mpmc::MAGIC => Some(Self::Mpmc),
             _ => None,
         }
     }
@@ -361,13 +322,13 @@ impl Kind {
     /// Its name: that of its module.
     ///
     /// ```
-    /// assert_eq!(sysvshm::bounded_buffer::inspect::Kind::Mpmc.name(), "mpmc");
+    /// assert_eq!(sysvshm::inspect::Kind::Mpmc.name(), "mpmc");
     /// ```
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Spsc => "spsc",
-            Self::Mpmc => "mpmc",
+            Self::Spsc => Spsc::NAME,
+            Self::Mpmc => Mpmc::NAME,
         }
     }
 }
@@ -378,7 +339,7 @@ impl Ring {
     /// # Examples
     ///
     /// ```
-    /// # use sysvshm::{Key, bounded_buffer::inspect::{Inspector, Sight}, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use sysvshm::{Key, inspect::{Inspector, Sight}, bounded_buffer::mpmc::BoundedBuffer};
     /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
     /// # buffer.segment().mark_for_removal()?;
     /// # let inspector = Inspector::attach(buffer.segment().id())?;
@@ -403,38 +364,4 @@ impl Ring {
             popped: between(earlier.popped, self.popped),
         })
     }
-}
-
-/// What a ring's own words say; each ring's `look.rs` makes it.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) layout: Layout,
-    pub(crate) pushed: u64,
-    pub(crate) popped: u64,
-    /// Where the two begin anew; `None`: at 2^64.
-    pub(crate) wraps_at: Option<u64>,
-    pub(crate) len: usize,
-    pub(crate) capacity: usize,
-    pub(crate) max_participants: usize,
-    pub(crate) is_corrupted: bool,
-    pub(crate) occupants: Vec<Occupant>,
-}
-
-/// A participant as the ring has it, before the kernel is asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Occupant {
-    pub(crate) role: Option<Role>,
-    pub(crate) presence: Presence,
-    /// What the participant itself wrote down: process id, seconds since 1970; 0 for nothing yet.
-    pub(crate) noted_pid: Option<u32>,
-    pub(crate) noted_since: Option<u64>,
-    pub(crate) asleep: Option<bool>,
-}
-
-/// Whether there is somebody.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Presence {
-    Never,
-    Left,
-    Claimed(OwnerId),
 }
