@@ -44,7 +44,7 @@ impl<'a> Words<'a> {
     #[cfg(not(target_pointer_width = "64"))]
     pub(crate) fn load(self, at: usize) -> u64 {
         debug_assert!(at % 8 == 0);
-        let half = |index| self.0.load(at / 4 + index, Ordering::Acquire);
+        let half = |index| self.0.at(at / 4 + index).atomic_load(Ordering::Acquire);
         let mut first = half(0);
         for _ in 0..100 {
             let second = half(1);
