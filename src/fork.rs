@@ -89,8 +89,14 @@ impl ForkGuard {
     /// Whether the running process is the one that made this. One load, where the system can wipe a page.
     #[inline(always)]
     pub(crate) fn is_current(self) -> bool {
+        self.is_current_at_first_sight() || self.is_current_slow()
+    }
+
+    /// The same without a call: `false` may also mean that it takes one to find out.
+    #[inline(always)]
+    pub(crate) fn is_current_at_first_sight(self) -> bool {
         // `NO_PAGE` holds 0, which no epoch is: there every check takes the slow way.
-        self.page.load(Ordering::Relaxed) == self.epoch || self.is_current_slow()
+        self.page.load(Ordering::Relaxed) == self.epoch
     }
 
     #[cold]

@@ -170,6 +170,19 @@ pub(crate) fn prefetch_to_write(p: *const u8) {
     target::prefetch_to_write(p);
 }
 
+/// As [`prefetch_to_write`], of `len` bytes.
+#[inline(always)]
+pub(crate) fn prefetch_lines_to_write(p: *const u8, len: usize) {
+    target::prefetch_lines_to_write(p, len);
+}
+
+/// The value, of which the compiler knows nothing: where it knew that two were equal, it would put one in the
+/// other's place, and an address that depends on a loaded word has to wait for the load.
+#[inline(always)]
+pub(crate) fn hidden(value: u64) -> u64 {
+    target::hidden(value)
+}
+
 /// As [`load`], into a place of the caller's: for elements of which every move is a copy.
 ///
 /// # Safety

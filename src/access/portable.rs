@@ -134,6 +134,16 @@ pub(super) fn prefetch_far(_: *const u8) {}
 #[inline(always)]
 pub(super) fn prefetch_to_write(_: *const u8) {}
 
+/// Nothing: as above.
+#[inline(always)]
+pub(super) fn prefetch_lines_to_write(_: *const u8, _: usize) {}
+
+/// The same value.
+#[inline(always)]
+pub(super) fn hidden(value: u64) -> u64 {
+    value
+}
+
 /// How many bytes from `shared` on are moved singly before the first whole word, if a word follows at all.
 fn head(shared: *const u8, len: usize) -> usize {
     let head = shared.addr().wrapping_neg() % WORD;

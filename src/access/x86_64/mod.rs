@@ -65,6 +65,31 @@ pub(super) fn prefetch_to_write(p: *const u8) {
     }
 }
 
+/// The same of each line, asking once.
+#[inline(always)]
+pub(super) fn prefetch_lines_to_write(p: *const u8, len: usize) {
+    if std::arch::is_x86_feature_detected!("adx") {
+        let (mut p, end) = (p, p.wrapping_add(len));
+        while p < end {
+            // SAFETY: as above.
+            unsafe {
+                asm!("prefetchw byte ptr [{p}]", p = in(reg) p, options(nostack, preserves_flags));
+            }
+            p = p.wrapping_add(64);
+        }
+    }
+}
+
+/// The same value.
+#[inline(always)]
+pub(super) fn hidden(mut value: u64) -> u64 {
+    // SAFETY: no instruction at all.
+    unsafe {
+        asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+    }
+    value
+}
+
 mod copy;
 mod fill;
 mod wide;

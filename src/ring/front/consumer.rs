@@ -4,8 +4,8 @@ use super::iter::{Iter, TryIter};
 use super::refusal::PopError;
 use super::ring::BoundedBuffer;
 use crate::bytemuck::Pod;
-use crate::ring::protocol::{Endpoint, PopEnd, Protocol};
-use crate::ring::wait::{WaitOptions, Waiting, deadline};
+use crate::ring::protocol::{Endpoint, PopEnd, Protocol, is_large};
+use crate::ring::wait::{Patience, WaitOptions, Waiting, deadline};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -61,10 +61,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// ```
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
-        if !self.end.is_current() {
-            return Err(PopError::Forked);
-        }
-        self.end.try_pop()
+        self.pop_until(Patience::None)
     }
 
     /// Pops the oldest item, waiting for one.
@@ -95,7 +92,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// ```
     #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
-        self.pop_until(None)
+        self.pop_until(Patience::Forever)
     }
 
     /// Pops the oldest item, waiting for one at most this long.
@@ -117,15 +114,37 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// ```
     #[inline(always)]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
-        self.pop_until(Some(timeout))
+        self.pop_until(Patience::AtMost(timeout))
+    }
+
+    /// What takes longer is called last and is not inlined, so that nothing of this call has to outlive it: no frame,
+    /// no saved registers. Of large items, the copy takes longer than that.
+    #[inline(always)]
+    fn pop_until(&mut self, patience: Patience) -> Result<T, PopError> {
+        if !P::Pop::HAS_SHORT_WAY || is_large::<T>() {
+            return self.pop_checked(patience);
+        }
+        match self.end.pop_at_once() {
+            Some(item) => Ok(item),
+            None => self.pop_slowly(patience),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_slowly(&mut self, patience: Patience) -> Result<T, PopError> {
+        self.pop_checked(patience)
     }
 
     #[inline(always)]
-    fn pop_until(&mut self, timeout: Option<Duration>) -> Result<T, PopError> {
+    fn pop_checked(&mut self, patience: Patience) -> Result<T, PopError> {
         if !self.end.is_current() {
             return Err(PopError::Forked);
         }
-        self.end.pop(|| timeout.and_then(deadline), self.how)
+        if patience == Patience::None {
+            return self.end.try_pop();
+        }
+        self.end.pop(|| patience.deadline(), self.how)
     }
 
     /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least

@@ -3,8 +3,8 @@
 use super::refusal::PushError;
 use super::ring::BoundedBuffer;
 use crate::bytemuck::Pod;
-use crate::ring::protocol::{Endpoint, Protocol, PushEnd};
-use crate::ring::wait::{Deadline, WaitError, WaitOptions, Waiting, deadline};
+use crate::ring::protocol::{AtOnce, Endpoint, Protocol, PushEnd};
+use crate::ring::wait::{Deadline, Patience, WaitError, WaitOptions, Waiting, deadline};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -57,13 +57,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// ```
     #[inline(always)]
     pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
-        if !self.end.is_current() {
-            return Err(PushError::forked(item));
-        }
-        match self.end.try_push(&item) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(PushError::of_try(error, item)),
-        }
+        self.push_until(item, Patience::None)
     }
 
     /// Pushes an item, waiting for room.
@@ -96,7 +90,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// ```
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
-        self.push_until(item, None)
+        self.push_until(item, Patience::Forever)
     }
 
     /// Pushes an item, waiting for room at most this long.
@@ -120,16 +114,48 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// ```
     #[inline(always)]
     pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
-        self.push_until(item, Some(timeout))
+        self.push_until(item, Patience::AtMost(timeout))
+    }
+
+    /// What takes longer is called last and is not inlined, so that nothing of this call has to outlive it: no frame,
+    /// no saved registers.
+    #[inline(always)]
+    fn push_until(&mut self, item: T, patience: Patience) -> Result<(), PushError<T>> {
+        if !P::Push::HAS_SHORT_WAY {
+            return self.push_checked(item, patience);
+        }
+        match self.end.push_at_once(&item) {
+            AtOnce::Yes => Ok(()),
+            AtOnce::ToSleeper => self.wake(),
+            AtOnce::No => self.push_slowly(item, patience),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&mut self) -> Result<(), PushError<T>> {
+        self.end.wake();
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slowly(&mut self, item: T, patience: Patience) -> Result<(), PushError<T>> {
+        self.push_checked(item, patience)
     }
 
     #[inline(always)]
-    fn push_until(&mut self, item: T, timeout: Option<Duration>) -> Result<(), PushError<T>> {
+    fn push_checked(&mut self, item: T, patience: Patience) -> Result<(), PushError<T>> {
         if !self.end.is_current() {
             return Err(PushError::forked(item));
         }
-        let until = || timeout.and_then(deadline);
-        match self.end.push(&item, until, self.how) {
+        if patience == Patience::None {
+            return match self.end.try_push(&item) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(PushError::of_try(error, item)),
+            };
+        }
+        match self.end.push(&item, || patience.deadline(), self.how) {
             Ok(()) => Ok(()),
             Err(error) => Err(PushError::of_wait(error, item)),
         }

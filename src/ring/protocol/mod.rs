@@ -159,8 +159,36 @@ pub(crate) struct Place {
     pub(crate) stride: usize,
 }
 
+/// What pushing at once did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtOnce {
+    /// Nothing: there is something to find out or to wait for first.
+    No,
+    Yes,
+    /// The same, and the other side may sleep: to be [woken](PushEnd::wake).
+    ToSleeper,
+}
+
+/// Whether items of this type are not moved in registers: each way of handing one over is a copy.
+pub(crate) const fn is_large<T>() -> bool {
+    size_of::<T>() > 128
+}
+
 /// The end that pushes.
 pub(crate) trait PushEnd: Endpoint {
+    /// Whether [`push_at_once`](Self::push_at_once) does anything.
+    const HAS_SHORT_WAY: bool = false;
+
+    /// Pushes an item if that takes a handful of instructions: what a call is for most of the time. Calls nothing.
+    ///
+    /// Whether the running process [made the handle](Endpoint::is_current) is part of it.
+    #[inline(always)]
+    fn push_at_once<T: Pod>(&mut self, _: &T) -> AtOnce {
+        AtOnce::No
+    }
+    /// Wakes the other side.
+    fn wake(&mut self) {}
+
     fn try_push<T: Pod>(&mut self, item: &T) -> Result<(), TryError>;
     fn push<T: Pod>(
         &mut self,
@@ -177,6 +205,15 @@ pub(crate) trait PushEnd: Endpoint {
 /// What goes wrong is returned as whatever the caller makes of it: an item of some size is copied each time that it
 /// goes from one `Result` into another.
 pub(crate) trait PopEnd: Endpoint {
+    /// Whether [`pop_at_once`](Self::pop_at_once) does anything.
+    const HAS_SHORT_WAY: bool = false;
+
+    /// Pops an item that is not [large](is_large), as [`push_at_once`](PushEnd::push_at_once) pushes one.
+    #[inline(always)]
+    fn pop_at_once<T: Pod>(&mut self) -> Option<T> {
+        None
+    }
+
     fn try_pop<T: Pod, E: From<TryError>>(&mut self) -> Result<T, E>;
     fn pop<T: Pod, E: From<WaitError>>(
         &mut self,

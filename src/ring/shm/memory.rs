@@ -68,9 +68,11 @@ pub(crate) trait SharedMoved: Shared {
     /// The same memory with offsets that count from `by` bytes further on, modulo the width of an address. What is
     /// said of `at` elsewhere is then said of the sum.
     fn moved(self, by: usize) -> Self;
-    /// Says that the cache line at this offset will be read soon.
-    fn prefetch(self, _at: usize) {}
-    /// The same of `len` bytes, which are more than a processor fetches at once.
+    /// Says that the cache lines of these bytes will be read soon.
+    fn prefetch_lines(self, _at: usize, _len: usize) {}
+    /// The same of bytes that will be written.
+    fn prefetch_lines_to_write(self, _at: usize, _len: usize) {}
+    /// As [`prefetch_lines`](Self::prefetch_lines), of more than a processor fetches at once.
     fn prefetch_run(self, _at: usize, _len: usize) {}
 }
 
@@ -214,8 +216,15 @@ impl SharedMoved for Mapped {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: usize) {
-        access::prefetch(self.base.wrapping_add(at));
+    fn prefetch_lines(self, at: usize, len: usize) {
+        for line in (0..len).step_by(64) {
+            access::prefetch(self.base.wrapping_add(at).wrapping_add(line));
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_lines_to_write(self, at: usize, len: usize) {
+        access::prefetch_lines_to_write(self.base.wrapping_add(at), len);
     }
 
     #[inline(always)]

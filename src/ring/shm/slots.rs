@@ -1,6 +1,7 @@
 //! [`Layout`]: where the slots of a ring lie, the same for both rings.
 
 use super::fault::LayoutFault;
+use std::marker::PhantomData;
 
 /// How the slots of a ring are laid out. Chosen by who creates it and kept in its header.
 ///
@@ -120,6 +121,33 @@ pub(crate) struct Slots {
     pub(crate) end: usize,
 }
 
+/// The alignment of an interleaved slot, and how far behind its word its item is.
+const fn interleaved(size: usize, align: usize) -> (usize, usize) {
+    let (word, line) = (larger(align, 8), larger(align, LINE));
+    if size >= LARGE {
+        (line, line)
+    } else if word + size <= LINE {
+        (word, word)
+    } else {
+        (line, word)
+    }
+}
+
+const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// Where interleaved slots lie whose items are of this type: known to the compiler.
+pub(crate) struct Interleaved<T>(PhantomData<T>);
+
+impl<T> Interleaved<T> {
+    /// How far behind its word an item is.
+    pub(crate) const TO_ITEM: usize = interleaved(size_of::<T>(), align_of::<T>()).1;
+    /// From one slot to the next.
+    pub(crate) const STRIDE: usize = (Self::TO_ITEM + size_of::<T>())
+        .next_multiple_of(interleaved(size_of::<T>(), align_of::<T>()).0);
+}
+
 impl Slots {
     /// `count` slots behind the first `front` bytes. `None` if that does not fit an address space.
     pub(crate) fn new(
@@ -136,11 +164,7 @@ impl Slots {
         let run = |start: usize, stride: usize| start.checked_add(stride.checked_mul(count)?);
         let slots = match layout {
             Layout::Interleaved => {
-                let (slot, to_item) = match size {
-                    ..LARGE if align.max(8) + size <= LINE => (align.max(8), align.max(8)),
-                    ..LARGE => (align.max(LINE), align.max(8)),
-                    _ => (align.max(LINE), align.max(LINE)),
-                };
+                let (slot, to_item) = interleaved(size, align);
                 let words = up(front, slot.max(LINES))?;
                 let stride = up(to_item.checked_add(size)?, slot)?;
                 Self {
@@ -211,6 +235,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What the compiler is told of a type is what a ring for it is made with.
+    #[test]
+    fn strides_known_to_the_compiler_are_those_of_the_ring() {
+        #[repr(align(64))]
+        struct Aligned<const LEN: usize>([u8; LEN]);
+        fn check<T>() {
+            let (size, align) = (size_of::<T>(), align_of::<T>());
+            let slots = Slots::new(Layout::Interleaved, 768, 3, size, align).unwrap();
+            let of_type = (Interleaved::<T>::STRIDE, Interleaved::<T>::TO_ITEM);
+            let of_ring = (slots.item_stride, slots.items - slots.words);
+            assert_eq!(of_type, of_ring, "{size} {align}");
+            assert_eq!(slots.word_stride, slots.item_stride);
+            let slots = Slots::new(Layout::Contiguous, 768, 3, size, align).unwrap();
+            assert_eq!((slots.word_stride, slots.item_stride), (8, size));
+        }
+        check::<u8>();
+        check::<[u8; 3]>();
+        check::<u32>();
+        check::<u64>();
+        check::<u128>();
+        check::<[u64; 3]>();
+        check::<[u64; 7]>();
+        check::<[u8; 57]>();
+        check::<[u64; 8]>();
+        check::<[u64; 31]>();
+        check::<[u8; 255]>();
+        check::<[u64; 32]>();
+        check::<[u64; 128]>();
+        check::<Aligned<64>>();
+        check::<Aligned<256>>();
     }
 
     #[test]

@@ -117,6 +117,24 @@ pub(crate) fn register() -> bool {
     futex::membarrier_register().is_ok() && !BARRIERS_FAIL.load(Ordering::Relaxed)
 }
 
+/// How long a call goes on that cannot be done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    Forever,
+    AtMost(Duration),
+}
+
+impl Patience {
+    /// When to stop waiting, from now on.
+    pub(crate) fn deadline(self) -> Deadline {
+        match self {
+            Self::None | Self::Forever => None,
+            Self::AtMost(timeout) => deadline(timeout),
+        }
+    }
+}
+
 /// What a look at shared memory found.
 pub(crate) enum Look<R> {
     /// What was waited for.

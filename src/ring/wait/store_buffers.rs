@@ -59,7 +59,7 @@ fn wake_one<const REGISTERED: bool>(memory: Replay<'_>) {
 
 fn watch_one<const REGISTERED: bool>(memory: Replay<'_>) {
     publish(memory, 0);
-    Watch::new(WORD, REGISTERED, NEVER_ZERO).wake(memory);
+    Watch::new(memory, WORD, REGISTERED, NEVER_ZERO).wake(memory);
 }
 
 /// One of many sleepers: takes one item.

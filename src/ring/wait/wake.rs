@@ -1,6 +1,6 @@
 //! Waking: what a publisher does after each publish.
 
-use crate::ring::shm::memory::Shared;
+use crate::ring::shm::memory::{Shared, SharedMoved};
 use std::sync::atomic::{Ordering, compiler_fence};
 
 /// A handle sleeps on the word, or is about to.
@@ -29,30 +29,47 @@ pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
 /// How a publisher looks for a sleeper: one load and one comparison, also if this process does not take part in
 /// barriers and has to fence first.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Watch {
-    /// The sleeper's word; for who has to fence, one that is never 0.
-    at: usize,
+pub(crate) struct Watch<M> {
+    /// The memory as seen from the sleeper's word; for who has to fence, from one that is never 0.
+    at: M,
     word: usize,
+    registered: bool,
 }
 
-impl Watch {
+impl<M: SharedMoved> Watch<M> {
     /// For the sleeper whose word is at this offset. `registered`: whether this process takes part in barriers.
     /// `never_zero`: where a word is that is not 0.
-    pub(crate) fn new(word: usize, registered: bool, never_zero: usize) -> Self {
+    pub(crate) fn new(memory: M, word: usize, registered: bool, never_zero: usize) -> Self {
         let at = if registered { word } else { never_zero };
-        Self { at, word }
+        Self {
+            at: memory.moved(at),
+            word,
+            registered,
+        }
     }
 
-    /// Wakes the sleeper, if it sleeps. Called after publishing.
+    /// Whether the sleeper may sleep. Asked after publishing.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) fn wake<M: Shared>(self, memory: M) {
+    pub(crate) fn sees_sleeper(&self) -> bool {
         // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
         // compiler may not.
         compiler_fence(Ordering::SeqCst);
         // SAFETY: one of the layout's constants.
-        if unsafe { memory.load_wait(self.at) } != 0 {
-            wake_the_one(memory, self.word, self.at == self.word);
+        (unsafe { self.at.load_wait(0) }) != 0
+    }
+
+    /// Wakes the sleeper that was [seen](Self::sees_sleeper), if it does sleep.
+    #[inline(always)]
+    pub(crate) fn wake_seen(&self, memory: M) {
+        wake_the_one(memory, self.word, self.registered);
+    }
+
+    /// Wakes the sleeper, if it sleeps. Called after publishing.
+    #[inline(always)]
+    pub(crate) fn wake(&self, memory: M) {
+        if self.sees_sleeper() {
+            self.wake_seen(memory);
         }
     }
 }

@@ -26,6 +26,7 @@
 use super::layout::{Geometry, OUT, OUT_LAZY};
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::memory::{Shared, SharedMoved};
+use crate::ring::shm::slots::{Interleaved, Layout};
 use crate::ring::wait::Look;
 use std::sync::atomic::Ordering;
 
@@ -90,9 +91,58 @@ impl<M: SharedMoved> Cursor<M> {
         (self.position as usize).wrapping_mul(g.item_stride)
     }
 
+    /// Where word and item of this position are, for the memory they are to be used with, if the `end` of its layout
+    /// is ahead. Of the strides nothing is loaded.
+    #[inline(always)]
+    pub(super) fn places<T>(&self, ends: Ends) -> Option<(M, M)> {
+        let position = self.position;
+        let is_ahead = |end: u64| (position.wrapping_sub(end) as i64) < 0;
+        let at = position as usize;
+        if is_ahead(ends.interleaved) {
+            let word = at.wrapping_mul(Interleaved::<T>::STRIDE);
+            let item = word.wrapping_add(Interleaved::<T>::TO_ITEM);
+            Some((self.words.moved(word), self.words.moved(item)))
+        } else if is_ahead(ends.contiguous) {
+            let word = self.words.moved(at.wrapping_mul(8));
+            let item = self.items.moved(at.wrapping_mul(size_of::<T>()));
+            Some((word, item))
+        } else {
+            None
+        }
+    }
+
     #[inline(always)]
     pub(super) fn lap_end(&self, g: &Geometry) -> u64 {
         self.lap.wrapping_add(g.capacity)
+    }
+}
+
+/// A position, of the ring's own layout; of the other, one that has been left behind. So one comparison answers two
+/// questions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    interleaved: u64,
+    contiguous: u64,
+}
+
+impl Ends {
+    pub(super) fn new(g: &Geometry, position: u64, end: u64) -> Self {
+        let (interleaved, contiguous) = match g.layout {
+            Layout::Interleaved => (end, position),
+            Layout::Contiguous => (position, end),
+        };
+        Self {
+            interleaved,
+            contiguous,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn of(&self, g: &Geometry) -> u64 {
+        match g.layout {
+            Layout::Interleaved => self.interleaved,
+            Layout::Contiguous => self.contiguous,
+        }
     }
 }
 

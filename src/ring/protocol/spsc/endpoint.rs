@@ -9,7 +9,7 @@ use crate::bytemuck::Pod;
 use crate::fork::ForkGuard;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::Role;
-use crate::ring::protocol::{Endpoint, Place, PopEnd, PushEnd};
+use crate::ring::protocol::{AtOnce, Endpoint, Place, PopEnd, PushEnd, is_large};
 use crate::ring::shm::copy;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::wait::{Deadline, Habit, WaitError, WaitOptions, Waiter};
@@ -49,6 +49,16 @@ impl Push {
     /// Items pushed since the ring was made.
     pub(crate) fn position(&self) -> u64 {
         self.side.position()
+    }
+
+    /// Pushes an item if room is known of; says whether.
+    #[inline(always)]
+    fn push_known<T: Pod>(&mut self, item: &T) -> bool {
+        let pushed = self.side.push_known(item);
+        if pushed == AtOnce::ToSleeper {
+            self.side.wake();
+        }
+        pushed != AtOnce::No
     }
 
     /// Afterwards there is room for one item at least.
@@ -133,32 +143,41 @@ impl Endpoint for Push {
 }
 
 impl PushEnd for Push {
+    const HAS_SHORT_WAY: bool = true;
+
     #[inline(always)]
-    fn try_push<T: Pod>(&mut self, item: &T) -> Result<(), TryError> {
-        if self.side.push_known(item) {
-            return Ok(());
+    fn push_at_once<T: Pod>(&mut self, item: &T) -> AtOnce {
+        if self.fork_guard.is_current_at_first_sight() {
+            self.side.push_known(item)
+        } else {
+            AtOnce::No
         }
+    }
+
+    fn wake(&mut self) {
+        self.side.wake();
+    }
+
+    fn try_push<T: Pod>(&mut self, item: &T) -> Result<(), TryError> {
         self.side.find_room(1)?;
-        if self.side.push_known(item) {
+        if self.push_known(item) {
             Ok(())
         } else {
             Err(TryError::WouldBlock)
         }
     }
 
-    #[inline(always)]
     fn push<T: Pod>(
         &mut self,
         item: &T,
         deadline: impl FnOnce() -> Deadline,
         how: WaitOptions,
     ) -> Result<(), WaitError> {
-        if self.side.push_known(item) {
-            return Ok(());
+        if self.side.find_room(1).is_err() {
+            self.wait_for_room(deadline(), how)?;
         }
-        self.wait_for_room(deadline(), how)?;
         // Room was found, so this pushes.
-        if self.side.push_known(item) {
+        if self.push_known(item) {
             Ok(())
         } else {
             Err(WaitError::Corrupted)
@@ -228,12 +247,6 @@ impl Pop {
         self.side.position()
     }
 
-    /// Whether items of this type are not moved in registers: each way of handing one over is a copy, so there is
-    /// one way.
-    const fn is_large<T>() -> bool {
-        size_of::<T>() > 128
-    }
-
     /// Takes an item that is known to be there.
     ///
     /// It is copied to where the result is to be: the compiler does not see through the copy, and would make one
@@ -259,7 +272,7 @@ impl Pop {
     #[inline(always)]
     fn wait_for_items(&mut self, deadline: Deadline, how: WaitOptions) -> Result<(), WaitError> {
         let end = self.wait(deadline, how)?;
-        self.side.set_end(end, self.habit.is_stream());
+        self.side.set_end(end);
         Ok(())
     }
 
@@ -361,15 +374,26 @@ impl Endpoint for Pop {
 }
 
 impl PopEnd for Pop {
+    const HAS_SHORT_WAY: bool = true;
+
+    #[inline(always)]
+    fn pop_at_once<T: Pod>(&mut self) -> Option<T> {
+        if self.fork_guard.is_current_at_first_sight() {
+            self.side.pop_known()
+        } else {
+            None
+        }
+    }
+
     #[inline(always)]
     fn try_pop<T: Pod, E: From<TryError>>(&mut self) -> Result<T, E> {
-        if Self::is_large::<T>() {
+        if is_large::<T>() {
             return match self.side.find_items(1) {
                 Ok(_) => self.take_large(),
                 Err(error) => Err(self.nothing(error)),
             };
         }
-        match self.side.pop_known() {
+        match self.side.pop_one() {
             Ok(item) => Ok(item),
             Err(error) => Err(self.nothing(error)),
         }
@@ -381,17 +405,17 @@ impl PopEnd for Pop {
         deadline: impl FnOnce() -> Deadline,
         how: WaitOptions,
     ) -> Result<T, E> {
-        if Self::is_large::<T>() {
+        if is_large::<T>() {
             return match self.claim(1, deadline, how) {
                 Ok(_) => self.take_large(),
                 Err(error) => Err(error.into()),
             };
         }
-        match self.side.pop_known() {
+        match self.side.pop_one() {
             Ok(item) => Ok(item),
             Err(TryError::WouldBlock) => {
-                let end = self.wait(deadline(), how)?;
-                Ok(self.side.pop_found(end, self.habit.is_stream()))
+                self.wait_for_items(deadline(), how)?;
+                Ok(self.side.take())
             }
             Err(TryError::Corrupted) => Err(WaitError::Corrupted.into()),
         }
@@ -400,7 +424,7 @@ impl PopEnd for Pop {
     #[inline(always)]
     #[allow(unsafe_code, reason = "addresses of slots")]
     fn read<T: Pod>(&self, _: Run, into: &mut [T]) {
-        if Self::is_large::<T>() {
+        if is_large::<T>() {
             self.side.fetch_behind(into.len());
         }
         let (memory, g, slot) = (self.side.memory(), self.side.geometry(), self.side.slot());

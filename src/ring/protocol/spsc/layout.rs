@@ -32,6 +32,8 @@
 use crate::ring::protocol::role::Role;
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::{self, Description};
+#[cfg(not(loom))]
+use crate::ring::shm::slots::LINE;
 use crate::ring::shm::slots::{LINES, Layout, Slots};
 
 /// `svshspsc` in the byte order of the machine.
@@ -73,10 +75,32 @@ pub(crate) fn sleep_at(role: Role) -> usize {
     }
 }
 
+/// How many items of so many bytes, words included, make a step.
+///
+/// 16 cache lines: about as many as a processor has on their way at once. A wrong guess costs little: with fewer,
+/// less overlaps; with more, the last ones wait a moment. An eighth of a ring at most, so that little is fetched that
+/// the other side is not done with. Of large items the processor itself fetches the next line.
+#[cfg(not(loom))]
+fn step(capacity: u64, bytes: usize) -> Option<u64> {
+    const LINES_OF_STEP: u64 = 16;
+    const FEWEST_LINES: u64 = 4;
+    let (line, bytes) = (LINE as u64, bytes as u64);
+    let items = (LINES_OF_STEP * line / bytes).min(capacity / 8);
+    let pays = bytes <= FEWEST_LINES * line && items * bytes >= FEWEST_LINES * line;
+    pays.then_some(items)
+}
+
+/// For the model's small rings.
+#[cfg(loom)]
+fn step(_: u64, _: usize) -> Option<u64> {
+    Some(1)
+}
+
 /// Offsets and sizes of one ring, computed here and never read from shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) capacity: u64,
+    pub(crate) layout: Layout,
     /// Where the first word is, and from one to the next.
     pub(crate) words: usize,
     pub(crate) word_stride: usize,
@@ -85,6 +109,8 @@ pub(crate) struct Geometry {
     pub(crate) item_stride: usize,
     /// How many pops may pass before a producer that polls or sleeps is told: a quarter of the buffer.
     pub(crate) tell_every: u64,
+    /// How many items make a step, whose cache lines are fetched a step ahead; none if that does not pay.
+    pub(crate) step: Option<u64>,
     /// Everything, header included.
     pub(crate) total_bytes: usize,
 }
@@ -100,13 +126,19 @@ impl Geometry {
             .ok()
             .filter(|&n| n <= isize::MAX as usize)?;
         let slots = Slots::new(layout, SLOTS, count, size, align)?;
+        let bytes = match layout {
+            Layout::Interleaved => slots.item_stride,
+            Layout::Contiguous => slots.item_stride + slots.word_stride,
+        };
         Some(Self {
             capacity,
+            layout,
             words: slots.words,
             word_stride: slots.word_stride,
             items: slots.items,
             item_stride: slots.item_stride,
             tell_every: (capacity / 4).max(1),
+            step: step(capacity, bytes),
             total_bytes: slots.end,
         })
     }
@@ -139,6 +171,26 @@ impl Geometry {
         };
         // Below the capacity, which `new` found to fit.
         slot as usize
+    }
+
+    /// Calls `fetch` with the place and the length of what these items and their words take, in as few pieces as
+    /// there are. `count <= capacity`.
+    #[inline(always)]
+    pub(crate) fn each_piece(&self, from: u64, count: u64, fetch: impl Fn(usize, usize)) {
+        let slot = self.slot(from);
+        let (count, rest) = (count as usize, self.capacity as usize - slot);
+        self.piece(slot, count.min(rest), &fetch);
+        if count > rest {
+            self.piece(0, count - rest, &fetch);
+        }
+    }
+
+    #[inline(always)]
+    fn piece(&self, slot: usize, count: usize, fetch: &impl Fn(usize, usize)) {
+        fetch(self.word_at(slot), count * self.word_stride);
+        if self.layout == Layout::Contiguous {
+            fetch(self.item_at(slot), count * self.item_stride);
+        }
     }
 
     #[inline(always)]

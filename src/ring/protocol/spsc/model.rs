@@ -17,6 +17,7 @@ use super::cursor::{initialise, look_for_items};
 use super::layout::{CONSUMER_SLEEPS, Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use super::pop::Consuming;
 use super::push::{Producing, look_for_room};
+use crate::ring::protocol::AtOnce;
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::header;
 use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
@@ -79,10 +80,10 @@ impl Model {
     }
 
     fn sleeper(self, at: usize) -> &'static (AtomicU32, Mutex<()>, Condvar) {
-        match at {
+        match self.1.wrapping_add(at) {
             PRODUCER_SLEEPS => &self.0.sleepers[0],
             CONSUMER_SLEEPS => &self.0.sleepers[1],
-            _ => panic!("no sleeper at {at}"),
+            at => panic!("no sleeper at {at}"),
         }
     }
 
@@ -116,7 +117,7 @@ impl Shared for Model {
     }
     unsafe fn load_wait(self, at: usize) -> u32 {
         // What those watch who have to fence: never 0.
-        if at == header::MAGIC {
+        if self.1.wrapping_add(at) == header::MAGIC {
             return 1;
         }
         self.sleeper(at).0.load(Ordering::Relaxed)
@@ -180,31 +181,49 @@ fn explore(bug: Bug, test: impl Fn() + Sync + Send + 'static) {
     builder.check(test);
 }
 
+/// Pushes if room is known of; says whether.
+fn push_known(side: &mut Producing<Model>, item: u64) -> bool {
+    let pushed = side.push_known(&item);
+    if pushed == AtOnce::ToSleeper {
+        side.wake();
+    }
+    pushed != AtOnce::No
+}
+
 /// Pushes, giving way while there is no room.
 fn push(side: &mut Producing<Model>, item: u64) {
-    while !side.push_known(&item) {
+    while !push_known(side, item) {
         if side.find_room(1).is_err() {
             thread::yield_now();
         }
     }
 }
 
+/// Pops as a call does: the short way, else the long one.
+fn try_pop(side: &mut Consuming<Model>) -> Option<u64> {
+    if let Some(item) = side.pop_known() {
+        return Some(item);
+    }
+    match side.pop_one() {
+        Ok(item) => return Some(item),
+        Err(TryError::WouldBlock) => side.tell_if_due(),
+        Err(TryError::Corrupted) => panic!("corrupted"),
+    }
+    None
+}
+
 fn pop(side: &mut Consuming<Model>) -> u64 {
     loop {
-        match side.pop_known() {
-            Ok(item) => return item,
-            Err(TryError::WouldBlock) => {
-                side.tell_if_due();
-                thread::yield_now();
-            }
-            Err(TryError::Corrupted) => panic!("corrupted"),
+        match try_pop(side) {
+            Some(item) => return item,
+            None => thread::yield_now(),
         }
     }
 }
 
 /// Pushes and pops that sleep, as the blocking calls do.
 fn push_asleep(side: &mut Producing<Model>, item: u64) {
-    while !side.push_known(&item) {
+    while !push_known(side, item) {
         let (model, position) = (side.memory(), side.position());
         let capacity = side.geometry().capacity;
         let waiter = Waiter::alone(PRODUCER_SLEEPS, Waiting::Sleep, false);
@@ -215,17 +234,15 @@ fn push_asleep(side: &mut Producing<Model>, item: u64) {
 }
 
 fn pop_asleep(side: &mut Consuming<Model>) -> u64 {
-    match side.pop_known() {
-        Ok(item) => return item,
-        Err(TryError::Corrupted) => panic!("corrupted"),
-        Err(TryError::WouldBlock) => {}
+    if let Some(item) = try_pop(side) {
+        return item;
     }
-    side.tell_if_due();
     let (model, position) = (side.memory(), side.position());
     let waiter = Waiter::alone(CONSUMER_SLEEPS, Waiting::Sleep, false);
     let look = |_| look_for_items(model, &model.0.g, position);
     let end = waiter.wait(model, 0, &Gap::default(), None, look, || Peer::WaitForIt);
-    side.pop_found(end.unwrap().0, true)
+    side.set_end(end.unwrap().0);
+    side.take()
 }
 
 fn items_go_round(capacity: u64, count: u64, bug: Bug) {

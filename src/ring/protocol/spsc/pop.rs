@@ -4,46 +4,65 @@
     reason = "every offset is a constant of the layout or comes from a private slot number and the geometry, which was checked against the segment"
 )]
 
-use super::cursor::{Cursor, find_in, first_of, judge, load_out, look_for_items};
+use super::cursor::{Cursor, Ends, find_in, first_of, judge, load_out, look_for_items};
 use super::layout::{Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
+use crate::access;
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
 use crate::ring::wait::{Look, wake_one};
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// The consuming side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Consuming<M> {
-    memory: M,
-    pub(super) g: Geometry,
     pub(super) cursor: Cursor<M>,
+    /// Up to here one item after the other can be taken without a look at its word.
+    pub(super) known: Ends,
+    /// The position of an item behind which there is more to do: it is the last of a lap or of a step, or the
+    /// producer is to be told. Never behind the cursor.
+    pub(super) last: Ends,
+    /// The memory as seen from `OUT`.
+    out: M,
     /// A position up to which items are known to have been pushed. May have fallen behind, and then says nothing.
     end: u64,
-    /// Where the next item comes that is not known to be there, or that begins a lap, or behind which a producer is
-    /// to be told: one comparison per pop instead of three. Never behind the cursor.
-    pub(super) run_end: u64,
+    pub(super) g: Geometry,
+    memory: M,
     /// What the lazy word holds.
     pub(super) told: u64,
+    /// A position up to which cache lines have been fetched. May have fallen behind.
+    fetched: u64,
+    scout: Scout,
     registered: bool,
-    /// Whether items come in streams, so that looking further ahead than at the next one pays.
-    in_stream: bool,
 }
 
-/// A stream of items is taken in steps. At each, so much is known in advance that what is behind it is fetched
-/// before it is needed: waiting for one cache line after the other would take several times as long.
-#[cfg(not(loom))]
-mod stream {
-    /// Items in a step.
-    pub(super) const STEP: u64 = 64;
-    /// How far ahead to look, furthest first, where less than two steps are known.
-    pub(super) const AHEAD: [u64; 4] = [255, 127, 63, 15];
+/// Whether to look further ahead than at the next item, which takes the cache line that is looked at away from the
+/// producer if it is about to write there.
+///
+/// A look in vain is followed by one, three, seven and at last fifteen steps without.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scout {
+    in_vain: u8,
+    rest: u8,
 }
-/// For the model's small rings.
-#[cfg(loom)]
-mod stream {
-    pub(super) const STEP: u64 = 1;
-    pub(super) const AHEAD: [u64; 2] = [2, 1];
+
+impl Scout {
+    const MOST: u8 = 4;
+
+    /// Asked at each step.
+    fn goes(&mut self) -> bool {
+        let goes = self.rest == 0;
+        self.rest = self.rest.saturating_sub(1);
+        goes
+    }
+
+    fn learn(&mut self, has_found: bool) {
+        self.in_vain = if has_found {
+            0
+        } else {
+            (self.in_vain + 1).min(Self::MOST)
+        };
+        self.rest = (1 << self.in_vain) - 1;
+    }
 }
 
 impl<M: SharedMoved> Consuming<M> {
@@ -51,18 +70,20 @@ impl<M: SharedMoved> Consuming<M> {
     pub(crate) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
         let position = load_out(memory);
         let mut this = Self {
-            memory,
-            g,
             cursor: Cursor::at(memory, &g, position),
+            known: Ends::new(&g, position, position),
+            last: Ends::new(&g, position, position),
+            out: memory.moved(OUT),
             end: find_in(memory, &g, position),
-            run_end: position,
+            g,
+            memory,
             told: position,
+            fetched: position,
+            scout: Scout::default(),
             registered,
-            in_stream: false,
         };
         // The predecessor may have died without telling.
         this.tell();
-        this.begin_run();
         this
     }
 
@@ -90,37 +111,26 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Takes note of what a wait found.
     #[inline(always)]
-    pub(crate) fn set_end(&mut self, end: u64, in_stream: bool) {
+    pub(crate) fn set_end(&mut self, end: u64) {
         self.end = end;
-        self.in_stream = in_stream;
-        self.begin_run();
+        self.set_known();
     }
 
     #[inline(always)]
-    fn begin_run(&mut self) {
+    fn set_known(&mut self) {
         let position = self.cursor.position;
         let known = position.wrapping_add(self.known_items() as u64);
-        let due = self.told.wrapping_add(self.g.tell_every);
-        let step = if self.in_stream {
-            stream::STEP
-        } else {
-            self.g.capacity
-        };
-        let (lap_end, step) = (self.cursor.lap_end(&self.g), position.wrapping_add(step));
-        self.run_end = end_of_run(position, known, lap_end, due, step);
+        let end = first_of(position, [known, self.last.of(&self.g)]);
+        self.known = Ends::new(&self.g, position, end);
     }
 
     /// Looks for `wanted` items, or at least for one.
     #[inline(always)]
     pub(crate) fn find_items(&mut self, wanted: usize) -> Result<usize, TryError> {
-        if self.in_stream && self.known_items() < wanted {
-            self.look_ahead();
-            self.begin_run();
-        }
         if self.known_items() < wanted {
             let known = self.cursor.position.wrapping_add(self.known_items() as u64);
-            self.end = find_items(self.memory, self.g, self.cursor.position, known, wanted)?;
-            self.begin_run();
+            let end = find_items(self.memory, self.g, self.cursor.position, known, wanted)?;
+            self.set_end(end);
         }
         Ok(self.known_items())
     }
@@ -128,31 +138,13 @@ impl<M: SharedMoved> Consuming<M> {
     /// Gives the slots of `count` items back, which the caller has copied: `count <= known_items()`, and not 0.
     #[inline(always)]
     pub(crate) fn release(&mut self, count: usize) {
-        self.advance(count);
-        if self.cursor.position.wrapping_sub(self.run_end) as i64 >= 0 {
-            self.finish_run();
-        }
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, count: usize) {
         let position = self.cursor.position.wrapping_add(count as u64);
         self.cursor.position = position;
         // Release pairs with the producer's acquire: the items were copied before the slots are free.
         // SAFETY: a constant of the layout.
-        unsafe { self.memory.store(OUT, position, Ordering::Release) };
-    }
-
-    #[inline(always)]
-    fn finish_run(&mut self) {
-        self.pass();
-        if self.known_items() > 0 {
-            if self.in_stream {
-                self.look_ahead();
-            }
-            self.begin_run();
-        } else {
-            self.run_end = self.cursor.position;
+        unsafe { self.out.store(0, position, Ordering::Release) };
+        if position.wrapping_sub(self.last.of(&self.g)) as i64 > 0 {
+            self.pass();
         }
     }
 
@@ -161,58 +153,115 @@ impl<M: SharedMoved> Consuming<M> {
     fn pass(&mut self) {
         self.cursor.wrap(self.memory, &self.g);
         if self.cursor.position.wrapping_sub(self.told) >= self.g.tell_every {
-            self.tell();
+            self.told = self.cursor.position;
+            tell(self.memory, self.told, self.registered);
+        }
+        if let Some(step) = self.g.step {
+            self.fetch(step);
+        }
+        self.set_last();
+    }
+
+    /// Has fetched what comes in the next two steps, as far as it has been pushed: waiting for one cache line after
+    /// the other, when its items are asked for, would take several times as long.
+    #[inline(always)]
+    fn fetch(&mut self, step: u64) {
+        let position = self.cursor.position;
+        let wanted = (2 * step).min(self.g.capacity);
+        if (self.known_items() as u64) < wanted && self.scout.goes() {
+            // A word that publishes something publishes everything before it. A batch leaves old words in the slots
+            // behind its first: nothing is learned from those, nor from nonsense.
+            let found = look_for_items(self.memory, &self.g, position.wrapping_add(wanted - 1));
+            let end = match found {
+                Look::Ready(end) if end.wrapping_sub(position) <= self.g.capacity => Some(end),
+                _ => None,
+            };
+            self.scout.learn(end.is_some());
+            self.end = end.unwrap_or(self.end);
+        }
+        let fetched = self.fetched.wrapping_sub(position) as i64;
+        let from = if fetched > 0 { self.fetched } else { position };
+        let to = position.wrapping_add((self.known_items() as u64).min(wanted));
+        let count = to.wrapping_sub(from);
+        if count as i64 > 0 {
+            let memory = self.memory;
+            let fetch = |at, len| memory.prefetch_lines(at, len);
+            self.g.each_piece(from, count, fetch);
+            self.fetched = to;
         }
     }
 
-    /// Takes one item, if there is known to be one or the slot of the cursor has one.
     #[inline(always)]
-    pub(crate) fn pop_known<T>(&mut self) -> Result<T, TryError>
-    where
-        M: SharedItems<T>,
-    {
-        let left = self.run_end.wrapping_sub(self.cursor.position);
-        if left > 1 {
-            // Not the last of its run: nothing else to do.
-            let item = self.read();
-            self.advance(1);
-            return Ok(item);
-        }
-        if left == 0 && !(self.in_stream && self.begins_step()) {
-            let end = self.look()?;
-            if end == self.cursor.position.wrapping_add(1) {
-                // One item, and nothing known behind it.
-                let item = self.read();
-                self.advance(1);
-                self.run_end = self.cursor.position;
-                self.pass();
-                return Ok(item);
-            }
-            self.end = end;
-            self.begin_run();
-        }
-        let item = self.read();
-        self.release(1);
-        Ok(item)
+    fn set_last(&mut self) {
+        let position = self.cursor.position;
+        let lap_end = self.cursor.lap_end(&self.g);
+        let tell_at = self.told.wrapping_add(self.g.tell_every);
+        let step_end = position.wrapping_add(self.g.step.unwrap_or(self.g.capacity));
+        let due = first_of(position, [lap_end, tell_at, step_end]);
+        self.last = Ends::new(&self.g, position, due.wrapping_sub(1));
+        self.set_known();
     }
 
-    /// Takes one item after a wait that found items up to `end`.
+    /// Takes one item if it is known to be there, or its slot has it alone, and there is nothing else to do behind
+    /// it.
+    ///
+    /// Everything is loaded before anything is stored, and one private word changes: the processor keeps only so
+    /// many stores on their way.
     #[inline(always)]
-    pub(crate) fn pop_found<T>(&mut self, end: u64, in_stream: bool) -> T
+    pub(crate) fn pop_known<T>(&mut self) -> Option<T>
     where
         M: SharedItems<T>,
     {
-        let item = self.read();
-        if end == self.cursor.position.wrapping_add(1) {
-            // One item, and nothing known behind it: a round trip, perhaps, whose answer waits for this.
-            self.advance(1);
-            self.in_stream = in_stream;
-            self.run_end = self.cursor.position;
-            self.pass();
+        let position = self.cursor.position;
+        let at = if let Some((_, at)) = self.cursor.places::<T>(self.known) {
+            at
         } else {
-            self.set_end(end, in_stream);
-            self.release(1);
+            let (word, at) = self.cursor.places::<T>(self.last)?;
+            // Acquire pairs with the release of the push.
+            // SAFETY: the cursor is within the geometry.
+            let word = unsafe { word.load(0, Ordering::Acquire) };
+            if access::hidden(word.wrapping_sub(position)) != 1 {
+                return None;
+            }
+            at
+        };
+        let (next, out) = (position.wrapping_add(1), self.out);
+        // SAFETY: the cursor is within the geometry, which was made for items of this type.
+        let item = unsafe { at.read_item(0) };
+        self.cursor.position = next;
+        // Release pairs with the producer's acquire: the item was copied before its slot is free.
+        // SAFETY: a constant of the layout.
+        unsafe { out.store(0, next, Ordering::Release) };
+        Some(item)
+    }
+
+    /// Takes one item if there is one, and does whatever is to be done behind it.
+    #[inline(always)]
+    pub(crate) fn pop_one<T>(&mut self) -> Result<T, TryError>
+    where
+        M: SharedItems<T>,
+    {
+        if self.known_items() == 0 {
+            let word = self.cursor.word(&self.g);
+            // Acquire pairs with the release of the push.
+            // SAFETY: the cursor is within the geometry.
+            let word = unsafe { self.cursor.words.load(word, Ordering::Acquire) };
+            self.set_end(judge(word, self.cursor.position, self.g.capacity)?);
         }
+        Ok(self.take())
+    }
+
+    /// Takes one item, which is known to be there.
+    #[inline(always)]
+    pub(crate) fn take<T>(&mut self) -> T
+    where
+        M: SharedItems<T>,
+    {
+        debug_assert!(self.known_items() > 0);
+        let at = self.cursor.item(&self.g);
+        // SAFETY: the cursor is within the geometry, which was made for items of this type.
+        let item = unsafe { self.cursor.items.read_item(at) };
+        self.release(1);
         item
     }
 
@@ -245,56 +294,19 @@ impl<M: SharedMoved> Consuming<M> {
         }
     }
 
-    /// Looks for a step of a stream, where no item is known; says whether there is one.
-    #[inline(always)]
-    fn begins_step(&mut self) -> bool {
-        self.look_ahead();
-        let found = self.known_items() > 0;
-        if found {
-            self.begin_run();
-        }
-        found
-    }
-
-    #[inline(always)]
-    fn look_ahead(&mut self) {
-        let known = self.known_items() as u64;
-        self.end = look_ahead(self.memory, self.g, self.cursor.position, known);
-    }
-
-    #[inline(always)]
-    fn read<T>(&self) -> T
-    where
-        M: SharedItems<T>,
-    {
-        let at = self.cursor.item(&self.g);
-        // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        unsafe { self.cursor.items.read_item(at) }
-    }
-
-    /// Looks at the slot of the cursor, with everything before it taken.
-    #[inline(always)]
-    fn look(&self) -> Result<u64, TryError> {
-        let word = self.cursor.word(&self.g);
-        // Acquire pairs with the release of the push.
-        // SAFETY: the cursor is within the geometry.
-        let word = unsafe { self.cursor.words.load(word, Ordering::Acquire) };
-        judge(word, self.cursor.position, self.g.capacity)
-    }
-
     /// Tells a producer that may be waiting how far this side is. Before waiting, and when there is nothing else to
     /// do.
     #[inline(always)]
     pub(crate) fn tell_if_due(&mut self) {
         if self.told != self.cursor.position {
             self.tell();
-            self.begin_run();
         }
     }
 
     fn tell(&mut self) {
         self.told = self.cursor.position;
         tell(self.memory, self.told, self.registered);
+        self.set_last();
     }
 }
 
@@ -305,50 +317,6 @@ fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
     // SAFETY: a constant of the layout.
     unsafe { memory.store(OUT_LAZY, position, Ordering::Release) };
     wake_one(memory, PRODUCER_SLEEPS, registered);
-}
-
-/// Looks for more items in a stream of them, of which `known` are known, and has some of their cache lines fetched.
-/// Returns the position up to which items are known.
-///
-/// A word that publishes something publishes everything before it, so one load can tell of many items.
-#[inline(never)]
-fn look_ahead<M: SharedMoved>(memory: M, g: Geometry, position: u64, known: u64) -> u64 {
-    let mut ahead = known;
-    if known < 2 * stream::STEP {
-        for there in stream::AHEAD {
-            if there < known || there >= g.capacity {
-                continue;
-            }
-            // A batch leaves old words in the slots behind its first: nothing is learned from those, nor from
-            // nonsense.
-            if let Look::Ready(end) = look_for_items(memory, &g, position.wrapping_add(there)) {
-                let found = end.wrapping_sub(position);
-                if found <= g.capacity {
-                    ahead = found;
-                    break;
-                }
-            }
-        }
-    }
-    // What is nearer was fetched at the step before.
-    fetch(
-        memory,
-        &g,
-        position,
-        known.min(stream::STEP)..ahead.min(2 * stream::STEP),
-    );
-    position.wrapping_add(ahead)
-}
-
-/// Has the cache lines of these items fetched, if each has no more than two. They have been pushed: nobody writes
-/// to them meanwhile.
-fn fetch<M: SharedMoved>(memory: M, g: &Geometry, position: u64, items: Range<u64>) {
-    let stride = g.item_stride as u64;
-    if stride <= 128 {
-        for ahead in items.step_by((64 / stride).max(1) as usize) {
-            memory.prefetch(g.item_at(g.slot(position.wrapping_add(ahead))));
-        }
-    }
 }
 
 /// Follows the words from `end` on until `wanted` items are found or there are no more.
@@ -377,8 +345,26 @@ fn find_items<M: Shared>(
     }
 }
 
-/// [`first_of`], not inlined: registers are scarce where it is called.
-#[inline(never)]
-fn end_of_run(position: u64, known: u64, lap_end: u64, due: u64, step: u64) -> u64 {
-    first_of(position, [known, lap_end, due, step])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_in_vain_become_rare_and_one_that_finds_something_makes_up_for_them() {
+        let mut scout = Scout::default();
+        let mut steps_between = Vec::new();
+        for _ in 0..6 {
+            assert!(scout.goes());
+            scout.learn(false);
+            let mut steps = 0;
+            while !scout.goes() {
+                steps += 1;
+            }
+            steps_between.push(steps);
+            scout.rest = 0;
+        }
+        assert_eq!(steps_between, [1, 3, 7, 15, 15, 15]);
+        scout.learn(true);
+        assert!(scout.goes());
+    }
 }

@@ -4,8 +4,9 @@
     reason = "every offset is a constant of the layout or comes from a private slot number and the geometry, which was checked against the segment"
 )]
 
-use super::cursor::{Cursor, find_in, first_of, load_out};
+use super::cursor::{Cursor, Ends, find_in, first_of, load_out};
 use super::layout::{CONSUMER_SLEEPS, Geometry, MAGIC_AT, OUT, OUT_LAZY};
+use crate::ring::protocol::AtOnce;
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
 use crate::ring::wait::{Effort, Look, Watch};
@@ -14,15 +15,15 @@ use std::sync::atomic::Ordering;
 /// The producing side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Producing<M> {
-    memory: M,
-    g: Geometry,
     cursor: Cursor<M>,
     /// The position up to which there is known to be room.
     limit: u64,
-    /// As `limit`, but not beyond this lap: one comparison per push instead of two.
-    run_end: u64,
+    /// As `limit`, but not beyond this lap, nor beyond a step: one comparison per push instead of three.
+    run_end: Ends,
     /// What to look at after publishing, instead of at the consumer's word and whether to fence.
-    watch: Watch,
+    watch: Watch<M>,
+    g: Geometry,
+    memory: M,
 }
 
 /// The part that changes when a run ends: a value in and a value out.
@@ -30,7 +31,7 @@ pub(crate) struct Producing<M> {
 struct Room<M> {
     cursor: Cursor<M>,
     limit: u64,
-    run_end: u64,
+    run_end: Ends,
 }
 
 impl<M: SharedMoved> Room<M> {
@@ -38,8 +39,18 @@ impl<M: SharedMoved> Room<M> {
     #[inline(always)]
     fn begin_run(mut self, memory: M, g: &Geometry) -> Self {
         self.cursor.wrap(memory, g);
-        let ends = [self.limit, self.cursor.lap_end(g)];
-        self.run_end = first_of(self.cursor.position, ends);
+        let position = self.cursor.position;
+        let run_end = first_of(position, [self.limit, self.cursor.lap_end(g)]);
+        self.run_end = Ends::new(g, position, run_end);
+        if let Some(step) = g.step {
+            let run_end = first_of(position, [run_end, position.wrapping_add(step)]);
+            self.run_end = Ends::new(g, position, run_end);
+            // What the next step writes is fetched now: the consumer has copies of these cache lines, and stores alone
+            // would take them back one after the other.
+            let room = self.limit.wrapping_sub(run_end).min(step);
+            let fetch = |at, len| memory.prefetch_lines_to_write(at, len);
+            g.each_piece(run_end, room, fetch);
+        }
         self
     }
 }
@@ -53,8 +64,8 @@ impl<M: SharedMoved> Producing<M> {
             g,
             cursor: Cursor::at(memory, &g, position),
             limit: position,
-            run_end: position,
-            watch: Watch::new(CONSUMER_SLEEPS, registered, MAGIC_AT),
+            run_end: Ends::new(&g, position, position),
+            watch: Watch::new(memory, CONSUMER_SLEEPS, registered, MAGIC_AT),
         }
     }
 
@@ -116,7 +127,7 @@ impl<M: SharedMoved> Producing<M> {
         if self.known_room() < wanted {
             let limit = find_room(self.memory, self.g.capacity, self.cursor.position, wanted)?;
             self.set_limit(limit);
-        } else if self.run_end == self.cursor.position {
+        } else if self.run_end.of(&self.g) == self.cursor.position {
             self.goes_on();
         }
         Ok(self.known_room())
@@ -131,32 +142,42 @@ impl<M: SharedMoved> Producing<M> {
         // SAFETY: the cursor is within the geometry.
         unsafe { self.cursor.words.store(word, end, Ordering::Release) };
         self.cursor.position = end;
-        if end.wrapping_sub(self.run_end) as i64 >= 0 {
+        if end.wrapping_sub(self.run_end.of(&self.g)) as i64 >= 0 {
             self.set_room(self.room().begin_run(self.memory, &self.g));
         }
         self.watch.wake(self.memory);
     }
 
-    /// Writes and publishes one item, if there is known to be room in this lap; says whether.
+    /// Writes and publishes one item, if there is known to be room in this lap.
     ///
-    /// Leaves the cursor behind the last slot: the next lap begins with the next look for room.
+    /// Leaves the cursor behind the last slot: the next lap begins with the next look for room. Everything is
+    /// loaded before anything is stored, and one private word changes: the processor keeps only so many stores on
+    /// their way, and those to shared lines wait for them to arrive.
     #[inline(always)]
-    pub(crate) fn push_known<T>(&mut self, item: &T) -> bool
+    pub(crate) fn push_known<T>(&mut self, item: &T) -> AtOnce
     where
         M: SharedItems<T>,
     {
-        if self.run_end == self.cursor.position {
-            return false;
-        }
-        let (word, at) = (self.cursor.word(&self.g), self.cursor.item(&self.g));
-        // SAFETY: the cursor is within the geometry, which was made for items of this type.
-        unsafe { self.cursor.items.write_item(at, item) };
+        let Some((word, at)) = self.cursor.places::<T>(self.run_end) else {
+            return AtOnce::No;
+        };
         let end = self.cursor.position.wrapping_add(1);
         self.cursor.position = end;
+        // SAFETY: the cursor is within the geometry, which was made for items of this type.
+        unsafe { at.write_item(0, item) };
         // SAFETY: as above.
-        unsafe { self.cursor.words.store(word, end, Ordering::Release) };
-        self.watch.wake(self.memory);
-        true
+        unsafe { word.store(0, end, Ordering::Release) };
+        if self.watch.sees_sleeper() {
+            AtOnce::ToSleeper
+        } else {
+            AtOnce::Yes
+        }
+    }
+
+    /// Wakes the consumer, after [`AtOnce::ToSleeper`].
+    #[inline(always)]
+    pub(crate) fn wake(&self) {
+        self.watch.wake_seen(self.memory);
     }
 }
 

@@ -59,26 +59,29 @@ fn assert_sound(side: &Consuming<Mapped>) {
     let position = side.position();
     assert!((side.slot() as u64) < side.g.capacity);
     assert!(side.known_items() as u64 <= side.g.capacity);
-    let run = side.run_end.wrapping_sub(position);
-    assert!(run <= side.cursor.lap_end(&side.g).wrapping_sub(position));
-    assert!(run <= side.known_items() as u64);
-    assert!(position.wrapping_sub(side.told) < side.g.tell_every);
+    let last = side.last.of(&side.g).wrapping_sub(position);
+    assert!(last < side.cursor.lap_end(&side.g).wrapping_sub(position));
+    let known = side.known.of(&side.g).wrapping_sub(position) as i64;
+    assert!(known <= side.known_items() as i64 && known <= last as i64);
+    assert!(position.wrapping_sub(side.told) + last < side.g.tell_every);
 }
 
 /// What a call that waits does, with `meanwhile` instead of waiting.
-fn pop(
-    side: &mut Consuming<Mapped>,
-    in_stream: bool,
-    meanwhile: impl FnOnce(),
-) -> Result<u64, TryError> {
-    match side.pop_known() {
+fn pop(side: &mut Consuming<Mapped>, meanwhile: impl FnOnce()) -> Result<u64, TryError> {
+    if let Some(item) = side.pop_known() {
+        return Ok(item);
+    }
+    match side.pop_one() {
         Err(TryError::WouldBlock) => {}
         done => return done,
     }
     side.tell_if_due();
     meanwhile();
     match look_for_items(side.memory(), &side.g, side.position()) {
-        Look::Ready(end) => Ok(side.pop_found(end, in_stream)),
+        Look::Ready(end) => {
+            side.set_end(end);
+            Ok(side.take())
+        }
         Look::NotYet => Err(TryError::WouldBlock),
         Look::Corrupted => Err(TryError::Corrupted),
     }
@@ -101,12 +104,11 @@ fn items_come_in_order_whichever_way_they_are_taken() {
             for _ in 0..4000 {
                 let pushed = random.below(capacity + 2).min(random.below(80)) as usize;
                 let position = consuming.position();
-                let in_stream = random.below(2) == 1;
                 let is_empty = producing.position() == position;
                 match random.below(3) {
                     0 if pushed > 0 => push(&mut producing, pushed),
                     1 => {
-                        let result = pop(&mut consuming, in_stream, || {
+                        let result = pop(&mut consuming, || {
                             if pushed > 0 {
                                 push(&mut producing, pushed);
                             }
@@ -144,7 +146,6 @@ fn words_that_nobody_pushed_lead_nowhere() {
         let mut side = Consuming::resume(memory, g, true);
         let (mut taken, mut refused) = (0, 0);
         for _ in 0..20_000 {
-            let in_stream = random.below(2) == 1;
             let scribble = |random: &mut Random, position: u64| {
                 let word = match random.below(8) {
                     0 => random.below(u64::from(u32::MAX)) << 32,
@@ -168,7 +169,7 @@ fn words_that_nobody_pushed_lead_nowhere() {
             let wanted = 1 + random.below(capacity + 2) as usize;
             let count = match random.below(3) {
                 0 => {
-                    let result = pop(&mut side, in_stream, || scribble(&mut random, position));
+                    let result = pop(&mut side, || scribble(&mut random, position));
                     u64::from(result.is_ok())
                 }
                 1 => match side.find_items(wanted) {
@@ -182,7 +183,7 @@ fn words_that_nobody_pushed_lead_nowhere() {
                 _ => match look_for_items(memory, &g, position) {
                     Look::Ready(end) if side.known_items() == 0 => {
                         side.tell_if_due();
-                        side.set_end(end, in_stream);
+                        side.set_end(end);
                         0
                     }
                     _ => 0,

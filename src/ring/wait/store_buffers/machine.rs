@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "implements the seam over a list of words")]
 
-use crate::ring::shm::memory::Shared;
+use crate::ring::shm::memory::{Shared, SharedMoved};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -52,9 +52,9 @@ struct Tape {
 /// Ends a run at the first operation that has no answer yet.
 struct EndOfTape;
 
-/// The memory as a process sees it.
+/// The memory as a process sees it, by offsets that count from the second field on.
 #[derive(Clone, Copy)]
-pub(super) struct Replay<'a>(&'a Tape);
+pub(super) struct Replay<'a>(&'a Tape, usize);
 
 impl Replay<'_> {
     fn ask(self, operation: Operation) -> u64 {
@@ -66,6 +66,7 @@ impl Replay<'_> {
     }
 
     pub(super) fn exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
+        let at = self.1 + at;
         let found = self.ask(Operation::CompareExchange { at, current, new });
         if found == current {
             Ok(found)
@@ -81,19 +82,19 @@ impl Replay<'_> {
 
 impl Shared for Replay<'_> {
     unsafe fn load(self, at: usize, _: Ordering) -> u64 {
-        self.ask(Operation::Load(at))
+        self.ask(Operation::Load(self.1 + at))
     }
     unsafe fn store(self, at: usize, value: u64, _: Ordering) {
-        self.ask(Operation::Store(at, value));
+        self.ask(Operation::Store(self.1 + at, value));
     }
     unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
         self.exchange(at, current, new)
     }
     unsafe fn load_wait(self, at: usize) -> u32 {
-        self.word(Operation::Load(at))
+        self.word(Operation::Load(self.1 + at))
     }
     unsafe fn store_wait(self, at: usize, value: u32) {
-        self.ask(Operation::Store(at, value.into()));
+        self.ask(Operation::Store(self.1 + at, value.into()));
     }
     unsafe fn compare_exchange_wait(self, at: usize, current: u32, new: u32) -> bool {
         self.exchange(at, current.into(), new.into()).is_ok()
@@ -110,6 +111,12 @@ impl Shared for Replay<'_> {
     }
     unsafe fn wake(self, _: usize, count: u32) -> u32 {
         self.word(Operation::Wake(count))
+    }
+}
+
+impl SharedMoved for Replay<'_> {
+    fn moved(self, by: usize) -> Self {
+        Self(self.0, self.1 + by)
     }
 }
 
@@ -323,7 +330,7 @@ fn next_operation(program: Program, answers: &[u64]) -> Option<Operation> {
         answers: RefCell::new(answers.iter().copied().collect()),
         next: Cell::new(None),
     };
-    let end = catch_unwind(AssertUnwindSafe(|| (program.run)(Replay(&tape))));
+    let end = catch_unwind(AssertUnwindSafe(|| (program.run)(Replay(&tape, 0))));
     if let Err(why) = end
         && !why.is::<EndOfTape>()
     {
