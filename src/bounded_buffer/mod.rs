@@ -89,6 +89,7 @@ pub mod lecture;
 pub mod mpmc;
 pub mod spsc;
 
+pub use crate::ring::front::canceller::Canceller;
 pub use crate::ring::front::chunk::{Peek, Reservation};
 pub use crate::ring::front::consumer::Consumer;
 pub use crate::ring::front::error::OpenError;

@@ -29,28 +29,31 @@ impl<Word: From<i32>> Timespec<Word> {
 /// `syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout)`, shared between processes: sleeps while the word is
 /// `expected`, at most `timeout`.
 ///
-/// Returns for any reason: woken, timed out, interrupted, or the word differs. The caller looks for itself.
+/// Returns for any reason: woken, timed out, interrupted, or the word differs. The caller looks for itself. Says
+/// whether it was interrupted: `EINTR`, whether the handler was installed with `SA_RESTART` or not, because the kernel
+/// does not restart a call with a timeout after a handler has run.
 ///
 /// # Safety
 ///
 /// `word` is a multiple of 4 and stays mapped and readable during the call.
 #[cfg(target_os = "linux")]
-pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
+pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) -> bool {
     // x32 has 32-bit pointers and the 64-bit calls.
     #[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
     {
         let timeout = Timespec::<i64>::new(timeout);
         // SAFETY: the caller answers for the word; 64-bit kernels read two 64-bit words here.
-        let _ = unsafe { wait_by(libc::SYS_futex, word, expected, &timeout) };
+        let slept = unsafe { wait_by(libc::SYS_futex, word, expected, &timeout) };
+        slept == Err(Errno(libc::EINTR))
     }
     #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
     {
         // SAFETY: as above; this call reads two 64-bit words on every machine that has it.
-        let slept =
+        let mut slept =
             unsafe { wait_by(FUTEX_TIME64, word, expected, &Timespec::<i64>::new(timeout)) };
         if slept == Err(Errno(libc::ENOSYS)) {
             // SAFETY: as above; on 32-bit machines the old call reads two 32-bit words.
-            let _ = unsafe {
+            slept = unsafe {
                 wait_by(
                     libc::SYS_futex,
                     word,
@@ -59,6 +62,7 @@ pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) {
                 )
             };
         }
+        slept == Err(Errno(libc::EINTR))
     }
 }
 
@@ -102,14 +106,15 @@ pub(crate) unsafe fn wake(word: *const u32, count: u32) -> u32 {
     u32::try_from(woken).unwrap_or(0)
 }
 
-/// No futex here: a short sleep, and the caller looks again.
+/// No futex here: a short sleep, and the caller looks again. A signal does not end it.
 ///
 /// # Safety
 ///
 /// None; the signature is Linux's.
 #[cfg(not(target_os = "linux"))]
-pub(crate) unsafe fn wait(_word: *const u32, _expected: u32, timeout: Duration) {
+pub(crate) unsafe fn wait(_word: *const u32, _expected: u32, timeout: Duration) -> bool {
     std::thread::sleep(timeout.min(Duration::from_micros(500)));
+    false
 }
 
 /// Nobody sleeps on a word here.

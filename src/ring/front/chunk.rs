@@ -37,6 +37,7 @@ impl<'a, T: Pod, E: Endpoint> Chunk<'a, T, E> {
 
     #[inline(always)]
     fn write(&self, index: usize, items: &[T]) {
+        self.check_process();
         check(index, items.len(), self.len());
         let Place { memory, at, stride } = self.end.place(self.run, index);
         // SAFETY: slots of a geometry that was made for items of this type, claimed, and as many as was checked.
@@ -45,6 +46,7 @@ impl<'a, T: Pod, E: Endpoint> Chunk<'a, T, E> {
 
     #[inline(always)]
     fn read(&self, index: usize, into: &mut [T]) {
+        self.check_process();
         check(index, into.len(), self.len());
         let Place { memory, at, stride } = self.end.place(self.run, index);
         // SAFETY: as in `write`.
@@ -54,9 +56,18 @@ impl<'a, T: Pod, E: Endpoint> Chunk<'a, T, E> {
     /// As long-lived as the borrow of the handle, which keeps the segment attached.
     #[inline(always)]
     fn view(&self) -> Option<SharedSlice<'_, T>> {
+        self.check_process();
         let Place { memory, at, stride } = self.end.place(self.run, 0);
         // SAFETY: as in `write`; all of the run.
         unsafe { copy::view(memory, at, stride, self.len()) }
+    }
+
+    /// Panics in a forked child, where the slots are the parent's. One load.
+    #[inline(always)]
+    fn check_process(&self) {
+        if !self.end.is_current() {
+            belongs_to_the_parent();
+        }
     }
 
     /// Says whether it was this process's to complete.
@@ -90,6 +101,12 @@ impl<T, E: Endpoint> Drop for Chunk<'_, T, E> {
             self.end.cancel_pending();
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn belongs_to_the_parent() -> ! {
+    panic!("the chunk was made before a fork, and its slots belong to the parent process")
 }
 
 /// Slots in place.
@@ -129,10 +146,9 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     #[inline(always)]
     pub fn try_reserve(&mut self, wanted: usize) -> Result<Reservation<'_, T, P>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::Forked(()));
         }
-        self.end.cancel_pending();
         match self.end.try_claim(wanted) {
             Ok(run) => Ok(Reservation(Chunk::new(&mut self.end, run))),
             Err(error) => Err(PushError::of_try(error, ())),
@@ -194,10 +210,9 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
         timeout: Option<Duration>,
     ) -> Result<Reservation<'_, T, P>, PushError<()>> {
         assert!(wanted > 0, "a reservation of no slots");
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::Forked(()));
         }
-        self.end.cancel_pending();
         let until = || timeout.and_then(deadline);
         match self.end.claim(wanted, until, self.how) {
             Ok(run) => Ok(Reservation(Chunk::new(&mut self.end, run))),
@@ -227,8 +242,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
 /// ```
 ///
 /// `mpmc`: other handles wait for its slots, which are skipped if it is dropped, and free again in the next lap.
-/// Forgotten ([`std::mem::forget`]), it keeps them until the handle goes: a later wait of the same handle may be one
-/// for itself.
+/// Forgotten ([`std::mem::forget`]), it keeps them until the next call of the same handle, or until the handle goes.
 #[must_use = "dropping it pushes nothing"]
 pub struct Reservation<'a, T, P: Protocol>(Chunk<'a, T, P::Push>);
 
@@ -245,7 +259,7 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
     ///
     /// # Panics
     ///
-    /// If `index` is not below [`len`](Self::len).
+    /// If `index` is not below [`len`](Self::len), or in a forked child: the slots are the parent's.
     #[inline(always)]
     pub fn set(&mut self, index: usize, item: T) {
         self.write_from(index, &[item]);
@@ -255,7 +269,7 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
     ///
     /// # Panics
     ///
-    /// If they do not fit.
+    /// If they do not fit, or in a forked child: the slots are the parent's.
     #[inline(always)]
     pub fn write_from(&mut self, index: usize, items: &[T]) {
         self.0.write(index, items);
@@ -263,6 +277,13 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
 
     /// The slots as a view, in the [contiguous](crate::bounded_buffer::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child: the slots are the parent's. A view that was taken *before* the fork is not covered. The child's
+    /// copy of it reaches the parent's slots, and what it stores there the parent pushes.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use sysvshm::{Key, bounded_buffer::spsc::{Layout, Options}};
@@ -350,10 +371,9 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     #[inline(always)]
     pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T, P>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PopError::Forked);
         }
-        self.end.cancel_pending();
         let run = self.end.try_claim(wanted)?;
         Ok(Peek(Chunk::new(&mut self.end, run)))
     }
@@ -419,10 +439,9 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         timeout: Option<Duration>,
     ) -> Result<Peek<'_, T, P>, PopError> {
         assert!(wanted > 0, "a peek at no items");
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PopError::Forked);
         }
-        self.end.cancel_pending();
         let until = || timeout.and_then(deadline);
         let run = self.end.claim(wanted, until, self.how)?;
         Ok(Peek(Chunk::new(&mut self.end, run)))
@@ -451,8 +470,8 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `mpmc`: forgotten ([`std::mem::forget`]), it keeps its items until the handle goes: a later wait of the same handle
-/// may be one for itself.
+/// `mpmc`: forgotten ([`std::mem::forget`]), it keeps its items until the next call of the same handle, or until the
+/// handle goes.
 #[must_use = "dropping it pops nothing"]
 pub struct Peek<'a, T, P: Protocol>(Chunk<'a, T, P::Pop>);
 
@@ -469,7 +488,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
     ///
     /// # Panics
     ///
-    /// If `index` is not below [`len`](Self::len).
+    /// If `index` is not below [`len`](Self::len), or in a forked child: the slots are the parent's.
     #[must_use]
     #[inline(always)]
     pub fn get(&self, index: usize) -> T {
@@ -482,7 +501,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
     ///
     /// # Panics
     ///
-    /// If there are not so many.
+    /// If there are not so many, or in a forked child: the slots are the parent's.
     #[inline(always)]
     pub fn read_into(&self, index: usize, into: &mut [T]) {
         self.0.read(index, into);
@@ -490,6 +509,11 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
 
     /// The items as a view, in the [contiguous](crate::bounded_buffer::Layout::Contiguous) layout; `None` in the interleaved one,
     /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child: the slots are the parent's. A view that was taken *before* the fork is not covered. The child's
+    /// copy of it goes on reading the parent's slots, also after they were released and filled anew.
     #[must_use]
     #[inline(always)]
     pub fn as_shared_slice(&self) -> Option<SharedSlice<'_, T, ReadOnly>> {

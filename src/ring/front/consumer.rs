@@ -1,5 +1,6 @@
 //! [`Consumer`]: a handle that pops.
 
+use super::canceller::Canceller;
 use super::iter::{Iter, TryIter};
 use super::refusal::PopError;
 use super::ring::BoundedBuffer;
@@ -138,7 +139,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 
     #[inline(always)]
     fn pop_checked(&mut self, patience: Patience) -> Result<T, PopError> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PopError::Forked);
         }
         if patience == Patience::None {
@@ -171,7 +172,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// ```
     #[inline(always)]
     pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PopError::Forked);
         }
         if into.is_empty() {
@@ -245,7 +246,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         timeout: Option<Duration>,
         how: WaitOptions,
     ) -> Result<usize, PopError> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PopError::Forked);
         }
         if into.is_empty() {
@@ -319,6 +320,28 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.how.ends_on_disconnect = notice;
         self
+    }
+
+    /// Whether a wait ends with [`PopError::Removed`] when the ring's segment is removed, although a producer lives; as
+    /// [`Producer::notice_removal`](super::producer::Producer::notice_removal), which has an example.
+    pub fn notice_removal(&mut self, notice: bool) -> &mut Self {
+        self.how.ends_on_removal = notice;
+        self
+    }
+
+    /// Whether a wait ends with [`PopError::Interrupted`] when the thread handles a signal while it sleeps; as
+    /// [`Producer::interruptible`](super::producer::Producer::interruptible), which says what that misses.
+    #[doc(alias = "EINTR")]
+    pub fn interruptible(&mut self, interruptible: bool) -> &mut Self {
+        self.how.ends_on_signal = interruptible;
+        self
+    }
+
+    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits. See [`Canceller`] for an
+    /// example.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller::of(&self.end)
     }
 
     /// Counts the items. In `spsc` the producer may have added some meanwhile, but no other handle can have taken any.

@@ -3,7 +3,7 @@
 use super::consumer::Consumer;
 use super::refusal::PopError;
 use crate::bytemuck::Pod;
-use crate::ring::protocol::Protocol;
+use crate::ring::protocol::{Endpoint, Protocol};
 
 /// Pops items as long as there are any. Made by [`Consumer::try_iter`].
 #[derive(Debug)]
@@ -38,6 +38,11 @@ impl<T: Pod, P: Protocol> Iterator for Iter<'_, T, P> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
+        // Before popping: where there is always an item, this would never wait.
+        if self.consumer.end.cancel().is_pulled() {
+            self.end = Some(PopError::Cancelled);
+            return None;
+        }
         match self.consumer.pop() {
             Ok(item) => Some(item),
             Err(error) => {

@@ -1,5 +1,6 @@
 //! What a program holds of a ring, written once over its [protocol](crate::ring::protocol).
 
+pub(crate) mod canceller;
 pub(crate) mod chunk;
 pub(crate) mod consumer;
 pub(crate) mod error;

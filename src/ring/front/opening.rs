@@ -141,6 +141,8 @@ impl<X> Config<X> {
         };
         is_long_enough(P::FRONT)?;
         let anchor = NamespaceAnchor::of(&segment)?;
+        let status = segment.id().status_regardless()?;
+        let had_key = status.key() != Key::PRIVATE && !status.is_marked_for_removal();
         let fork_guard = ForkGuard::new()?;
         #[allow(unsafe_code)]
         // SAFETY: the segment is attached read-write and kept by the value returned, beside the copy of this one;
@@ -193,6 +195,7 @@ impl<X> Config<X> {
             generation: found.generation,
             anchor,
             fork_guard,
+            had_key,
             fences: self.fences,
         })
     }

@@ -1,10 +1,11 @@
 //! [`Producer`]: a handle that pushes.
 
+use super::canceller::Canceller;
 use super::refusal::PushError;
 use super::ring::BoundedBuffer;
 use crate::bytemuck::Pod;
 use crate::ring::protocol::{AtOnce, Endpoint, Protocol, PushEnd};
-use crate::ring::wait::{Deadline, Patience, WaitError, WaitOptions, Waiting, deadline};
+use crate::ring::wait::{Deadline, Patience, WaitError, WaitOptions, Waiting, deadline, is_over};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
 
     #[inline(always)]
     fn push_checked(&mut self, item: T, patience: Patience) -> Result<(), PushError<T>> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::forked(item));
         }
         if patience == Patience::None {
@@ -182,7 +183,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// ```
     #[inline(always)]
     pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::Forked(()));
         }
         if items.is_empty() {
@@ -251,7 +252,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
         items: &[T],
         timeout: Option<Duration>,
     ) -> Result<(), PushError<usize>> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::Forked(0));
         }
         let mut done = 0;
@@ -261,8 +262,20 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
             let rest = &items[done..];
             let until = || *end.get_or_insert_with(|| timeout.and_then(deadline));
             match self.push_some(rest, until) {
+                // A claim is never of no slots; if one were, this would go round for ever.
+                Ok(0) => return Err(PushError::Corrupted(done)),
                 Ok(count) => done += count,
                 Err(error) => return Err(PushError::of_wait(error, done)),
+            }
+            // Waits are not all that takes time: another process may go on making room in small amounts.
+            if done < items.len() {
+                if self.end.cancel().is_pulled() {
+                    return Err(PushError::Cancelled(done));
+                }
+                let until = *end.get_or_insert_with(|| timeout.and_then(deadline));
+                if is_over(until) {
+                    return Err(PushError::TimedOut(done));
+                }
             }
         }
         Ok(())
@@ -326,6 +339,60 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.how.ends_on_disconnect = notice;
         self
+    }
+
+    /// Whether a wait ends with [`PushError::Removed`] when the ring's segment is removed, although the consumer is there.
+    /// Otherwise, and unless set, it does so when no consumer lives: then none can come any more, because none finds the
+    /// ring by its key.
+    ///
+    /// Removed means marked for removal, by `ipcrm` or [`mark_for_removal`](crate::Segment::mark_for_removal), after this
+    /// process opened the ring. A ring with [`Key::PRIVATE`](crate::Key::PRIVATE), or one that was marked before, is not
+    /// found by a key anyway and never counts as removed. Noticed within 100 ms. **C call:** `shmctl(IPC_STAT)` every 80
+    /// ms of a wait.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError, PushError}};
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::random()?, 1)?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// buffer.segment().mark_for_removal()?; // or `ipcrm`, by another
+    /// producer.push(1)?;
+    /// assert_eq!(producer.notice_removal(true).push(2), Err(PushError::Removed(2)));
+    /// assert_eq!(consumer.pop(), Ok(1));
+    /// assert_eq!(consumer.notice_removal(true).pop(), Err(PopError::Removed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notice_removal(&mut self, notice: bool) -> &mut Self {
+        self.how.ends_on_removal = notice;
+        self
+    }
+
+    /// Whether a wait ends with [`PushError::Interrupted`] when the thread handles a signal while it sleeps. Otherwise, and
+    /// unless set, the wait goes on.
+    ///
+    /// A signal that is handled just before the wait begins, or while it still looks for room without sleeping, is
+    /// lost: nothing is interrupted by it. [`Waiting::Spin`] and [`Waiting::Yield`] never sleep. So a program that is to
+    /// end by a signal takes a [`canceller`](Self::canceller), which misses none. Whether the handler was installed with
+    /// `SA_RESTART` makes no difference: a sleep has a time limit, and the kernel does not restart those.
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let mut handle = buffer.producer()?;
+    /// handle.interruptible(true);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "EINTR")]
+    pub fn interruptible(&mut self, interruptible: bool) -> &mut Self {
+        self.how.ends_on_signal = interruptible;
+        self
+    }
+
+    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits. See [`Canceller`] for an
+    /// example.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller::of(&self.end)
     }
 
     /// Counts the items. In `spsc` the consumer may have taken some meanwhile, but no other handle can have added any;

@@ -21,6 +21,20 @@ pub enum PushError<T> {
     /// ([`spsc`](crate::bounded_buffer::spsc::Producer::notice_departure), [`mpmc`](crate::bounded_buffer::mpmc::Producer::notice_departure)).
     #[error("the buffer is full and no consumer is left")]
     PeerLeft(T),
+    /// The buffer is full, its segment has been removed since the handle was made, and no consumer lives, nor can one
+    /// find it by its key any more; with a consumer, reported only
+    /// [if asked](crate::bounded_buffer::Producer::notice_removal).
+    #[error(
+        "the buffer is full, and its segment was removed: other processes cannot find it any more"
+    )]
+    Removed(T),
+    /// A [`Canceller`](crate::bounded_buffer::Canceller) ended the wait.
+    #[error("the wait for room was cancelled")]
+    Cancelled(T),
+    /// The thread handled a signal while it slept; reported only
+    /// [if asked](crate::bounded_buffer::Producer::interruptible).
+    #[error("a signal interrupted the wait for room")]
+    Interrupted(T),
     /// Shared memory holds a position or a slot's word that cannot be. Or 2^64 - 1 items have gone through an
     /// [`spsc`](crate::bounded_buffer::spsc#the-segment) buffer whose capacity is no power of two, which ends there.
     #[error("the buffer is corrupted: somebody wrote what cannot be into its positions or slots")]
@@ -48,6 +62,20 @@ pub enum PopError {
     /// ([`spsc`](crate::bounded_buffer::spsc::Consumer::notice_departure), [`mpmc`](crate::bounded_buffer::mpmc::Consumer::notice_departure)).
     #[error("the buffer is empty and no producer is left")]
     PeerLeft,
+    /// The buffer is drained, its segment has been removed since the handle was made, and no producer lives, nor can one
+    /// find it by its key any more; with a producer, reported only
+    /// [if asked](crate::bounded_buffer::Consumer::notice_removal).
+    #[error(
+        "the buffer is empty, and its segment was removed: other processes cannot find it any more"
+    )]
+    Removed,
+    /// A [`Canceller`](crate::bounded_buffer::Canceller) ended the wait.
+    #[error("the wait for an item was cancelled")]
+    Cancelled,
+    /// The thread handled a signal while it slept; reported only
+    /// [if asked](crate::bounded_buffer::Consumer::interruptible).
+    #[error("a signal interrupted the wait for an item")]
+    Interrupted,
     /// Shared memory holds a position or a slot's word that cannot be.
     #[error("the buffer is corrupted: somebody wrote what cannot be into its positions or slots")]
     Corrupted,
@@ -69,6 +97,9 @@ impl<T> PushError<T> {
             | Self::TimedOut(item)
             | Self::PeerDead(item)
             | Self::PeerLeft(item)
+            | Self::Removed(item)
+            | Self::Cancelled(item)
+            | Self::Interrupted(item)
             | Self::Corrupted(item)
             | Self::Forked(item) => item,
         }
@@ -82,6 +113,9 @@ impl<T> PushError<T> {
             WaitError::TimedOut => Self::TimedOut(item),
             WaitError::PeerDead => Self::PeerDead(item),
             WaitError::PeerLeft => Self::PeerLeft(item),
+            WaitError::Removed => Self::Removed(item),
+            WaitError::Cancelled => Self::Cancelled(item),
+            WaitError::Interrupted => Self::Interrupted(item),
             WaitError::Corrupted => Self::Corrupted(item),
         }
     }
@@ -110,6 +144,9 @@ impl From<WaitError> for PopError {
             WaitError::TimedOut => Self::TimedOut,
             WaitError::PeerDead => Self::PeerDead,
             WaitError::PeerLeft => Self::PeerLeft,
+            WaitError::Removed => Self::Removed,
+            WaitError::Cancelled => Self::Cancelled,
+            WaitError::Interrupted => Self::Interrupted,
             WaitError::Corrupted => Self::Corrupted,
         }
     }
@@ -124,8 +161,8 @@ impl From<TryError> for PopError {
     }
 }
 
-/// `WouldBlock` for `Full`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left, `InvalidData` for
-/// `Corrupted`, `Other` for `Forked`; the error itself is inside.
+/// `WouldBlock` for `Full`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left and for `Removed`,
+/// `InvalidData` for `Corrupted`, `Interrupted`, `Other` for `Cancelled` and `Forked`; the error itself is inside.
 impl<T: std::fmt::Debug> From<PushError<T>> for io::Error
 where
     PushError<T>: std::error::Error + Send + Sync + 'static,
@@ -134,16 +171,19 @@ where
         let kind = match &error {
             PushError::Full(_) => io::ErrorKind::WouldBlock,
             PushError::TimedOut(_) => io::ErrorKind::TimedOut,
-            PushError::PeerDead(_) | PushError::PeerLeft(_) => io::ErrorKind::BrokenPipe,
+            PushError::PeerDead(_) | PushError::PeerLeft(_) | PushError::Removed(_) => {
+                io::ErrorKind::BrokenPipe
+            }
+            PushError::Interrupted(_) => io::ErrorKind::Interrupted,
             PushError::Corrupted(_) => io::ErrorKind::InvalidData,
-            PushError::Forked(_) => io::ErrorKind::Other,
+            PushError::Cancelled(_) | PushError::Forked(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
 }
 
-/// `WouldBlock` for `Empty`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left, `InvalidData` for
-/// `Corrupted`, `Other` for `Forked`; the error itself is inside.
+/// `WouldBlock` for `Empty`, `TimedOut`, `BrokenPipe` for a peer that is dead or has left and for `Removed`,
+/// `InvalidData` for `Corrupted`, `Interrupted`, `Other` for `Cancelled` and `Forked`; the error itself is inside.
 ///
 /// ```
 /// use std::io;
@@ -156,9 +196,12 @@ impl From<PopError> for io::Error {
         let kind = match error {
             PopError::Empty => io::ErrorKind::WouldBlock,
             PopError::TimedOut => io::ErrorKind::TimedOut,
-            PopError::PeerDead | PopError::PeerLeft => io::ErrorKind::BrokenPipe,
+            PopError::PeerDead | PopError::PeerLeft | PopError::Removed => {
+                io::ErrorKind::BrokenPipe
+            }
+            PopError::Interrupted => io::ErrorKind::Interrupted,
             PopError::Corrupted => io::ErrorKind::InvalidData,
-            PopError::Forked => io::ErrorKind::Other,
+            PopError::Cancelled | PopError::Forked => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -31,8 +31,11 @@ use std::io;
 /// ```
 impl io::Write for Producer<u8, Spsc> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.end.is_current() {
+        if !self.end.is_ready() {
             return Err(PushError::Forked(()).into());
+        }
+        if self.end.cancel().is_pulled() {
+            return Err(PushError::Cancelled(()).into());
         }
         if bytes.is_empty() {
             return Ok(0);
@@ -53,6 +56,9 @@ impl io::Write for Producer<u8, Spsc> {
 /// See [`Producer`](Producer#impl-Write-for-Producer<u8,+Spsc>) for an example.
 impl io::Read for Consumer<u8, Spsc> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.end.cancel().is_pulled() {
+            return Err(PopError::Cancelled.into());
+        }
         let how = WaitOptions {
             ends_on_disconnect: true,
             ..self.how

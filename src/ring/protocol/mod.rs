@@ -13,7 +13,7 @@ use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::shm::slots::{Items, Layout};
 use crate::ring::shm::words::Words;
-use crate::ring::wait::{Deadline, WaitError, WaitOptions};
+use crate::ring::wait::{Cancel, Deadline, WaitError, WaitOptions};
 use attached::Attached;
 use error::{ClaimError, TryError};
 use role::{PeerState, Role};
@@ -114,6 +114,9 @@ pub(crate) trait Endpoint: Send + Sync {
     /// Whether other handles wait for a run until it is completed or cancelled.
     const HOLDS_SLOTS: bool;
 
+    /// What ends the handle's waits from outside.
+    fn cancel(&self) -> &Arc<Cancel>;
+
     /// Whether the running process made the handle, and is not a fork of it. One load.
     fn is_current(&self) -> bool;
 
@@ -149,6 +152,17 @@ pub(crate) trait Endpoint: Send + Sync {
     fn clear_pending(&mut self) {}
     /// Undoes the claim of a run that was handed out, if there is one.
     fn cancel_pending(&mut self) {}
+
+    /// Says whether the running process may use the handle, and undoes the claim of a run that was handed out and
+    /// forgotten.
+    #[inline(always)]
+    fn is_ready(&mut self) -> bool {
+        let is_current = self.is_current();
+        if is_current {
+            self.cancel_pending();
+        }
+        is_current
+    }
 }
 
 /// Where an item is.

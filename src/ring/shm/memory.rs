@@ -56,6 +56,15 @@ pub(crate) trait Shared: Copy {
     /// # Safety
     /// `at` is a multiple of 4 inside the memory.
     unsafe fn sleep(self, at: usize, expected: u32, slice: Duration);
+    /// As [`sleep`](Self::sleep); says whether it ended because the thread handled a signal.
+    ///
+    /// # Safety
+    /// As `sleep`.
+    unsafe fn sleep_or_signal(self, at: usize, expected: u32, slice: Duration) -> bool {
+        // SAFETY: the caller's own promise.
+        unsafe { self.sleep(at, expected, slice) };
+        false
+    }
     /// Wakes up to `count` of those who sleep on the word, and says how many there were.
     ///
     /// # Safety
@@ -193,6 +202,11 @@ impl Shared for Mapped {
     }
 
     unsafe fn sleep(self, at: usize, expected: u32, slice: Duration) {
+        // SAFETY: the caller vouches for the offset.
+        unsafe { self.sleep_or_signal(at, expected, slice) };
+    }
+
+    unsafe fn sleep_or_signal(self, at: usize, expected: u32, slice: Duration) -> bool {
         // SAFETY: the caller vouches for the offset.
         let word = unsafe { self.address::<u32>(at) };
         // SAFETY: as above; the memory stays mapped.

@@ -41,6 +41,7 @@
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
 //! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
 
+mod cancel;
 #[cfg(all(test, target_os = "linux", not(loom)))]
 mod litmus;
 #[cfg(all(test, loom))]
@@ -50,6 +51,7 @@ mod spin;
 mod store_buffers;
 mod wake;
 
+pub(crate) use cancel::Cancel;
 pub(crate) use spin::{Gap, Habit};
 pub(crate) use wake::{ASLEEP, NO_BARRIER, Watch, announce_no_barrier, wake_many, wake_one};
 
@@ -90,6 +92,10 @@ pub(crate) struct WaitOptions {
     pub(crate) strategy: Waiting,
     /// Whether a wait ends when the other side is not there any more.
     pub(crate) ends_on_disconnect: bool,
+    /// Whether it ends when the process has handled a signal.
+    pub(crate) ends_on_signal: bool,
+    /// Whether it ends when the ring is removed, although the other side is there.
+    pub(crate) ends_on_removal: bool,
 }
 
 /// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms: the rest is for waking up.
@@ -159,6 +165,9 @@ pub(crate) enum WaitError {
     TimedOut,
     PeerDead,
     PeerLeft,
+    Removed,
+    Cancelled,
+    Interrupted,
     Corrupted,
 }
 
@@ -168,11 +177,13 @@ pub(crate) enum Peer {
     WaitForIt,
     Dead,
     Left,
+    /// The ring is removed, and the other side cannot come to it any more.
+    Removed,
 }
 
 /// How a handle waits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Waiter {
+pub(crate) struct Waiter<'a> {
     /// Offset of the word that it sleeps on.
     word: usize,
     waiting: Waiting,
@@ -182,9 +193,11 @@ pub(crate) struct Waiter {
     is_one_of_many: bool,
     /// How often to give the processor to others before sleeping.
     yields: u32,
+    cancel: Option<&'a Cancel>,
+    ends_on_signal: bool,
 }
 
-impl Waiter {
+impl<'a> Waiter<'a> {
     /// The one handle that sleeps on the word at this offset. `registered`: whether it takes part in barriers.
     pub(crate) fn alone(word: usize, waiting: Waiting, registered: bool) -> Self {
         Self {
@@ -193,6 +206,8 @@ impl Waiter {
             has_barriers: registered && !BARRIERS_FAIL.load(Ordering::Relaxed),
             is_one_of_many: false,
             yields: 0,
+            cancel: None,
+            ends_on_signal: false,
         }
     }
 
@@ -209,6 +224,27 @@ impl Waiter {
             yields,
             ..Self::alone(word, waiting, registered)
         }
+    }
+
+    /// The same, ended by this flag as well, and by a signal if so asked.
+    pub(crate) fn ended_by(self, cancel: &'a Cancel, how: WaitOptions) -> Self {
+        Self {
+            cancel: Some(cancel),
+            ends_on_signal: how.ends_on_signal,
+            ..self
+        }
+    }
+
+    /// Whether the wait ends now, whatever the other side does, and why.
+    fn is_over(&self, deadline: Deadline) -> Option<WaitError> {
+        if self.is_cancelled() {
+            return Some(WaitError::Cancelled);
+        }
+        is_over(deadline).then_some(WaitError::TimedOut)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_pulled)
     }
 
     /// Looks until there is something, the deadline passes or the other side is gone. Before the first look,
@@ -230,7 +266,7 @@ impl Waiter {
         let between = gap.pauses();
         let (mut looks, mut left) = (0, SPINS);
         // The clock is asked every few looks, because one look goes through a whole buffer if a peer sees to that.
-        while left > 0 && !(looks % 8 == 7 && is_over(deadline)) {
+        while left > 0 && !(looks % 8 == 7 && self.is_over(deadline).is_some()) {
             looks += 1;
             match look(Effort::Glance) {
                 Look::Ready(found) => {
@@ -262,10 +298,12 @@ impl Waiter {
                 Some(end) => end.map(not_asleep),
                 None => self.sleep(memory, deadline, &mut look, &mut peer),
             },
-            Waiting::Spin => poll(deadline, &mut look, &mut peer, spin_loop).map(not_asleep),
-            Waiting::Yield => {
-                poll(deadline, &mut look, &mut peer, thread::yield_now).map(not_asleep)
-            }
+            Waiting::Spin => self
+                .poll(deadline, &mut look, &mut peer, spin_loop)
+                .map(not_asleep),
+            Waiting::Yield => self
+                .poll(deadline, &mut look, &mut peer, thread::yield_now)
+                .map(not_asleep),
         }
     }
 
@@ -335,14 +373,19 @@ impl Waiter {
                 }
                 announced = Some(wanted);
             }
-            if let Some(end) = finished(effort, deadline, look, peer) {
+            if let Some(end) = self.finished(effort, deadline, look, peer) {
                 break end;
             }
             if let Some(expected) = announced {
                 slept = true;
-                // Signals and wake-ups meant for another before only cost another look.
+                let slice = remaining(deadline, slice);
+                // Wake-ups meant for another before only cost another look, and so do signals, unless they end the
+                // wait.
                 // SAFETY: as above.
-                unsafe { memory.sleep(self.word, expected, remaining(deadline, slice)) };
+                let signalled = unsafe { memory.sleep_or_signal(self.word, expected, slice) };
+                if signalled && self.ends_on_signal {
+                    break last_look(look, WaitError::Interrupted);
+                }
             }
         };
         if !self.is_one_of_many {
@@ -375,6 +418,69 @@ impl Waiter {
     fn awake(&self) -> u32 {
         if self.has_barriers { 0 } else { NO_BARRIER }
     }
+
+    /// Looks, then asks whether the wait is cancelled, for the peer and for the time, then looks a last time. `None`: go
+    /// on waiting.
+    fn finished<R>(
+        &self,
+        effort: Effort,
+        deadline: Deadline,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+        peer: &mut impl FnMut() -> Peer,
+    ) -> Option<Result<R, WaitError>> {
+        match look(effort) {
+            Look::Ready(found) => return Some(Ok(found)),
+            Look::Corrupted => return Some(Err(WaitError::Corrupted)),
+            Look::NotYet => {}
+        }
+        let stop = if self.is_cancelled() {
+            WaitError::Cancelled
+        } else {
+            match peer() {
+                Peer::Dead => WaitError::PeerDead,
+                Peer::Left => WaitError::PeerLeft,
+                Peer::Removed => WaitError::Removed,
+                Peer::WaitForIt => self.is_over(deadline)?,
+            }
+        };
+        Some(last_look(look, stop))
+    }
+
+    /// Looks all the time, and now and then at the clock; asks for the peer once per slice.
+    fn poll<R>(
+        &self,
+        deadline: Deadline,
+        look: &mut impl FnMut(Effort) -> Look<R>,
+        peer: &mut impl FnMut() -> Peer,
+        relax: impl Fn(),
+    ) -> Result<R, WaitError> {
+        let mut asked: Option<Instant> = None;
+        loop {
+            for looks in 0..64_u32 {
+                let effort = if looks == 0 {
+                    Effort::Thorough
+                } else {
+                    Effort::Glance
+                };
+                if looks % 8 == 7 && self.is_over(deadline).is_some() {
+                    break;
+                }
+                match look(effort) {
+                    Look::Ready(found) => return Ok(found),
+                    Look::Corrupted => return Err(WaitError::Corrupted),
+                    Look::NotYet => relax(),
+                }
+            }
+            let now = Instant::now();
+            let due = asked.is_none_or(|before| now - before >= SLICE / 4);
+            if due || self.is_over(deadline).is_some() {
+                asked = Some(now);
+                if let Some(end) = self.finished(Effort::Thorough, deadline, look, peer) {
+                    return end;
+                }
+            }
+        }
+    }
 }
 
 /// How long to give way at most: others may keep the processor for milliseconds each time.
@@ -383,70 +489,21 @@ const GIVE_WAY: Duration = Duration::from_millis(5);
 /// turn before it comes back.
 const NEAR: Duration = Duration::from_millis(20);
 
-/// Looks, then asks for the peer and the time, then looks a last time. `None`: go on waiting.
-fn finished<R>(
-    effort: Effort,
-    deadline: Deadline,
+/// Looks a last time: what the other side did before it went, or at the last moment, counts.
+fn last_look<R>(
     look: &mut impl FnMut(Effort) -> Look<R>,
-    peer: &mut impl FnMut() -> Peer,
-) -> Option<Result<R, WaitError>> {
-    match look(effort) {
-        Look::Ready(found) => return Some(Ok(found)),
-        Look::Corrupted => return Some(Err(WaitError::Corrupted)),
-        Look::NotYet => {}
-    }
-    let stop = match peer() {
-        Peer::Dead => WaitError::PeerDead,
-        Peer::Left => WaitError::PeerLeft,
-        Peer::WaitForIt if is_over(deadline) => WaitError::TimedOut,
-        Peer::WaitForIt => return None,
-    };
-    // What it did before it went, or at the last moment, counts.
+    otherwise: WaitError,
+) -> Result<R, WaitError> {
     match look(Effort::Thorough) {
-        Look::Ready(found) => Some(Ok(found)),
-        Look::Corrupted => Some(Err(WaitError::Corrupted)),
-        Look::NotYet => Some(Err(stop)),
+        Look::Ready(found) => Ok(found),
+        Look::Corrupted => Err(WaitError::Corrupted),
+        Look::NotYet => Err(otherwise),
     }
 }
 
 /// Whether the time is up.
-fn is_over(deadline: Deadline) -> bool {
+pub(crate) fn is_over(deadline: Deadline) -> bool {
     deadline.is_some_and(|end| Instant::now() >= end)
-}
-
-/// Looks all the time, and now and then at the clock; asks for the peer once per slice.
-fn poll<R>(
-    deadline: Deadline,
-    look: &mut impl FnMut(Effort) -> Look<R>,
-    peer: &mut impl FnMut() -> Peer,
-    relax: impl Fn(),
-) -> Result<R, WaitError> {
-    let mut asked: Option<Instant> = None;
-    loop {
-        for looks in 0..64_u32 {
-            let effort = if looks == 0 {
-                Effort::Thorough
-            } else {
-                Effort::Glance
-            };
-            if looks % 8 == 7 && is_over(deadline) {
-                break;
-            }
-            match look(effort) {
-                Look::Ready(found) => return Ok(found),
-                Look::Corrupted => return Err(WaitError::Corrupted),
-                Look::NotYet => relax(),
-            }
-        }
-        let now = Instant::now();
-        let due = asked.is_none_or(|before| now - before >= SLICE / 4);
-        if due || deadline.is_some_and(|end| now >= end) {
-            asked = Some(now);
-            if let Some(end) = finished(Effort::Thorough, deadline, look, peer) {
-                return end;
-            }
-        }
-    }
 }
 
 /// How long to sleep: until the deadline, at most a slice.

@@ -11,7 +11,7 @@ use crate::ring::protocol::{Endpoint, Place, PopEnd, PushEnd};
 use crate::ring::shm::copy;
 use crate::ring::shm::memory::{Shared, SharedItems};
 use crate::ring::shm::slots::LINE;
-use crate::ring::wait::{Deadline, WaitError, WaitOptions, wake_many};
+use crate::ring::wait::{Cancel, Deadline, WaitError, WaitOptions, wake_many};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -56,6 +56,10 @@ impl<D: Direction> Endpoint for End<D> {
 
     fn ring(&self) -> &Arc<Core> {
         self.handle.ring()
+    }
+
+    fn cancel(&self) -> &Arc<Cancel> {
+        self.handle.cancel()
     }
 
     #[inline(always)]

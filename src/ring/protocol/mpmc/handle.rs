@@ -11,7 +11,9 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::{PeerState, Role};
 use crate::ring::shm::memory::{Mapped, Shared};
-use crate::ring::wait::{self, Deadline, Gap, Habit, Look, Peer, WaitError, WaitOptions, Waiter};
+use crate::ring::wait::{
+    self, Cancel, Deadline, Gap, Habit, Look, Peer, WaitError, WaitOptions, Waiter,
+};
 use crate::ring::wait::{announce_no_barrier, wake_many};
 use crate::sys::process;
 use std::sync::Arc;
@@ -58,6 +60,7 @@ struct Seldom {
     core: Arc<Core>,
     index: usize,
     claim: OwnerId,
+    cancel: Arc<Cancel>,
     /// Keeps the claim alive.
     _token: Arc<Token>,
 }
@@ -174,6 +177,7 @@ impl Handle {
                 core: Arc::clone(core),
                 index,
                 claim,
+                cancel: Arc::default(),
                 _token: token,
             }),
         })
@@ -181,6 +185,10 @@ impl Handle {
 
     pub(crate) fn ring(&self) -> &Arc<Core> {
         &self.seldom.core
+    }
+
+    pub(crate) fn cancel(&self) -> &Arc<Cancel> {
+        &self.seldom.cancel
     }
 
     /// Claims slots that lie where this handle is, without a look at anything else.
@@ -290,6 +298,8 @@ impl Handle {
         let yields = if self.eager { YIELDS } else { 0 };
         let waiter =
             Waiter::one_of_many(sleep_at(self.role), how.strategy, self.registered, yields);
+        let cancel = Arc::clone(&self.seldom.cancel);
+        let waiter = waiter.ended_by(&cancel, how);
         let gap = std::mem::take(&mut self.gap);
         let (memory, core) = (self.memory, Arc::clone(&self.seldom.core));
         let (role, notice) = (self.role, how.ends_on_disconnect);
@@ -309,7 +319,10 @@ impl Handle {
                 if notice && core.is_abandoned_by(role.other()) {
                     Peer::Left
                 } else {
-                    Peer::WaitForIt
+                    core.unless_removed(how, || {
+                        let state = core.state(role.other());
+                        matches!(state, PeerState::Alive | PeerState::Unknown)
+                    })
                 }
             },
         );

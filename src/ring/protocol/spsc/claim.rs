@@ -7,7 +7,7 @@ use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::role::Role;
 use crate::ring::shm::memory::Shared;
-use crate::ring::wait::{self, Gap, NO_BARRIER, Peer, wake_one};
+use crate::ring::wait::{self, Cancel, Gap, NO_BARRIER, Peer, WaitOptions, wake_one};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,11 +37,13 @@ impl Core {
     }
 
     /// What a wait should think of the other side.
-    pub(crate) fn peer(&self, role: Role, notice_departure: bool) -> Peer {
+    pub(crate) fn peer(&self, role: Role, how: WaitOptions) -> Peer {
         match self.state(role) {
             PeerState::Dead => Peer::Dead,
-            PeerState::Left if notice_departure => Peer::Left,
-            _ => Peer::WaitForIt,
+            PeerState::Left if how.ends_on_disconnect => Peer::Left,
+            state => self.unless_removed(how, || {
+                matches!(state, PeerState::Alive | PeerState::Unknown)
+            }),
         }
     }
 }
@@ -56,6 +58,7 @@ pub(crate) struct Claimed {
     /// Whether this process takes part in membarrier(2) and may ask for it.
     pub(crate) registered: bool,
     pub(crate) gap: Gap,
+    pub(crate) cancel: Arc<Cancel>,
     claim: OwnerId,
     /// Keeps the claim alive.
     _token: Arc<Token>,
@@ -99,6 +102,7 @@ impl RoleGuard {
             role,
             registered,
             gap: Gap::default(),
+            cancel: Arc::default(),
             claim,
             _token: token,
         });

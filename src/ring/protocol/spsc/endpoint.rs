@@ -12,7 +12,7 @@ use crate::ring::protocol::role::Role;
 use crate::ring::protocol::{AtOnce, Endpoint, Place, PopEnd, PushEnd, is_large};
 use crate::ring::shm::copy;
 use crate::ring::shm::memory::Mapped;
-use crate::ring::wait::{Deadline, Habit, WaitError, WaitOptions, Waiter};
+use crate::ring::wait::{Cancel, Deadline, Habit, WaitError, WaitOptions, Waiter};
 use std::sync::Arc;
 
 /// Slots from the cursor on, which may go round the end of the buffer.
@@ -80,6 +80,10 @@ impl Endpoint for Push {
 
     fn ring(&self) -> &Arc<Core> {
         &self.role.get().core
+    }
+
+    fn cancel(&self) -> &Arc<Cancel> {
+        &self.role.get().cancel
     }
 
     #[inline(always)]
@@ -206,7 +210,8 @@ fn wait_for_room(
     how: WaitOptions,
 ) -> Result<u64, WaitError> {
     let core = &*role.core;
-    let waiter = Waiter::alone(sleep_at(Role::Producer), how.strategy, role.registered);
+    let waiter = Waiter::alone(sleep_at(Role::Producer), how.strategy, role.registered)
+        .ended_by(&role.cancel, how);
     let (memory, capacity) = (core.memory, core.geometry.capacity);
     let (limit, _) = waiter.wait(
         memory,
@@ -214,7 +219,7 @@ fn wait_for_room(
         &role.gap,
         deadline,
         move |effort| look_for_room(memory, capacity, position, effort),
-        || core.peer(Role::Consumer, how.ends_on_disconnect),
+        || core.peer(Role::Consumer, how),
     )?;
     Ok(limit)
 }
@@ -300,6 +305,10 @@ impl Endpoint for Pop {
 
     fn ring(&self) -> &Arc<Core> {
         &self.role.get().core
+    }
+
+    fn cancel(&self) -> &Arc<Cancel> {
+        &self.role.get().cancel
     }
 
     #[inline(always)]
@@ -450,14 +459,15 @@ fn wait_for_items(
     let core = &*role.core;
     let (memory, g) = (core.memory, core.geometry);
     let word = g.word_at(g.slot(position));
-    let waiter = Waiter::alone(sleep_at(Role::Consumer), how.strategy, role.registered);
+    let waiter = Waiter::alone(sleep_at(Role::Consumer), how.strategy, role.registered)
+        .ended_by(&role.cancel, how);
     let result = waiter.wait(
         memory,
         habit.pauses_first(),
         &role.gap,
         deadline,
         move |_| look_at_word(memory, word, position, g.capacity),
-        || core.peer(Role::Producer, how.ends_on_disconnect),
+        || core.peer(Role::Producer, how),
     );
     match result {
         Ok((end, _)) => (end, None),
