@@ -130,7 +130,7 @@ fn positions_may_wrap_between_two_looks() {
     let mut options = mpmc::Options::new();
     let ring: mpmc::BoundedBuffer<u64> = options
         .capacity(3)
-        .start_lap(u32::MAX)
+        .start_lap(u64::MAX)
         .create_new(Key::PRIVATE)
         .unwrap();
     ring.segment().mark_for_removal().unwrap();
@@ -500,7 +500,7 @@ fn nonsense_in_the_words_is_named_and_bounded() {
     let size = ring.segment().len_bytes();
     let last = ring.segment().reference::<u64>(size - 16).unwrap();
     // WRITING, a run beyond the end; and a phase that does not exist.
-    for word in [2 << 24 | 1, 6] {
+    for word in [2 << 12 | 1, 7] {
         last.store(word);
         let seen = look_at(ring.segment());
         assert!(seen.is_corrupted && seen.len == 2, "{seen:?}");

@@ -10,6 +10,10 @@
 #ifndef SYSVSHM_TOKEN_H
 #define SYSVSHM_TOKEN_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -19,6 +23,7 @@
 #include <sys/random.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #ifndef SHM_STAT_ANY
 #define SHM_STAT_ANY 15 /* linux/shm.h, Linux 4.17 */
@@ -124,6 +129,41 @@ static inline uint64_t token_make(void)
         }
         return token_claim(id, bytes);
     }
+}
+
+/* What a process keeps of its token: on a page that a fork leaves empty in the child, where the system can do that. */
+struct token_page {
+    uint64_t claim;
+    pid_t pid; /* who made it; asked only where a fork copies the page */
+    int is_wiped;
+};
+
+static struct token_page *token_kept;
+
+/* Whether the claim is that of the running process, and not of the one that forked it. */
+static inline int token_is_current(uint64_t claim)
+{
+    return token_kept != NULL && token_kept->claim == claim && (token_kept->is_wiped || token_kept->pid == getpid());
+}
+
+/* The claim of this process, made once however many rings it attaches: 0 with errno if it can have none. One thread
+ * at a time. */
+static inline uint64_t token_of_process(void)
+{
+    if (token_kept == NULL) {
+        void *page = mmap(NULL, sizeof *token_kept, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED)
+            return 0;
+        token_kept = (struct token_page *)page;
+        token_kept->is_wiped = madvise(page, sizeof *token_kept, MADV_WIPEONFORK) == 0;
+    } else if (token_kept->pid == 0) {
+        token_kept->is_wiped = 1; /* by the fork that made this process, and by the next */
+    }
+    if (token_kept->claim == 0 || !token_is_current(token_kept->claim)) {
+        token_kept->claim = token_make();
+        token_kept->pid = getpid();
+    }
+    return token_kept->claim;
 }
 
 #endif

@@ -74,7 +74,10 @@
 //!   behind it has done it all. No item is lost, doubled or torn, and no slot is lost.
 //! * No live process waits for a dead one longer than 100 ms after the kernel has released the dead one's memory:
 //!   whoever finds the buffer full or empty, polling or sleeping, recovers what the dead left, without stopping the
-//!   others.
+//!   others. That takes a question to the kernel for each process that has handles, about 0.4 µs, and if one is dead,
+//!   one pass through the slots, some milliseconds per million; no matter how many are dead.
+//! * An item that comes back from a dead reader is the next one that any consumer gets, before all others. So it
+//!   does not keep producers waiting that come round to its slot.
 //! * Items of one producer are popped in the order in which it pushed them, except those
 //!   [delivered again](Consumer::peek).
 //! * Whatever is written into the segment, no call accesses memory outside it, panics, or, if it is a `try_` call
@@ -119,35 +122,42 @@
 //! | 48 | 8 | 0 | the initialiser |
 //! | 56 | 8 | bytes the ring takes, header included | the initialiser |
 //! | 128 | 8 | entries of the participant table, 1 to 512 | the initialiser |
-//! | 256 | 8 | hint: where a producer was lately, lap in the upper half, slot in the lower | producers |
+//! | 136 | 8 | slots beyond the capacity: 0. Whoever finds another number refuses the ring | the initialiser |
+//! | 144 | 8 | when a handle asked the kernel last who lives, in milliseconds since 1970 | whoever asks, by compare-and-swap |
+//! | 256 | 8 | hint: where a producer was lately, bits 0 to 30 slot, 31 to 63 lap | producers |
 //! | 384 | 8 | hint: where a consumer was lately | consumers |
 //! | 512 | 4 | sleepers' word of the producers | everybody |
 //! | 640 | 4 | sleepers' word of the consumers | everybody |
-//! | 768 | 8 | epoch: changes after items have become REDELIVER | who made them so |
-//! | 776, 784 | 8, 8 | 1 once there has been a producer; a consumer | they |
-//! | 896 | 64 each | the participant table | see below |
+//! | 768 | 8 | epoch: how many notes have been made in the log | whoever made items REDELIVER |
+//! | 776, 784 | 8, 8 | how many producers have arrived; consumers | they, after they have taken an entry |
+//! | 896 | 64 of 8 | log: note `n` in entry `n` modulo 64 | as the epoch |
+//! | 1408 | 64 each | the participant table | see below |
 //! | | | behind the table: `capacity` slots, as their layout has them | |
 //!
 //! A slot is a word and an item; [`Layout`] says where they lie. Nothing depends on the hints but speed.
+//!
+//! A note says where items have become REDELIVER: bits 0 to 13 are one more than how often the log had gone round,
+//! 14 to 32 how many slots, 0 if they may be anywhere, 33 to 63 the first slot. It is written by compare-and-swap,
+//! then the epoch is advanced by one; whoever finds a note that the epoch does not count yet advances it.
 //!
 //! An entry of the table, one for each handle:
 //!
 //! | byte | width | holds |
 //! |---|---|---|
 //! | 0 | 8 | claim of the handle's process; 0 if the entry is free. Taken and given back by compare-and-swap |
-//! | 8 | 8 | generation: one more for each handle that had the entry, stored right behind the claim |
-//! | 16 | 4, 4 | 1 producer, 2 consumer, 0 while that is not said yet; process id, for people |
+//! | 8 | 8 | generation: one more for each handle that had the entry, stored after the claim |
+//! | 16 | 4, 4 | bits 0 and 1: 1 producer, 2 consumer, 0 while that is not said yet, the others the low bits of the generation; process id, for people. Cleared when a dead holder is recovered |
 //! | 24 | 8 | when it came, in seconds since 1970 |
+//! | 32 | 8 | bit 0: the holder is giving items back; the others: how many recoveries of the dead holder have begun |
 //!
 //! A slot's word:
 //!
 //! | bits | hold |
 //! |---|---|
-//! | 0 to 2 | phase: 0 EMPTY, 1 WRITING, 2 FULL, 3 READING, 4 DRAINED, 5 REDELIVER |
-//! | 3 to 11 | owner: index of its entry in the table. 0, as the next two, in phases without an owner |
-//! | 12 to 23 | owner: low bits of the entry's generation |
-//! | 24 to 33 | run: slots claimed together, from this one on, 1 to 1023 |
-//! | 34 to 63 | lap: how often the positions have gone round |
+//! | 0 to 2 | phase: 0 EMPTY, 1 WRITING, 2 FULL, 3 READING, 4 DRAINED, 5 REDELIVER, 6 REREADING; 7 is reserved |
+//! | 3 to 11 | owner: index of its entry in the table. 0 in phases without an owner |
+//! | 12 to 30 | in WRITING, READING, DRAINED the run: slots claimed together, from this one on, 1 to 524,287. In REDELIVER and REREADING how many readers of the item have died. Else 0 |
+//! | 31 to 63 | lap: how often the positions have gone round |
 //!
 //! How it changes, L being the lap; a run never goes round the end of the buffer, and only its first word names the
 //! owner:
@@ -158,20 +168,27 @@
 //! | slots that are not used after all to EMPTY(L+1), the last first | owner | release |
 //! | the run's other slots to FULL(L), the last first | owner | release |
 //! | WRITING to FULL(L): **the push happened** | owner, store | release |
-//! | FULL(L) to READING(L, owner, run); REDELIVER(L) to READING(L, owner, 1) | consumer, compare-and-swap on the first slot | acquire |
-//! | items that are given back to REDELIVER(L), the last first | owner | release |
-//! | READING of a single slot to EMPTY(L+1): **the pop happened** | owner, store | release |
+//! | FULL(L) to READING(L, owner, run) | consumer, compare-and-swap on the first slot | acquire |
+//! | REDELIVER(L, n) to REREADING(L, owner, n) | consumer, compare-and-swap | acquire |
+//! | items that are given back to REDELIVER(L, n), the last first; n is 0 after READING | owner | release |
+//! | READING of a single slot, or REREADING, to EMPTY(L+1): **the pop happened** | owner, store | release |
 //! | READING of several to DRAINED(L, owner, run): **the pop happened** | owner, store | release |
 //! | the others to EMPTY(L+1), the last first; then DRAINED to EMPTY(L+1) | owner | release |
 //! | of a dead owner, WRITING: the others to EMPTY(L+1), the last first, then the first | anyone, compare-and-swap | acquire and release |
-//! | of a dead owner, READING: the others from FULL to REDELIVER(L), the last first, then the first | anyone, compare-and-swap | acquire and release |
+//! | of a dead owner, READING: the others from FULL to REDELIVER(L, 1), the last first, then the first | anyone, compare-and-swap | acquire and release |
+//! | of a dead owner, REREADING(L, n) to REDELIVER(L, n+1) | anyone, compare-and-swap | acquire and release |
 //! | of a dead owner, DRAINED: the others from FULL to EMPTY(L+1), the last first, then the first | anyone, compare-and-swap | acquire and release |
 //!
 //! Where a handle goes next it finds by reading: from slot to slot, past a claimed run by its length, past a slot
-//! that has left the lap by one. Who recovers an entry whose claim is dead goes through all slots, advances the
-//! epoch, and frees the entry last. Each time it has found a slot of that owner, it looks again whether the claim
-//! stands: the bits of the generation repeat after 4096 handles. A consumer that finds nothing after the epoch has
-//! changed looks at all slots for REDELIVER.
+//! that has left the lap by one. A recovery asks once about each process that has a claim in the table, counts itself
+//! in the entries of the dead, and goes once through all slots for all of them. Each time it has found a slot of
+//! such an owner, it makes sure that the claim still stands, then changes the word by compare-and-swap: no word of an
+//! owner occurs twice while a process may stop in between. Then it notes where items became REDELIVER: where it
+//! found them, if it was the only recovery of these entries and no holder was giving items back; else anywhere. It
+//! frees the entries last.
+//!
+//! A consumer takes redelivered items before others: when the epoch differs from the one that it is done with, it
+//! looks where the notes say, and at all slots if one says anywhere or if it has missed more than 63.
 //!
 //! A sleepers' word: bit 0, somebody sleeps or is about to; bit 1, publishers must fence before they look at bit 0;
 //! the rest counts how often bit 0 was cleared. Who publishes wakes as many by `futex` as there is something for,
@@ -179,9 +196,10 @@
 //!
 //! # Wrapping
 //!
-//! Laps wrap after 2^30: that matters only to a process that stood still between looking at a word and its
-//! compare-and-swap for exactly as long, 21 seconds at capacity 1 and 50 million items a second, 6 hours at
-//! capacity 1024.
+//! Laps wrap after 2^33. That matters to a process that stood still between looking at a word and its
+//! compare-and-swap for exactly a multiple of that, to the lap: 3 minutes at capacity 1 and 50 million items a second,
+//! 2 days at capacity 1024. And a handle that was idle for exactly a multiple of 2^33 laps may push its next item to
+//! a place that consumers come to later than to those pushed after it. After any other time it finds its way.
 //!
 //! # Waiting
 //!
@@ -196,7 +214,7 @@ use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
 pub use super::{Layout, PopError, PushError};
 pub use crate::ring::front::participant::Participant;
 pub use crate::ring::protocol::mpmc::Mpmc;
-pub use crate::ring::protocol::mpmc::table::Recovered;
+pub use crate::ring::protocol::mpmc::recovery::Recovered;
 pub use crate::ring::protocol::role::Role;
 
 /// A ring for many producers and many consumers, attached.
@@ -221,7 +239,7 @@ impl options::Options<Mpmc> {
     /// How many handles can exist at once, in all processes: 1 to 512, 64 unless set. An existing ring must have
     /// exactly this many entries in its table, if it is set. See [`Options`](options::Options) for an example.
     ///
-    /// Each entry takes 64 bytes, and whoever recovers asks the kernel about each that is taken, about 0.4 µs.
+    /// Each entry takes 64 bytes, and whoever recovers asks the kernel about each process that has some, about 0.4 µs.
     /// [`BoundedBuffer::producer`](ring::BoundedBuffer::producer) shows what happens when the table is full. Creating
     /// with another number than these is refused with [`OpenError::CapacityOutOfRange`](super::OpenError).
     pub fn participants(&mut self, handles: usize) -> &mut Self {
@@ -231,7 +249,7 @@ impl options::Options<Mpmc> {
 
     /// The lap a ring that is created starts in. For tests of what happens when laps wrap.
     #[doc(hidden)]
-    pub fn start_lap(&mut self, lap: u32) -> &mut Self {
+    pub fn start_lap(&mut self, lap: u64) -> &mut Self {
         self.config.extra.start_lap = lap;
         self
     }
@@ -241,10 +259,10 @@ impl options::Options<Mpmc> {
 impl<T> ring::BoundedBuffer<T, Mpmc> {
     /// Recovers what dead participants left, and says what that was.
     ///
-    /// Nobody has to call it: whoever finds the buffer full or empty does the same, at most every 10 ms. It is for
-    /// supervisors that have seen a process die and want its work handed on now.
+    /// Nobody has to call it: whoever finds the buffer full or empty does the same, all together at most every 10 ms.
+    /// It is for supervisors that have seen a process die and want its work handed on now.
     ///
-    /// **C call:** `shmctl(SHM_STAT_ANY)` for each taken entry of the table.
+    /// **C call:** `shmctl(SHM_STAT_ANY)` for each process that has an entry of the table.
     ///
     /// # Errors
     ///

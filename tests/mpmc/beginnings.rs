@@ -19,7 +19,7 @@ use sysvshm::{Key, Segment, SegmentId, SegmentOptions, Status};
 const CAPACITY: usize = 4;
 const PARTICIPANTS: usize = 3;
 /// The first entry of the table, and from one to the next.
-const TABLE: usize = 896;
+const TABLE: usize = 1408;
 const ENTRY: usize = 64;
 
 /// What the process does that is killed.

@@ -37,7 +37,7 @@ fn compare(random: &mut Random, capacity: usize, layout: Layout, leave: Leave) {
     options
         .capacity(capacity)
         .layout(layout)
-        .start_lap(u32::MAX - 20);
+        .start_lap(u64::MAX - 20);
     let ring: BoundedBuffer<u64> = ring_with(&options);
     assert_eq!(ring.layout(), layout);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -414,7 +414,7 @@ fn streams_between_threads_stay_in_order() {
 #[test]
 fn every_slot_can_be_used_at_every_capacity() {
     for capacity in [1, 2, 3, 7, 64] {
-        let ring = ring_with::<u64>(Options::new().capacity(capacity).start_lap(u32::MAX - 1));
+        let ring = ring_with::<u64>(Options::new().capacity(capacity).start_lap(u64::MAX - 1));
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         for lap in 0..5 {
             for item in 0..capacity as u64 {

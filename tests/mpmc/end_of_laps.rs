@@ -1,11 +1,11 @@
-//! Laps have 30 bits and go round; any capacity must get across. Rings are created to start right before.
+//! Laps have 33 bits and go round; any capacity must get across. Rings are created to start right before.
 
 use crate::support::{Random, ring_with, seed};
 use std::collections::VecDeque;
 use sysvshm::bounded_buffer::mpmc::{Options, PopError};
 
 /// The last lap there is.
-const LAST: u32 = (1 << 30) - 1;
+const LAST: u64 = (1 << 33) - 1;
 
 /// Two producers and two consumers take turns: every call, handles that go and come, slots that are skipped. In one
 /// thread the order is that of one queue.

@@ -95,7 +95,7 @@ fn histories_are_those_of_a_queue() {
             .enumerate()
     {
         let mut options = Options::new();
-        let ring = ring_with::<u64>(options.capacity(capacity).start_lap(u32::MAX - 5));
+        let ring = ring_with::<u64>(options.capacity(capacity).start_lap(u64::MAX - 5));
         let clock = AtomicU64::new(0);
         let now = || clock.fetch_add(1, Ordering::SeqCst);
         let all = producers * EACH;

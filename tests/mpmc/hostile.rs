@@ -18,9 +18,10 @@ use sysvshm::{Key, Segment, SegmentId, SegmentOptions};
 
 const PAGE: usize = 4096;
 const BYTES: usize = 8192;
-/// 896 bytes and a table of 6 entries are 1280; slots of 16 bytes fill the rest, in either layout.
+/// 1408 bytes and a table of 6 entries are 1792; slots of 16 bytes fill the rest, in either layout.
 const PARTICIPANTS: usize = 6;
-const FRONT: usize = 1280;
+const TABLE: usize = 1408;
+const FRONT: usize = TABLE + 64 * PARTICIPANTS;
 const CAPACITY: usize = (BYTES - FRONT) / 16;
 
 /// A claim whose process nobody can take for alive: no token has this identifier and this size.
@@ -46,7 +47,7 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
         let word = match random.below(4) {
             // The header, the hints, the table: more often than the rest.
             0 => random.below(FRONT as u64 / 8) as usize,
-            1 => [16, 32, 48, 64, 80, 96, 112, 113][random.below(8) as usize],
+            1 => [16, 18, 32, 48, 64, 80, 96, 112, 113, 176, 177][random.below(11) as usize],
             _ => some_slot(layout, random),
         };
         let near = words.load(some_slot(layout, random));
@@ -57,10 +58,10 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
             // The words of another slot, with another phase, another run, another lap.
             3 => near,
             4 => near & !7 | random.below(8),
-            5 => near ^ random.below(1024) << 24,
-            6 => near.wrapping_add(1 << 34),
-            7 => near.wrapping_sub(1 << 34),
-            8 => near & !7 | [1, 3, 4][random.below(3) as usize] | 1023 << 24,
+            5 => near ^ random.below(1 << 19) << 12,
+            6 => near.wrapping_add(1 << 31),
+            7 => near.wrapping_sub(1 << 31),
+            8 => near & !7 | [1, 3, 4][random.below(3) as usize] | ((1 << 19) - 1) << 12,
             _ => random.next(),
         };
         words.store(word, value);
@@ -75,33 +76,33 @@ fn scribble(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
 fn meddle(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
     let words = segment.slice::<u64>(0, BYTES / 8).unwrap();
     let halves = segment.slice::<u32>(0, BYTES / 4).unwrap();
-    let entry = |random: &mut Random| 896 / 8 + 8 * random.below(PARTICIPANTS as u64) as usize;
+    let entry = |random: &mut Random| TABLE / 8 + 8 * random.below(PARTICIPANTS as u64) as usize;
     loop {
         let at = some_slot(layout, random);
         let word = words.load(at);
         // Half of the phases have an owner; where there is none, one comes with it.
-        let owner = random.below(PARTICIPANTS as u64) << 3 | (1 + random.below(8)) << 12;
+        let owner = random.below(PARTICIPANTS as u64) << 3;
         let run = 1 + random.below(8);
-        let owned = word & !((1 << 34) - 1) | run << 24 | owner;
-        match random.below(16) {
+        let owned = word & !((1 << 31) - 1) | run << 12 | owner;
+        match random.below(18) {
             0 => words.store(
                 at,
-                word & !((1 << 34) - 1) | [0, 2, 5][random.below(3) as usize],
+                word & !((1 << 31) - 1) | [0, 2, 5][random.below(3) as usize],
             ),
-            1 => words.store(at, owned | [1, 3, 4][random.below(3) as usize]),
-            2 => words.store(at, word & !7 | random.below(6)),
-            3 => words.store(at, word & !(1023 << 24) | run << 24),
-            4 => words.store(at, word & !(0x1f_ffff << 3) | owner),
-            5 => words.store(at, word.wrapping_add(1 << 34)),
-            6 => words.store(at, word.wrapping_sub(1 << 34)),
+            1 => words.store(at, owned | [1, 3, 4, 6][random.below(4) as usize]),
+            2 => words.store(at, word & !7 | random.below(8)),
+            3 => words.store(at, word & !(((1 << 19) - 1) << 12) | run << 12),
+            4 => words.store(at, word & !(0x1ff << 3) | owner),
+            5 => words.store(at, word.wrapping_add(1 << 31)),
+            6 => words.store(at, word.wrapping_sub(1 << 31)),
             // A neighbour's word.
             7 => words.store(at, words.load(some_slot(layout, random))),
             // Hints: another slot, another lap. They must not matter.
             8 => words.store(
                 32,
-                words.load(32) >> 32 << 32 | random.below(CAPACITY as u64),
+                words.load(32) >> 31 << 31 | random.below(CAPACITY as u64),
             ),
-            9 => words.store(48, words.load(48).wrapping_add(1 << 32)),
+            9 => words.store(48, words.load(48).wrapping_add(1 << 31)),
             // The epoch, and somebody who seems to sleep.
             10 => words.store(96, words.load(96).wrapping_add(1)),
             11 => halves.store([128, 160][random.below(2) as usize], random.below(8) as u32),
@@ -113,6 +114,9 @@ fn meddle(segment: &Segment, layout: Layout, random: &mut Random) -> ! {
             ),
             14 => words.store(entry(random) + 1, random.below(8)),
             15 => words.store(entry(random), DEAD),
+            // The log of redelivered items, and the count of recoveries.
+            16 => words.store(112 + random.below(64) as usize, random.next()),
+            17 => words.store(entry(random) + 4, random.below(6)),
             _ => halves.store(2 * entry(random) + 4, random.below(3) as u32),
         }
         std::thread::sleep(Duration::from_micros(random.below(100)));
@@ -201,8 +205,8 @@ fn endure(segment: &Segment, layout: Layout, heal: Option<u64>, calls: u64, peer
             behind.fill(0);
             // And somebody dead in it, who was about to write into the first three slots.
             let last = PARTICIPANTS - 1;
-            behind.store((896 - 256) / 8 + 8 * last, DEAD);
-            let writing = 1 | (last as u64) << 3 | 3 << 24;
+            behind.store((TABLE - 256) / 8 + 8 * last, DEAD);
+            let writing = 1 | (last as u64) << 3 | 3 << 12;
             behind.store((FRONT - 256) / 8, writing);
             // Who finds it: in turns, one who asks for it, and whoever comes to those slots.
             if (call / heal.unwrap_or(1)) % 2 == 0 {
@@ -402,8 +406,8 @@ fn duration_of(mut call: impl FnMut()) -> Duration {
 /// One look ends after four times round; a call with a timeout must not take hundreds of such looks.
 #[test]
 fn words_that_lead_in_circles_do_not_outlast_a_timeout() {
-    let third = (1 << 30) / 3;
-    let ring = ring_of_words(3 << 16, |slot| (slot as u64 % 3 * third) << 34);
+    let third = (1 << 33) / 3;
+    let ring = ring_of_words(3 << 16, |slot| (slot as u64 % 3 * third) << 31);
     let mut consumer = ring.consumer().unwrap();
     let look = duration_of(|| assert_eq!(consumer.try_pop(), Err(PopError::Empty)));
     assert!(
@@ -431,7 +435,7 @@ fn slots_that_seem_busy_do_not_hold_up_for_long() {
             assert_eq!(producer.try_push(1), Err(PushError::Full(1)));
         })
     };
-    let (full, writing) = (passed(2), passed(1 | 1 << 24));
+    let (full, writing) = (passed(2), passed(1 | 1 << 12));
     println!("{capacity} slots: full {full:?}, being written {writing:?}");
     assert!(
         writing < 10 * full + Duration::from_millis(50),

@@ -187,7 +187,7 @@ fn prepare(state: State) -> BoundedBuffer<u64> {
         options
             .capacity(CAPACITY)
             .participants(3)
-            .start_lap(u32::MAX),
+            .start_lap(u64::MAX),
     );
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     for item in 0..state.passed - u64::from(state.under_way) {
@@ -464,7 +464,7 @@ fn killed_while_recovering() {
 
 /// The words of all slots.
 fn picture(ring: &BoundedBuffer<u64>) -> Vec<u64> {
-    let first = 896 + 3 * 64_usize;
+    let first = 1408 + 3 * 64_usize;
     let slots = ring
         .segment()
         .slice::<u64>(first.next_multiple_of(128), 2 * CAPACITY);

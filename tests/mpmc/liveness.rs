@@ -397,7 +397,7 @@ fn a_dead_initialiser_is_taken_over() {
         // The claim of this process, as it stands in the table of a ring of its own.
         let mine = ring_for_a_holder();
         let producer = mine.producer().unwrap();
-        let claim = mine.segment().reference::<u64>(896).unwrap().load();
+        let claim = mine.segment().reference::<u64>(1408).unwrap().load();
         assert_ne!(claim, 0);
         let half = SegmentId::from_raw(talk.arg(0)).attach().unwrap();
         half.reference::<u64>(8).unwrap().store(claim);
@@ -419,7 +419,7 @@ fn a_dead_initialiser_is_taken_over() {
         (128, 3),
         (256, 77),
         (768, 5),
-        (896, 0x1234),
+        (1408, 0x1234),
         (size - 16, 9),
     ] {
         segment.reference::<u64>(at).unwrap().store(value);

@@ -21,7 +21,7 @@ fn long_run() {
     options
         .capacity(CAPACITY as usize)
         .participants(4)
-        .start_lap((1_u32 << 30).wrapping_sub(laps_before as u32));
+        .start_lap((1_u64 << 33) - laps_before);
     let ring: BoundedBuffer<u64> = ring_with(&options);
     let _alone = alone();
     let started = Instant::now();

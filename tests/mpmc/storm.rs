@@ -150,7 +150,7 @@ fn storm_of_kills() {
                 .capacity(capacity)
                 .participants(12)
                 .layout(LAYOUTS[index % 2])
-                .start_lap(u32::MAX - 100),
+                .start_lap(u64::MAX - 100),
         );
         let account = account();
         let notes = account.slice::<u64>(0, 8).unwrap();

@@ -112,7 +112,7 @@ fn belongs_to_the_parent() -> ! {
 /// Slots in place.
 impl<T: Pod, P: Protocol> Producer<T, P> {
     /// Reserves up to `wanted` free slots that lie side by side, to be filled in place: at least one, at most as
-    /// many as there are before the end of the buffer, and in `mpmc` at most 1023. Nothing is pushed before
+    /// many as there are before the end of the buffer, and in `mpmc` at most 524,287. Nothing is pushed before
     /// [`commit`](Reservation::commit).
     ///
     /// `mpmc`: consumers find nothing behind a reservation before it is committed or dropped, or its process dies.
@@ -337,7 +337,7 @@ impl<T, P: Protocol> fmt::Debug for Reservation<'_, T, P> {
 /// Items in place.
 impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// Hands out up to `wanted` of the oldest items that lie side by side, in place: at least one, at most as many as
-    /// there are before the end of the buffer, and in `mpmc` at most 1023. They stay in the buffer until they are
+    /// there are before the end of the buffer, and in `mpmc` at most 524,287. They stay in the buffer until they are
     /// [released](Peek::release), and no other handle gets them meanwhile.
     ///
     /// This is how no item gets lost with the process that works on it: an item that is not released when its process

@@ -149,7 +149,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     }
 
     /// Pops as many items as there are and the slice holds, in order, as one operation, and says how many: at least
-    /// one, unless the slice is empty. In `mpmc` at most 1023, and never round the end of the buffer.
+    /// one, unless the slice is empty. In `mpmc` at most 524,287, and never round the end of the buffer.
     ///
     /// # Errors
     ///

@@ -163,7 +163,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     }
 
     /// Pushes as many of the items as there is room for, in order, as one operation, and says how many: at least
-    /// one, unless there are none. In `mpmc` at most 1023, and never round the end of the buffer.
+    /// one, unless there are none. In `mpmc` at most 524,287, and never round the end of the buffer.
     ///
     /// # Errors
     ///

@@ -10,13 +10,15 @@
 //! | slots that are not used after all → EMPTY(L+1), the last first | owner | release |
 //! | the run's other slots → FULL(L), the last first | owner | release |
 //! | WRITING → FULL(L): **the push happened** | owner, store | release |
-//! | FULL(L) → READING(L, owner, run); REDELIVER(L) → READING(L, owner, 1) | consumer, compare-and-swap on the first slot | acquire |
-//! | items that are given back → REDELIVER(L), the last first | owner | release |
-//! | READING → EMPTY(L+1) of a single slot: **the pop happened** | owner, store | release |
+//! | FULL(L) → READING(L, owner, run) | consumer, compare-and-swap on the first slot | acquire |
+//! | REDELIVER(L, n) → REREADING(L, owner, n) | consumer, compare-and-swap | acquire |
+//! | items that are given back → REDELIVER(L, n), the last first; n is 0 after READING | owner | release |
+//! | READING, REREADING → EMPTY(L+1) of a single slot: **the pop happened** | owner, store | release |
 //! | READING → DRAINED(L, owner, run) of several: **the pop happened** | owner, store | release |
 //! | the others → EMPTY(L+1), the last first; then DRAINED → EMPTY(L+1) | owner | release |
 //! | dead WRITING: the others → EMPTY(L+1), the last first, then the first slot (its push never happened) | anyone, compare-and-swap | acq-rel |
-//! | dead READING: the others FULL → REDELIVER(L), the last first, then the first slot (its pop never happened) | anyone, compare-and-swap | acq-rel |
+//! | dead READING: the others FULL → REDELIVER(L, 1), the last first, then the first slot (its pop never happened) | anyone, compare-and-swap | acq-rel |
+//! | dead REREADING(L, n) → REDELIVER(L, n+1) | anyone, compare-and-swap | acq-rel |
 //! | dead DRAINED: the others FULL → EMPTY(L+1), the last first, then the first slot | anyone, compare-and-swap | acq-rel |
 //!
 //! Each transition by anyone starts from one exact word, so whoever comes late with it, however late, fails.
@@ -37,20 +39,20 @@
 //!
 //! Positions only pass what is claimed or gone, so the first slot that a producer finds EMPTY in its lap is the
 //! oldest free one, and the first that a consumer finds FULL in its lap holds the oldest item. REDELIVER is another
-//! phase than FULL because others have passed it: it is found by looking at all slots, and taken one at a time.
+//! phase than FULL because others have passed it: [`redelivery`](super::redelivery) finds it, one at a time.
 //!
 //! A live push that is not finished blocks the consumers behind it, a live peek the producers that come round. A
-//! dead one is [recovered](super::table).
+//! dead one is [recovered](super::recovery).
 //!
 //! Nothing read here is trusted: slots are computed from private positions below the capacity, runs are cut off by
-//! it, and every function ends after a bounded number of steps.
+//! it, and every function ends after a bounded number of steps: its [`Budget`].
 #![allow(
     unsafe_code,
     reason = "every offset is a constant of the layout or comes from a slot below the capacity and the geometry, which was checked against the segment"
 )]
 
-use super::layout::{CONSUMERS_HINT, EPOCH, Geometry, PARTICIPANTS, PRODUCERS_HINT, hint_at};
-use super::slot_word::{LAP_BITS, Lap, MAX_RUN, Owner, Phase, Word};
+use super::layout::{CONSUMERS_HINT, Geometry, PARTICIPANTS, PRODUCERS_HINT, hint_at};
+use super::slot_word::{Lap, MAX_RUN, Owner, Phase, Word};
 pub(crate) use crate::ring::protocol::error::TryError;
 use crate::ring::protocol::role::Role;
 use crate::ring::shm::memory::Shared;
@@ -64,7 +66,57 @@ pub(crate) struct Run {
     pub(crate) lap: Lap,
     pub(crate) slot: u32,
     pub(crate) len: u32,
+    /// How many readers of the item have died; 0 unless it was redelivered.
+    pub(crate) deaths: u32,
 }
+
+/// How long a call may go from slot to slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) steps: u64,
+    /// What a pause costs, in steps.
+    pause: u64,
+}
+
+impl Budget {
+    /// Of a call that does not wait: four times round is more than any honest distance. A handle that has found
+    /// nothing by then has been overtaken all the time.
+    pub(crate) fn of_one_call(g: &Geometry) -> Self {
+        Self {
+            steps: u64::from(g.capacity) * 4 + 64,
+            pause: 0,
+        }
+    }
+
+    /// Between two looks at the clock: less than a millisecond, whatever stands in the slots. The next look goes
+    /// on where this one ended.
+    pub(crate) fn between_clocks() -> Self {
+        Self {
+            steps: 1 << 14,
+            pause: 4,
+        }
+    }
+
+    /// Takes a step, if there is one left.
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> bool {
+        let is_left = self.steps > 0;
+        self.steps = self.steps.saturating_sub(1);
+        is_left
+    }
+
+    /// Pauses after a lost race, the longer the more there were.
+    #[inline(always)]
+    fn back_off(&mut self, lost_races: u32) {
+        self.steps = self
+            .steps
+            .saturating_sub(u64::from(back_off(lost_races)) * self.pause);
+    }
+}
+
+/// In a hint, the lap lies above the slot.
+const HINT_LAP_AT: u32 = 31;
+const _: () = assert!(HINT_LAP_AT + super::slot_word::LAP_BITS == u64::BITS);
 
 /// A handle's position. The slot is always below the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +138,11 @@ impl Cursor {
 
     /// How many slots further another one is that was taken later.
     pub(crate) fn distance_to(self, g: &Geometry, later: Self) -> u64 {
-        let laps = i64::from(later.lap.ahead_of(self.lap));
+        let laps = later.lap.ahead_of(self.lap);
         let slots = i64::from(later.slot) - i64::from(self.slot);
+        let distance = laps.saturating_mul(g.capacity.into()).saturating_add(slots);
         // Negative only after a correction of a position that was wrong.
-        u64::try_from(laps * i64::from(g.capacity) + slots).unwrap_or(0)
+        u64::try_from(distance).unwrap_or(0)
     }
 
     fn is_behind(self, other: Self) -> bool {
@@ -98,14 +151,14 @@ impl Cursor {
     }
 
     fn to_hint(self) -> u64 {
-        u64::from(self.lap.get()) << 32 | u64::from(self.slot)
+        self.lap.get() << HINT_LAP_AT | u64::from(self.slot)
     }
 
     /// `None`: nobody wrote that.
     fn from_hint(g: &Geometry, hint: u64) -> Option<Self> {
-        let (lap, slot) = ((hint >> 32) as u32, hint as u32);
-        (slot < g.capacity && lap < 1 << LAP_BITS).then_some(Self {
-            lap: Lap::new(lap),
+        let slot = (hint & ((1 << HINT_LAP_AT) - 1)) as u32;
+        (slot < g.capacity).then_some(Self {
+            lap: Lap::new(hint >> HINT_LAP_AT),
             slot,
         })
     }
@@ -154,7 +207,7 @@ pub(crate) fn swap<M: Shared>(
 
 /// Fills everything behind the header of a ring whose positions start in this lap. Does not depend on what was
 /// there.
-pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u32) {
+pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u64) {
     let lap = Lap::new(lap);
     for at in (PARTICIPANTS..g.words).step_by(8) {
         let value = if at == PARTICIPANTS {
@@ -203,21 +256,21 @@ fn judge(word: Word, at: Cursor, role: Role, g: &Geometry) -> Step {
             Role::Consumer => word.lap().previous().previous(),
         });
     }
-    let owned = matches!(phase, Phase::Writing | Phase::Reading | Phase::Drained);
-    if owned && (word.run() == 0 || word.run() > g.capacity - at.slot) {
+    if word.run() == 0 || word.run() > g.capacity - at.slot {
         return Step::Nonsense;
     }
     match (role, ahead, phase) {
         (Role::Producer, 0, Phase::Empty) => Step::Claim(word),
-        (Role::Producer, 0, _) if owned => Step::Pass(word.run(), phase == Phase::Writing),
-        (Role::Producer, 0, _) => Step::Pass(1, false),
+        (Role::Producer, 0, _) => Step::Pass(word.run(), phase == Phase::Writing),
         // The item of the lap before is still there, or its push is not finished.
         (Role::Producer, -1, phase) if phase != Phase::Empty => Step::Blocked,
         (Role::Consumer, 0, Phase::Full | Phase::Redeliver) => Step::Claim(word),
-        (Role::Consumer, 0, Phase::Reading | Phase::Drained) => Step::Pass(word.run(), true),
+        (Role::Consumer, 0, Phase::Reading | Phase::Drained | Phase::Rereading) => {
+            Step::Pass(word.run(), true)
+        }
         (Role::Consumer, 0, Phase::Empty | Phase::Writing) => Step::Blocked,
         // Its reader of the lap before is not finished, and producers wait for that as well.
-        (Role::Consumer, -1, Phase::Reading | Phase::Drained) => Step::Blocked,
+        (Role::Consumer, -1, Phase::Reading | Phase::Drained | Phase::Rereading) => Step::Blocked,
         (Role::Consumer, -1, Phase::Redeliver) => Step::Claim(word),
         _ => Step::Lost,
     }
@@ -264,7 +317,8 @@ fn fetch<M: Shared>(memory: M, g: &Geometry, slot: u32) {
 
 /// Claims up to `wanted` slots, at least one, from where the cursor is or further.
 ///
-/// Returns the cursor as a value, so that the caller's can stay in registers.
+/// Returns the cursor as a value, so that the caller's can stay in registers. Where the budget is used up, the next
+/// call goes on from that cursor.
 #[inline(never)]
 pub(crate) fn claim<M: Shared>(
     memory: M,
@@ -273,32 +327,20 @@ pub(crate) fn claim<M: Shared>(
     role: Role,
     mut cursor: Cursor,
     wanted: u32,
+    budget: &mut Budget,
 ) -> (Cursor, Result<Run, TryError>) {
-    // Four times round is more than any honest distance; whoever has not found anything by then has been overtaken
-    // all the time.
-    let mut steps = u64::from(g.capacity) * 4 + 64;
     let mut may_reposition = true;
     let mut may_ask_hint = true;
     let mut lost_races = 0;
     loop {
-        if steps == 0 {
+        if !budget.step() {
             return (cursor, Err(TryError::WouldBlock));
         }
-        steps -= 1;
         let word = load(memory, g, cursor.slot);
         match judge(word, cursor, role, g) {
             Step::Claim(from) => {
                 let len = measure(memory, g, cursor, from, wanted);
-                let to = match role {
-                    Role::Producer => Word::writing(from.lap(), owner, len),
-                    Role::Consumer => Word::reading(from.lap(), owner, len),
-                };
-                if swap(memory, g, cursor.slot, from, to).is_ok() {
-                    let run = Run {
-                        lap: from.lap(),
-                        slot: cursor.slot,
-                        len,
-                    };
+                if let Some(run) = take(memory, g, owner, cursor.slot, from, len) {
                     // A redelivered item of the lap before: its slot in this lap is still to come.
                     if from.lap() == cursor.lap {
                         pass(memory, g, role, &mut cursor, len);
@@ -306,14 +348,14 @@ pub(crate) fn claim<M: Shared>(
                     return (cursor, Ok(run));
                 }
                 lost_races += 1;
-                back_off(lost_races);
+                budget.back_off(lost_races);
             }
             Step::Pass(len, is_busy) => {
                 cursor.advance(g, len);
                 if is_busy {
                     // Whoever claimed it is at work on the same cache lines.
                     lost_races += 1;
-                    back_off(lost_races);
+                    budget.back_off(lost_races);
                 }
             }
             Step::Behind(lap) => {
@@ -362,15 +404,31 @@ pub(crate) fn claim_here<M: Shared>(
         return None;
     }
     let len = measure(memory, g, at, from, wanted);
-    let to = match role {
-        Role::Producer => Word::writing(at.lap, owner, len),
-        Role::Consumer => Word::reading(at.lap, owner, len),
+    take(memory, g, owner, at.slot, from, len)
+}
+
+/// Claims slots from this one on, of which the first holds an unclaimed word, if it still does.
+#[inline(always)]
+pub(super) fn take<M: Shared>(
+    memory: M,
+    g: &Geometry,
+    owner: Owner,
+    slot: u32,
+    from: Word,
+    len: u32,
+) -> Option<Run> {
+    let (lap, deaths) = (from.lap(), from.deaths());
+    let to = match from.phase() {
+        Some(Phase::Empty) => Word::writing(lap, owner, len),
+        Some(Phase::Full) => Word::reading(lap, owner, len),
+        _ => Word::rereading(lap, owner, deaths),
     };
-    swap(memory, g, at.slot, from, to).ok()?;
+    swap(memory, g, slot, from, to).ok()?;
     Some(Run {
-        lap: at.lap,
-        slot: at.slot,
+        lap,
+        slot,
         len,
+        deaths,
     })
 }
 
@@ -434,19 +492,24 @@ pub(crate) const HINT_EVERY: u32 = 32;
 #[cfg(not(loom))]
 const MOST_RACES: u32 = 2 * super::slot_word::MAX_PARTICIPANTS as u32;
 
+/// Says how often it paused.
 #[inline(always)]
 #[cfg(not(loom))]
-fn back_off(lost_races: u32) {
-    if lost_races <= MOST_RACES {
-        for _ in 0..1 << lost_races.min(6) {
-            spin_loop();
-        }
+fn back_off(lost_races: u32) -> u32 {
+    if lost_races > MOST_RACES {
+        return 0;
     }
+    let pauses = 1 << lost_races.min(6);
+    for _ in 0..pauses {
+        spin_loop();
+    }
+    pauses
 }
 
 #[cfg(loom)]
-fn back_off(_: u32) {
+fn back_off(_: u32) -> u32 {
     let _ = spin_loop;
+    0
 }
 
 /// Publishes the first `count` slots of a claimed run, at least one, and skips the rest.
@@ -474,9 +537,7 @@ pub(crate) fn skip<M: Shared>(memory: M, g: &Geometry, run: Run) {
 #[inline(always)]
 pub(crate) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run, count: u32) {
     debug_assert!(1 <= count && count <= run.len);
-    for slot in (run.slot + count..run.slot + run.len).rev() {
-        store(memory, g, slot, Word::redeliver(run.lap));
-    }
+    requeue(memory, g, run, count);
     if count > 1 {
         store(memory, g, run.slot, Word::drained(run.lap, owner, count));
         for slot in (run.slot + 1..run.slot + count).rev() {
@@ -486,78 +547,52 @@ pub(crate) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run
     store(memory, g, run.slot, Word::empty(run.lap.next()));
 }
 
-/// Gives all items of a claimed run back, to be delivered again.
-pub(crate) fn give_back<M: Shared>(memory: M, g: &Geometry, run: Run) {
-    for slot in (run.slot..run.slot + run.len).rev() {
-        store(memory, g, slot, Word::redeliver(run.lap));
-    }
-}
-
-/// Looks at all slots for an item that is to be delivered again, and claims it.
-#[cold]
-#[inline(never)]
-pub(crate) fn claim_redelivered<M: Shared>(memory: M, g: &Geometry, owner: Owner) -> Option<Run> {
-    for slot in 0..g.capacity {
-        let word = load(memory, g, slot);
-        if word.phase() == Some(Phase::Redeliver)
-            && swap(memory, g, slot, word, Word::reading(word.lap(), owner, 1)).is_ok()
-        {
-            return Some(Run {
-                lap: word.lap(),
-                slot,
-                len: 1,
-            });
-        }
-    }
-    None
-}
-
-/// The number that changes when items have become REDELIVER.
+/// Gives the items of a claimed run back, from the `count`-th on, to be delivered again.
 #[inline(always)]
-pub(crate) fn epoch<M: Shared>(memory: M) -> u64 {
-    // Acquire pairs with `advance_epoch`: whoever sees the new one sees the slots.
-    // SAFETY: a constant of the layout.
-    unsafe { memory.load(EPOCH, Ordering::Acquire) }
-}
-
-/// Called after slots have become REDELIVER.
-pub(crate) fn advance_epoch<M: Shared>(memory: M) {
-    let mut seen = epoch(memory);
-    // Others advance it a few times per dead participant. More is somebody who scribbles, and no reason to stay
-    // here.
-    for _ in 0..1000 {
-        // SAFETY: a constant of the layout.
-        match unsafe { memory.compare_exchange(EPOCH, seen, seen.wrapping_add(1)) } {
-            Ok(_) => return,
-            Err(now) => seen = now,
-        }
+pub(crate) fn requeue<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) {
+    for slot in (run.slot + count..run.slot + run.len).rev() {
+        store(memory, g, slot, Word::redeliver(run.lap, run.deaths));
     }
 }
 
-/// How many items there are, at some moment or another while this looks: those pushed and not popped.
+/// How many items there are, pushed and not popped, at some moment while this looks.
+///
+/// Two tallies that saw the same words are one: no word occurs twice, but of an item that is given back, and that
+/// is one all the time. Where the words change all the time, the ring was neither empty nor full at some moment.
 pub(crate) fn count<M: Shared>(memory: M, g: &Geometry) -> u32 {
-    let mut items = 0;
+    let mut last = tally(memory, g);
+    for _ in 0..3 {
+        let now = tally(memory, g);
+        if now == last {
+            return now.0;
+        }
+        last = now;
+    }
+    if g.capacity == 1 {
+        return last.0;
+    }
+    last.0.clamp(1, g.capacity - 1)
+}
+
+/// How many items one pass through the slots finds, and a digest of all words.
+fn tally<M: Shared>(memory: M, g: &Geometry) -> (u32, u64) {
+    let (mut items, mut digest) = (0, 0_u64);
+    // Slots inside a run of which the first word speaks for all: none of them holds an item.
     let mut skip = 0;
-    let mut counts = false;
     for slot in 0..g.capacity {
         let word = load(memory, g, slot);
+        digest = (digest ^ word.0)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
         if skip > 0 {
-            // Inside a run of which the first word speaks for all.
             skip -= 1;
-            items += u32::from(counts);
             continue;
         }
         match word.phase() {
-            Some(Phase::Full | Phase::Redeliver) => items += 1,
-            Some(Phase::Reading) => {
-                items += 1;
-                (skip, counts) = (word.run().saturating_sub(1), true);
-            }
-            Some(Phase::Writing | Phase::Drained) => {
-                (skip, counts) = (word.run().saturating_sub(1), false);
-            }
+            Some(Phase::Full | Phase::Redeliver | Phase::Reading | Phase::Rereading) => items += 1,
+            Some(Phase::Writing | Phase::Drained) => skip = word.run().saturating_sub(1),
             Some(Phase::Empty) | None => {}
         }
     }
-    items
+    (items, digest)
 }

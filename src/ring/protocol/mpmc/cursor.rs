@@ -2,7 +2,7 @@
 
 use super::claim::{Cursor, HINT_EVERY};
 use super::layout::Geometry;
-use super::slot_word::Lap;
+use super::slot_word::Word;
 
 /// A [`Cursor`] as offsets that only have to be added to, and where the present stretch of slots ends.
 ///
@@ -14,7 +14,8 @@ use super::slot_word::Lap;
 /// that says "the end" and the [`go`](Self::go) that must follow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
-    pub(crate) lap: Lap,
+    /// What the word of the slot is when it is free in this lap.
+    pub(crate) empty: Word,
     /// Where the word and the item of the slot are.
     pub(crate) word: usize,
     pub(crate) item: usize,
@@ -34,7 +35,7 @@ impl Position {
             item_step = g.item_at(1) - g.item_at(0);
         }
         let mut this = Self {
-            lap: cursor.lap,
+            empty: Word::empty(cursor.lap),
             word: 0,
             item: 0,
             word_step: word_step.max(1),
@@ -50,7 +51,7 @@ impl Position {
     #[inline(always)]
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor {
-            lap: self.lap,
+            lap: self.empty.lap(),
             slot: self.end_slot - ((self.end - self.word) / self.word_step) as u32,
         }
     }
@@ -60,7 +61,7 @@ impl Position {
         let quarter = g.quarter();
         let hint = (to.slot / HINT_EVERY + 1) * HINT_EVERY;
         let told = (to.slot / quarter + 1) * quarter;
-        self.lap = to.lap;
+        self.empty = Word::empty(to.lap);
         self.word = g.word_at(to.slot);
         self.item = g.item_at(to.slot);
         self.end_slot = hint.min(told).min(g.capacity);
@@ -78,7 +79,7 @@ impl Position {
     /// What the next stretch begins with. Called at the end of one.
     pub(crate) fn next_stretch(&self, g: &Geometry) -> Cursor {
         let mut cursor = Cursor {
-            lap: self.lap,
+            lap: self.empty.lap(),
             slot: self.end_slot,
         };
         cursor.advance(g, 0);
@@ -89,6 +90,7 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::protocol::mpmc::slot_word::Lap;
     use crate::ring::shm::slots::Layout;
 
     #[test]
@@ -97,7 +99,7 @@ mod tests {
             let g = Geometry::new(Layout::default(), capacity, 1, 24, 8).unwrap();
             for begin in [0, g.capacity / 2, g.capacity - 1] {
                 let mut cursor = Cursor {
-                    lap: Lap::new(u32::MAX),
+                    lap: Lap::new(u64::MAX),
                     slot: begin,
                 };
                 let mut position = Position::new(&g, cursor);

@@ -3,7 +3,7 @@
 use super::claim::{Run, load_at, publish, release, store_at, swap_at};
 use super::handle::{Core, Handle};
 use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP};
-use super::slot_word::Word;
+use super::redelivery::epoch;
 use crate::bytemuck::Pod;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::Role;
@@ -149,12 +149,14 @@ impl<D> End<D> {
 
     #[inline(always)]
     fn release(&mut self, run: Run, count: u32) {
-        let handle = &mut self.handle;
-        release(handle.memory, &handle.g, handle.owner, run, count);
+        let handle = &self.handle;
+        let release = || release(handle.memory, &handle.g, handle.owner, run, count);
         if count < run.len {
-            handle.returned(run, count);
+            handle.give_back(run, count, release);
             let (memory, registered) = (handle.memory, handle.registered);
             wake_many(memory, CONSUMERS_SLEEP, registered, u32::MAX);
+        } else {
+            release();
         }
         // Waking a producer for each item would cost more than all the rest.
         let quarter = handle.quarter;
@@ -172,8 +174,8 @@ impl End<Pushing> {
     fn push_fast<T: Pod>(&mut self, item: &T) -> bool {
         let handle = &mut self.handle;
         let (memory, at) = (handle.memory, handle.at);
-        let (empty, full) = (Word::empty(at.lap), Word::full(at.lap));
-        let writing = Word::writing(at.lap, handle.owner, 1);
+        let (empty, full) = (at.empty, at.empty.filled());
+        let writing = empty.being_written(handle.owner);
         if size_of::<T>() > LINE - 8 {
             // More than the word's line: the swap lets nothing pass, so this has to be asked for before it.
             memory.prefetch_to_write(at.item.wrapping_add(LINE - 8));
@@ -255,14 +257,17 @@ impl PushEnd for End<Pushing> {
 }
 
 impl End<Popping> {
-    /// Pops the item where this handle is, if there is one, without a look at anything else.
+    /// Pops the item where this handle is, if there is one and none is to be delivered again.
     #[inline(always)]
     #[allow(unsafe_code, reason = "claims, reads and releases one slot")]
     fn pop_fast<T: Pod>(&mut self) -> Option<T> {
         let handle = &mut self.handle;
         let (memory, at) = (handle.memory, handle.at);
-        let (full, next) = (Word::full(at.lap), Word::empty(at.lap.next()));
-        let reading = Word::reading(at.lap, handle.owner, 1);
+        if epoch(memory) != handle.settled {
+            return None;
+        }
+        let (full, next) = (at.empty.filled(), at.empty.of_next_lap());
+        let reading = at.empty.being_read(handle.owner);
         // Looking first: a compare-and-swap that fails takes the line away from the producer. In a stream it seldom
         // fails, and a look first would fetch the line twice, to read and to write.
         // SAFETY: the word of a slot.

@@ -1,12 +1,14 @@
 //! [`Handle`]: a handle's entry in the participant table, and what producers and consumers have in common.
 
-use super::claim::{self, Cursor, Run, claim_redelivered, count, epoch};
+use super::claim::{self, Budget, Cursor, Run, count};
 use super::cursor::Position;
-use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP, ever_at, sleep_at};
+use super::layout::{ASKED, CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP, sleep_at};
+use super::recovery::{self, Recovered};
+use super::redelivery::{Search, Where, announce, epoch};
 use super::slot_word::Owner;
-use super::table::{self, Recovered};
+use super::table;
 use crate::fork::ForkGuard;
-use crate::liveness::{Liveness, OwnerId, Token};
+use crate::liveness::{OwnerId, Token};
 use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::{PeerState, Role};
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often a handle that polls asks the kernel who lives.
+/// How often the handles of a ring together ask the kernel who lives, at most.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long the other side may get ahead at most: 1 to 3 microseconds.
@@ -44,8 +46,10 @@ pub(crate) struct Handle {
     role: Role,
     /// How many slots may become free before sleeping producers are told.
     pub(crate) quarter: u32,
-    /// The epoch in which all slots were found without a redelivered item.
-    epoch: u64,
+    /// The epoch at which no redelivered item is left to look for. Another than the present one if there may be.
+    pub(crate) settled: u64,
+    /// The last claim ended because it had taken enough steps, and the next one goes on from there.
+    is_under_way: bool,
     asked: Option<Instant>,
     habit: Habit,
     gap: Gap,
@@ -58,7 +62,7 @@ pub(crate) struct Handle {
 
 struct Seldom {
     core: Arc<Core>,
-    index: usize,
+    search: Search,
     claim: OwnerId,
     cancel: Arc<Cancel>,
     /// Keeps the claim alive.
@@ -67,7 +71,7 @@ struct Seldom {
 
 impl Core {
     pub(crate) fn recover(&self) -> Recovered {
-        let found = table::recover(self.memory, &self.geometry, |claim| {
+        let found = recovery::recover(self.memory, &self.geometry, |claim| {
             claim.liveness(&self.anchor)
         });
         if !found.is_nothing() {
@@ -79,47 +83,43 @@ impl Core {
         found
     }
 
-    /// What is known about a side's handles together.
-    pub(crate) fn state(&self, role: Role) -> PeerState {
-        let entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index))
-            .filter(|entry| entry.role == Some(role));
-        let mut all = if self.has_been(role) {
-            PeerState::Left
-        } else {
-            PeerState::Never
-        };
-        for entry in entries {
-            match entry.claim.liveness(&self.anchor) {
-                Liveness::Alive => return PeerState::Alive,
-                Liveness::Dead => all = PeerState::Dead,
-                // Then no verdict was possible, nor is for the others.
-                Liveness::Unknown => return PeerState::Unknown,
-            }
-        }
-        all
+    /// Whether it is time to ask the kernel who lives: no handle of this ring has asked lately. Then this one does.
+    ///
+    /// By the clock that tells the date, which is the same in every time namespace.
+    #[allow(unsafe_code, reason = "a word at a constant offset")]
+    fn is_time_to_ask(&self) -> bool {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_millis() as u64);
+        // SAFETY: a constant of the layout.
+        let before = unsafe { self.memory.load(ASKED, Ordering::Relaxed) };
+        // Before the question, so that others do not ask at the same time. If this process is killed or stopped now,
+        // the next one asks when the time has come again.
+        is_long_ago(before, now)
+            // SAFETY: as above.
+            && unsafe { self.memory.compare_exchange(ASKED, before, now) }.is_ok()
     }
 
-    /// Whether there has been a handle of this side.
-    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
-    fn has_been(&self, role: Role) -> bool {
-        // SAFETY: a constant of the layout.
-        unsafe { self.memory.load(ever_at(role), Ordering::Acquire) != 0 }
+    /// What is known about a side's handles together.
+    pub(crate) fn state(&self, role: Role) -> PeerState {
+        table::state(self.memory, &self.geometry, role, |claim| {
+            claim.liveness(&self.anchor)
+        })
     }
 
     /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
     /// drained.
     pub(crate) fn is_abandoned_by(&self, role: Role) -> bool {
-        let ever = self.has_been(role);
-        let mut entries = (0..self.geometry.participants as usize)
-            .filter_map(|index| table::entry(self.memory, &self.geometry, index));
-        // What others are reading may come back.
-        let is_drained = || role == Role::Consumer || count(self.memory, &self.geometry) == 0;
-        ever && entries.all(|entry| {
-            entry.role.is_some_and(|its| its != role)
-                || entry.claim.liveness(&self.anchor) == Liveness::Dead
-        }) && is_drained()
+        table::is_abandoned_by(self.memory, &self.geometry, role, |claim| {
+            claim.liveness(&self.anchor)
+        })
     }
+}
+
+/// Whether the last question is so long ago, in milliseconds, that it is time for the next. One that is still to
+/// come was asked before the clock was set back.
+pub(super) fn is_long_ago(before: u64, now: u64) -> bool {
+    u128::from(now.wrapping_sub(before)) >= ASK_EVERY.as_millis()
 }
 
 impl Handle {
@@ -142,7 +142,7 @@ impl Handle {
                 since,
             )
         };
-        let (index, owner) = match enter() {
+        let owner = match enter() {
             Some(entry) => entry,
             None => {
                 core.recover();
@@ -156,6 +156,7 @@ impl Handle {
             announce_no_barrier(memory, CONSUMERS_SLEEP);
         }
         let cursor = Cursor::from_first_slot(memory, &g, role);
+        let search = Search::new(memory);
         Ok(Self {
             memory,
             g,
@@ -166,8 +167,8 @@ impl Handle {
             pending: None,
             role,
             quarter: g.quarter(),
-            // Another than it is: there may be redelivered items.
-            epoch: epoch(memory).wrapping_sub(1),
+            settled: search.settled(),
+            is_under_way: false,
             asked: None,
             habit: Habit::default(),
             gap: Gap::default(),
@@ -175,7 +176,7 @@ impl Handle {
             eager: false,
             seldom: Box::new(Seldom {
                 core: Arc::clone(core),
-                index,
+                search,
                 claim,
                 cancel: Arc::default(),
                 _token: token,
@@ -194,6 +195,9 @@ impl Handle {
     /// Claims slots that lie where this handle is, without a look at anything else.
     #[inline(always)]
     pub(crate) fn claim_here(&mut self, role: Role, wanted: usize) -> Option<Run> {
+        if role == Role::Consumer && epoch(self.memory) != self.settled {
+            return None;
+        }
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let mut cursor = self.at.cursor();
         let run = claim::claim_here(self.memory, &self.g, self.owner, role, cursor, wanted)?;
@@ -219,7 +223,8 @@ impl Handle {
     #[cold]
     #[inline(never)]
     pub(crate) fn claim(&mut self, wanted: usize) -> Result<Run, TryError> {
-        let first = self.look(wanted);
+        let budget = Budget::of_one_call(&self.g);
+        let first = self.look(wanted, budget);
         if first != Err(TryError::WouldBlock) {
             return first;
         }
@@ -233,12 +238,18 @@ impl Handle {
         if self.asked.is_some_and(|before| now - before < ASK_EVERY) {
             return first;
         }
-        self.asked = Some(now);
-        self.ask();
-        self.look(wanted)
+        self.ask(now);
+        self.look(wanted, budget)
     }
 
-    fn look(&mut self, wanted: usize) -> Result<Run, TryError> {
+    fn look(&mut self, wanted: usize, mut budget: Budget) -> Result<Run, TryError> {
+        let is_consumer = self.role == Role::Consumer;
+        if is_consumer && epoch(self.memory) != self.settled {
+            if let Some(run) = self.claim_redelivered(budget) {
+                return Ok(run);
+            }
+        }
+        let searching = budget;
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let (cursor, result) = claim::claim(
             self.memory,
@@ -247,26 +258,46 @@ impl Handle {
             self.role,
             self.at.cursor(),
             wanted,
+            &mut budget,
         );
         self.at.go(&self.g, cursor);
-        if result == Err(TryError::WouldBlock) && self.role == Role::Consumer {
-            let now = epoch(self.memory);
-            if now != self.epoch {
-                if let Some(run) = claim_redelivered(self.memory, &self.g, self.owner) {
-                    return Ok(run);
-                }
-                // Only now: there may have been several.
-                self.epoch = now;
-            }
+        self.is_under_way = budget.steps == 0;
+        if is_consumer
+            && result == Err(TryError::WouldBlock)
+            && self.seldom.search.take_debt(&self.g)
+        {
+            return self
+                .claim_redelivered(searching)
+                .ok_or(TryError::WouldBlock);
         }
         result
     }
 
-    /// Recovers what the dead left, and forgets what it believes about its position.
-    fn ask(&mut self) {
-        self.seldom.core.recover();
-        let cursor = Cursor::from_first_slot(self.memory, &self.g, self.role);
-        self.at.go(&self.g, cursor);
+    /// Claims an item that is to be delivered again.
+    #[cold]
+    #[inline(never)]
+    fn claim_redelivered(&mut self, budget: Budget) -> Option<Run> {
+        let search = &mut self.seldom.search;
+        let run = search.claim(self.memory, &self.g, self.owner, budget);
+        self.settled = search.settled();
+        run
+    }
+
+    /// Recovers what the dead left, unless another handle has asked for them lately, and forgets what this handle
+    /// believes about its position.
+    ///
+    /// A handle's first question does not depend on others: a newcomer finds what was left before it came.
+    fn ask(&mut self, now: Instant) {
+        let is_first = self.asked.is_none();
+        self.asked = Some(now);
+        if is_first || self.seldom.core.is_time_to_ask() {
+            self.seldom.core.recover();
+        }
+        // A walk goes on: in a large ring it takes several claims.
+        if !self.is_under_way {
+            let cursor = Cursor::from_first_slot(self.memory, &self.g, self.role);
+            self.at.go(&self.g, cursor);
+        }
     }
 
     /// Claims slots, waiting for them.
@@ -278,6 +309,9 @@ impl Handle {
         deadline: Deadline,
         how: WaitOptions,
     ) -> Result<Run, WaitError> {
+        if deadline.is_some_and(|end| end <= Instant::now()) {
+            return self.wait_no_time(wanted, how);
+        }
         if self.role == Role::Consumer {
             wake_many(self.memory, PRODUCERS_SLEEP, self.registered, self.quarter);
         }
@@ -309,13 +343,13 @@ impl Handle {
             pauses,
             &gap,
             deadline,
-            |_| match this.borrow_mut().look(wanted) {
+            |_| match this.borrow_mut().look(wanted, Budget::between_clocks()) {
                 Ok(run) => Look::Ready(run),
                 Err(TryError::WouldBlock) => Look::NotYet,
                 Err(TryError::Corrupted) => Look::Corrupted,
             },
             || {
-                this.borrow_mut().ask();
+                this.borrow_mut().ask(Instant::now());
                 if notice && core.is_abandoned_by(role.other()) {
                     Peer::Left
                 } else {
@@ -335,6 +369,27 @@ impl Handle {
         Ok(run)
     }
 
+    /// Claims slots, with a deadline that has passed: as without waiting.
+    fn wait_no_time(&mut self, wanted: usize, how: WaitOptions) -> Result<Run, WaitError> {
+        let claimed = match self.claim(wanted) {
+            Err(TryError::WouldBlock)
+                if how.ends_on_disconnect
+                    && self.seldom.core.is_abandoned_by(self.role.other()) =>
+            {
+                // What they did before they went counts.
+                match self.claim(wanted) {
+                    Err(TryError::WouldBlock) => return Err(WaitError::PeerLeft),
+                    claimed => claimed,
+                }
+            }
+            claimed => claimed,
+        };
+        claimed.map_err(|error| match error {
+            TryError::WouldBlock => WaitError::TimedOut,
+            TryError::Corrupted => WaitError::Corrupted,
+        })
+    }
+
     /// Gives back what a forgotten guard holds.
     #[inline(always)]
     pub(crate) fn cancel_pending(&mut self) {
@@ -349,24 +404,22 @@ impl Handle {
     pub(crate) fn undo(&mut self, run: Run) {
         match self.role {
             Role::Producer => claim::skip(self.memory, &self.g, run),
-            Role::Consumer => {
-                claim::give_back(self.memory, &self.g, run);
-                self.returned(run, 0);
-            }
+            Role::Consumer => self.give_back(run, 0, || {
+                claim::requeue(self.memory, &self.g, run, 0);
+            }),
         }
         self.wake_all();
     }
 
-    /// Items of a run, from the `count`-th on, are there to be delivered again: to this handle first, if nobody
-    /// else is quicker.
-    pub(crate) fn returned(&mut self, run: Run, count: u32) {
-        claim::advance_epoch(self.memory);
-        let mut cursor = Cursor {
-            lap: run.lap,
-            slot: run.slot,
-        };
-        cursor.advance(&self.g, count);
-        self.at.go(&self.g, cursor);
+    /// Gives items of a run back, from the `count`-th on, which `store` does, and tells consumers where they are.
+    #[inline(always)]
+    pub(crate) fn give_back(&self, run: Run, count: u32, store: impl FnOnce()) {
+        // If this process is killed before it could tell, others find that here.
+        table::set_giving(self.memory, &self.g, self.owner, true);
+        store();
+        let (first, len) = (run.slot + count, run.len - count);
+        announce(self.memory, Where::Slots { first, len });
+        table::set_giving(self.memory, &self.g, self.owner, false);
     }
 
     fn wake_all(&self) {
@@ -386,7 +439,7 @@ impl Drop for Handle {
         // In a forked child the entry and the claims are the parent's.
         if self.fork_guard.is_current() {
             self.cancel_pending();
-            table::leave(self.memory, &self.g, self.seldom.index, self.seldom.claim);
+            table::leave(self.memory, &self.g, self.owner, self.seldom.claim);
             // Who waits for this side may want to know that it left.
             self.wake_all();
         }

@@ -14,22 +14,31 @@ pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
 pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const PARTICIPANTS: usize = 128;
+/// Slots beyond the capacity, to keep the frontier free: 0 in every ring of this version.
+pub(crate) const SPARE_SLOTS: usize = 136;
+/// When a handle asked the kernel about the others last, in milliseconds since 1970.
+pub(crate) const ASKED: usize = 144;
 pub(crate) const PRODUCERS_HINT: usize = 256;
 pub(crate) const CONSUMERS_HINT: usize = 384;
 pub(crate) const PRODUCERS_SLEEP: usize = 512;
 pub(crate) const CONSUMERS_SLEEP: usize = 640;
 pub(crate) const EPOCH: usize = 768;
-pub(crate) const EVER_PRODUCER: usize = 776;
-pub(crate) const EVER_CONSUMER: usize = 784;
-pub(crate) const TABLE: usize = 896;
+pub(crate) const PRODUCERS_ARRIVED: usize = 776;
+pub(crate) const CONSUMERS_ARRIVED: usize = 784;
+pub(crate) const LOG: usize = 896;
+/// Entries of the log of redelivered items, of 8 bytes each.
+pub(crate) const LOG_ENTRIES: u64 = 64;
+pub(crate) const TABLE: usize = 1408;
 pub(crate) const ENTRY: usize = 64;
 
 const _: () = {
     assert!(PARTICIPANTS == header::SIZE);
     assert!(PRODUCERS_HINT == 2 * LINES && CONSUMERS_HINT == 3 * LINES);
     assert!(PRODUCERS_SLEEP == 4 * LINES && CONSUMERS_SLEEP == 5 * LINES);
-    assert!(EPOCH == 6 * LINES && EVER_PRODUCER == EPOCH + 8 && EVER_CONSUMER == EPOCH + 16);
-    assert!(TABLE == 7 * LINES && ENTRY == 64);
+    assert!(SPARE_SLOTS == PARTICIPANTS + 8 && ASKED == PARTICIPANTS + 16);
+    assert!(PRODUCERS_ARRIVED == EPOCH + 8 && CONSUMERS_ARRIVED == EPOCH + 16);
+    assert!(EPOCH == 6 * LINES && LOG == 7 * LINES && LOG_ENTRIES as usize * 8 == 4 * LINES);
+    assert!(TABLE == 11 * LINES && ENTRY == 64);
 };
 
 /// Where handles of this role tell newcomers where they are.
@@ -48,12 +57,17 @@ pub(crate) fn sleep_at(role: Role) -> usize {
     }
 }
 
-/// Where it says whether there has been a handle of this role.
-pub(crate) fn ever_at(role: Role) -> usize {
+/// Where the handles of this role that have arrived are counted.
+pub(crate) fn arrived_at(role: Role) -> usize {
     match role {
-        Role::Producer => EVER_PRODUCER,
-        Role::Consumer => EVER_CONSUMER,
+        Role::Producer => PRODUCERS_ARRIVED,
+        Role::Consumer => CONSUMERS_ARRIVED,
     }
+}
+
+/// Where the entry of the log is that the epoch's change from this number on belongs to.
+pub(crate) fn log_at(epoch: u64) -> usize {
+    LOG + (epoch % LOG_ENTRIES) as usize * 8
 }
 
 /// Offsets and sizes of one ring, computed here and never read from shared memory.
@@ -100,16 +114,18 @@ impl Geometry {
         })
     }
 
-    /// The layout and the geometry of the ring that a header and the word at [`PARTICIPANTS`] describe, in a
-    /// segment of `len` bytes.
+    /// The layout and the geometry of the ring that a header and the words at [`PARTICIPANTS`] and [`SPARE_SLOTS`]
+    /// describe, in a segment of `len` bytes.
     ///
     /// From here on the numbers are this process's own.
     pub(crate) fn described(
         found: &Description,
         participants: u64,
+        spare_slots: u64,
         len: usize,
     ) -> Result<(Layout, Self), LayoutFault> {
         found.check(MAGIC, VERSION)?;
+        LayoutFault::unless_equal("slots beyond the capacity", spare_slots, 0)?;
         let layout = Layout::found(found.variant)?;
         let (what, most) = ("participant table", MAX_PARTICIPANTS as u64);
         let fits = (1..=most).contains(&participants);

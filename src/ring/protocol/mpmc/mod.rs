@@ -7,9 +7,13 @@ pub(crate) mod handle;
 pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod model;
+pub(crate) mod recovery;
+pub(crate) mod redelivery;
 pub(crate) mod slot_word;
 mod snapshot;
 pub(crate) mod table;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use super::RawProtocol;
 use super::attached::Attached;
@@ -23,7 +27,7 @@ use crate::ring::shm::slots::{Items, Layout};
 use crate::ring::shm::words::Words;
 use claim::{count, initialise};
 use endpoint::{End, Popping, Pushing};
-use layout::{Geometry, PARTICIPANTS, TABLE, VERSION};
+use layout::{Geometry, PARTICIPANTS, SPARE_SLOTS, TABLE, VERSION};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -37,7 +41,7 @@ pub(crate) struct Extra {
     /// Entries of the participant table.
     pub(crate) participants: Option<u64>,
     /// The lap in which a ring starts.
-    pub(crate) start_lap: u32,
+    pub(crate) start_lap: u64,
 }
 
 /// Entries of the participant table unless set.
@@ -68,7 +72,7 @@ impl RawProtocol for Mpmc {
         )
     }
 
-    #[allow(unsafe_code, reason = "reads a word at a constant offset")]
+    #[allow(unsafe_code, reason = "reads words at constant offsets")]
     fn find(
         extra: &Extra,
         memory: Mapped,
@@ -79,7 +83,9 @@ impl RawProtocol for Mpmc {
         let participants = unsafe { memory.load(PARTICIPANTS, Ordering::Relaxed) };
         let wanted = extra.participants.unwrap_or(participants);
         LayoutFault::unless_equal("participant table", participants, wanted)?;
-        Geometry::described(found, participants, len)
+        // SAFETY: as above.
+        let spare_slots = unsafe { memory.load(SPARE_SLOTS, Ordering::Relaxed) };
+        Geometry::described(found, participants, spare_slots, len)
     }
 
     fn total_bytes(geometry: &Geometry) -> usize {

@@ -1,6 +1,6 @@
 //! What a ring for many producers and many consumers says to somebody who only reads.
 
-use super::layout::{Geometry, PARTICIPANTS, sleep_at};
+use super::layout::{Geometry, PARTICIPANTS, SPARE_SLOTS, sleep_at};
 use super::slot_word::{LAP_BITS, Phase, Word};
 use super::table::Entry;
 use crate::ring::protocol::snapshot::{Presence, RawSnapshot, TableEntry};
@@ -14,13 +14,14 @@ pub(super) fn snapshot(
     found: &Description,
     len: usize,
 ) -> Result<RawSnapshot, LayoutFault> {
-    let (layout, g) = Geometry::described(found, words.load(PARTICIPANTS), len)?;
+    let (entries, spare_slots) = (words.load(PARTICIPANTS), words.load(SPARE_SLOTS));
+    let (layout, g) = Geometry::described(found, entries, spare_slots, len)?;
     let slots = Slots::count(words, &g);
     Ok(RawSnapshot {
         layout,
-        pushed: slots.position.wrapping_add(slots.items) % slots.wraps_at,
+        pushed: slots.wrap(i128::from(slots.position) + i128::from(slots.items)),
         popped: slots.position,
-        wraps_at: Some(slots.wraps_at),
+        wraps_at: slots.wraps_at,
         // At most the capacity.
         len: slots.items as usize,
         capacity: g.capacity as usize,
@@ -57,7 +58,8 @@ struct Slots {
     /// How many items, or slots that were skipped, have been taken: laps times the capacity, and what of this lap.
     position: u64,
     items: u64,
-    wraps_at: u64,
+    /// `None`: at 2^64.
+    wraps_at: Option<u64>,
     are_corrupted: bool,
 }
 
@@ -65,38 +67,43 @@ impl Slots {
     /// Each slot counts its own laps; added up, they are the position.
     fn count(words: Words<'_>, g: &Geometry) -> Self {
         let load = |slot| Word(words.load(g.word_at(slot)));
-        // Below 2^61.
-        let wraps_at = u64::from(g.capacity) << LAP_BITS;
+        let wraps_at = u64::from(g.capacity).checked_mul(1 << LAP_BITS);
         let first_lap = load(0).lap();
-        let (mut ahead, mut items, mut are_corrupted) = (0_i64, 0, false);
+        let (mut ahead, mut items, mut are_corrupted) = (0_i128, 0, false);
         let mut slot = 0;
         while slot < g.capacity {
             let word = load(slot);
             // The first word of a run speaks for all; one that reaches beyond the end is nonsense, and cut off.
-            let owned = matches!(
-                word.phase(),
-                Some(Phase::Writing | Phase::Reading | Phase::Drained)
-            );
             let left = g.capacity - slot;
-            are_corrupted |= word.phase().is_none() || owned && !(1..=left).contains(&word.run());
-            let run = if owned { word.run().clamp(1, left) } else { 1 };
-            let laps = i64::from(word.lap().ahead_of(first_lap));
+            are_corrupted |= word.phase().is_none() || !(1..=left).contains(&word.run());
+            let run = word.run().clamp(1, left);
+            let laps = i128::from(word.lap().ahead_of(first_lap));
             let (holds_items, are_popped) = match word.phase() {
-                Some(Phase::Full | Phase::Redeliver | Phase::Reading) => (true, false),
+                Some(Phase::Full | Phase::Redeliver | Phase::Reading | Phase::Rereading) => {
+                    (true, false)
+                }
                 Some(Phase::Drained) => (false, true),
                 Some(Phase::Empty | Phase::Writing) | None => (false, false),
             };
-            // A sum of at most 2^31 numbers below 2^30.
-            ahead += (laps + i64::from(are_popped)) * i64::from(run);
+            ahead += (laps + i128::from(are_popped)) * i128::from(run);
             items += u64::from(run) * u64::from(holds_items);
             slot += run;
         }
-        let position = i128::from(first_lap.get()) * i128::from(g.capacity) + i128::from(ahead);
-        Self {
-            position: position.rem_euclid(i128::from(wraps_at)) as u64,
+        let position = i128::from(first_lap.get()) * i128::from(g.capacity) + ahead;
+        let mut slots = Self {
+            position: 0,
             items,
             wraps_at,
             are_corrupted,
+        };
+        slots.position = slots.wrap(position);
+        slots
+    }
+
+    fn wrap(&self, position: i128) -> u64 {
+        match self.wraps_at {
+            Some(wraps_at) => position.rem_euclid(i128::from(wraps_at)) as u64,
+            None => position as u64,
         }
     }
 }

@@ -11,10 +11,12 @@
     reason = "implements the seam, whose offsets are mapped to the model's own parts by checked indexing"
 )]
 
-use super::claim::{Cursor, Run, TryError, advance_epoch, claim};
-use super::claim::{claim_redelivered, initialise};
-use super::claim::{publish, release};
-use super::layout::{ENTRY, Geometry, TABLE};
+mod deaths;
+
+use super::claim::{Budget, Cursor, Run, TryError, claim, initialise, publish, release};
+use super::layout::{ENTRY, EPOCH, Geometry, LOG, TABLE};
+use super::recovery;
+use super::redelivery::{Search, Where, announce};
 use super::slot_word::{Owner, Phase, Word};
 use super::table;
 use crate::liveness::{Liveness, OwnerId};
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 struct Parts {
     g: Geometry,
-    /// Hints, epoch, one word for the rest of the front, then four for each entry of the table.
+    /// Hints, epoch, one word for the rest of the front, [`NOTES`] of the log, then five for each entry of the table.
     front: Vec<AtomicU64>,
     words: Vec<AtomicU64>,
     items: Vec<UnsafeCell<u64>>,
@@ -50,6 +52,8 @@ enum Bug {
     FirstSlotFirst,
     /// Stores publish nothing.
     Relaxed,
+    /// Nothing tells the second reader of a redelivered item from the first.
+    NoCount,
 }
 
 /// Memory, and how many accesses to it are left to whoever holds this.
@@ -63,6 +67,9 @@ struct Model {
 struct Killed;
 
 const PARTICIPANTS: u64 = 3;
+/// How many entries of the log a model uses at most.
+const NOTES: usize = 8;
+const FIELDS: usize = 5;
 static FOREVER: AtomicU32 = AtomicU32::new(u32::MAX);
 
 impl Model {
@@ -75,7 +82,7 @@ impl Model {
         let zeros = |count: u64| (0..count).map(|_| AtomicU64::new(0)).collect();
         let parts = Parts {
             g,
-            front: zeros(4 + 4 * PARTICIPANTS),
+            front: zeros((4 + NOTES + FIELDS * PARTICIPANTS as usize) as u64),
             words: zeros(capacity),
             items: (0..capacity).map(|_| UnsafeCell::new(0)).collect(),
             dead: AtomicBool::new(false),
@@ -86,7 +93,7 @@ impl Model {
             left: &FOREVER,
         };
         // Laps wrap in the middle.
-        initialise(this, &g, u32::MAX);
+        initialise(this, &g, u64::MAX);
         this
     }
 
@@ -115,15 +122,27 @@ impl Model {
         }
         if at >= TABLE {
             let (entry, field) = ((at - TABLE) / ENTRY, (at - TABLE) % ENTRY / 8);
-            if entry < PARTICIPANTS as usize && field < 4 {
-                return &self.parts.front[4 + 4 * entry + field];
+            if entry < PARTICIPANTS as usize && field < FIELDS {
+                return &self.parts.front[4 + NOTES + FIELDS * entry + field];
             }
         }
         match at {
+            LOG.. if at < TABLE && (at - LOG) / 8 < NOTES => &self.parts.front[4 + (at - LOG) / 8],
             super::layout::PRODUCERS_HINT => &self.parts.front[0],
             super::layout::CONSUMERS_HINT => &self.parts.front[1],
-            super::layout::EPOCH => &self.parts.front[2],
+            EPOCH => &self.parts.front[2],
             _ => &self.parts.front[3],
+        }
+    }
+
+    /// What is stored instead of a word, by the bug.
+    fn spoil(self, at: usize, value: u64) -> u64 {
+        let (word, is_slot) = (Word(value), at >= self.parts.g.words);
+        match word.phase() {
+            Some(Phase::Redeliver) if is_slot && self.parts.bug == Bug::NoCount => {
+                Word::redeliver(word.lap(), 1).0
+            }
+            _ => value,
         }
     }
 
@@ -132,8 +151,8 @@ impl Model {
         &self.parts.items[(at - g.items) / g.item_stride]
     }
 
-    fn recover(self) -> table::Recovered {
-        table::recover(self, &self.parts.g, |claim| {
+    fn recover(self) -> recovery::Recovered {
+        recovery::recover(self, &self.parts.g, |claim| {
             if claim == mortal_claim() && self.parts.dead.load(Ordering::Acquire) {
                 Liveness::Dead
             } else {
@@ -155,6 +174,7 @@ impl Shared for Model {
     unsafe fn store(self, at: usize, value: u64, order: Ordering) {
         self.live_on();
         let is_word = at >= self.parts.g.words;
+        let value = self.spoil(at, value);
         let order = match self.parts.bug {
             Bug::NotDrained if is_word && Word(value).phase() == Some(Phase::Drained) => return,
             Bug::Relaxed => Ordering::Relaxed,
@@ -165,6 +185,7 @@ impl Shared for Model {
     unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
         self.live_on();
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        let new = self.spoil(at, new);
         self.word(at)
             .compare_exchange(current, new, success, failure)
     }
@@ -211,23 +232,32 @@ struct Handle {
     owner: Owner,
     side: Role,
     cursor: Cursor,
+    search: Search,
 }
 
 impl Handle {
     fn enter(model: Model, side: Role, claim: u64) -> Self {
         let g = model.parts.g;
         let claim = OwnerId::from_word(claim).unwrap();
-        let (_, owner) = table::enter(model, &g, claim, side, 0, 0).expect("a free entry");
+        let owner = table::enter(model, &g, claim, side, 0, 0).expect("a free entry");
         Self {
             model,
             g,
             owner,
             side,
             cursor: Cursor::from_first_slot(model, &g, side),
+            search: Search::new(model),
         }
     }
 
     fn claim(&mut self, wanted: u32) -> Option<Run> {
+        let mut budget = Budget::of_one_call(&self.g);
+        if self.side == Role::Consumer {
+            let found = self.search.claim(self.model, &self.g, self.owner, budget);
+            if found.is_some() {
+                return found;
+            }
+        }
         let (cursor, run) = claim(
             self.model,
             &self.g,
@@ -235,13 +265,11 @@ impl Handle {
             self.side,
             self.cursor,
             wanted,
+            &mut budget,
         );
         self.cursor = cursor;
         match run {
             Ok(run) => Some(run),
-            Err(TryError::WouldBlock) if self.side == Role::Consumer => {
-                claim_redelivered(self.model, &self.g, self.owner)
-            }
             Err(TryError::WouldBlock) => None,
             Err(TryError::Corrupted) => panic!("corrupted"),
         }
@@ -289,10 +317,14 @@ impl Handle {
             .map(|slot| unsafe { self.model.read_item(self.g.item_at(slot)) })
             .collect();
         *batch.lock().unwrap() = items;
-        release(self.model, &self.g, self.owner, run, count);
-        if count < run.len {
-            advance_epoch(self.model);
+        if count == run.len {
+            return release(self.model, &self.g, self.owner, run, count);
         }
+        table::set_giving(self.model, &self.g, self.owner, true);
+        release(self.model, &self.g, self.owner, run, count);
+        let (first, len) = (run.slot + count, run.len - count);
+        announce(self.model, Where::Slots { first, len });
+        table::set_giving(self.model, &self.g, self.owner, false);
     }
 
     fn pop(&mut self, wanted: u32) -> Vec<u64> {
@@ -367,156 +399,6 @@ fn for_every_death(test: impl Fn(u32) -> bool + Sync + Send + Clone + 'static) {
     }
 }
 
-/// Every slot can be used: pushes as many as fit, twice, and pops them.
-fn is_whole(model: Model) {
-    model.recover();
-    let mut producer = Handle::enter(model, Role::Producer, 8);
-    let mut consumer = Handle::enter(model, Role::Consumer, 9);
-    let capacity = u64::from(model.parts.g.capacity);
-    for item in 0..2 * capacity {
-        assert_eq!((producer.push(&[item]), consumer.pop(1)), (1, vec![item]));
-    }
-    for item in 0..capacity {
-        assert_eq!(producer.push(&[item]), 1);
-    }
-    assert_eq!(producer.push(&[0]), 0);
-    assert_eq!(consumer.drain(), (0..capacity).collect::<Vec<_>>());
-}
-
-fn a_producer_dies(capacity: u64, items: &'static [u64]) {
-    a_producer_dies_committing(capacity, items, items.len(), Bug::None);
-}
-
-/// Of the items that it reserved slots for, the producer commits the first `count`.
-fn a_producer_dies_committing(capacity: u64, items: &'static [u64], count: usize, bug: Bug) {
-    for_every_death(move |k| {
-        let model = Model::with(capacity, bug);
-        let mut consumer = Handle::enter(model, Role::Consumer, 2);
-        let dying = thread::spawn(move || {
-            until_death(model, || {
-                Handle::enter(model.mortal(k), Role::Producer, 1).commit(items, count as u32);
-            })
-        });
-        let living = thread::spawn(move || {
-            let mut found = consumer.pop(1);
-            model.recover();
-            found.extend(consumer.pop(1));
-            (consumer, found)
-        });
-        let lived = dying.join().unwrap();
-        let (mut consumer, mut found) = living.join().unwrap();
-        model.recover();
-        found.extend(consumer.drain());
-        let pushed = &items[..count.min(capacity as usize)];
-        assert!(found == pushed || !lived && found.is_empty(), "{found:?}");
-        table::leave(model, &model.parts.g, 0, OwnerId::from_word(2).unwrap());
-        if !lived {
-            is_whole(model);
-        }
-        lived
-    });
-}
-
-fn a_consumer_dies(capacity: u64, wanted: u32) {
-    a_consumer_dies_releasing(capacity, wanted, wanted, Bug::None);
-}
-
-/// Of the items that it looked at, the consumer releases the first `count`.
-fn a_consumer_dies_releasing(capacity: u64, wanted: u32, count: u32, bug: Bug) {
-    for_every_death(move |k| {
-        let model = Model::with(capacity, bug);
-        let items: Vec<u64> = (1..=capacity).collect();
-        Handle::enter(model, Role::Producer, 3).push(&items);
-        table::leave(model, &model.parts.g, 0, OwnerId::from_word(3).unwrap());
-        let mut consumer = Handle::enter(model, Role::Consumer, 2);
-        let batch = Arc::new(Batch::default());
-        let its_batch = batch.clone();
-        let dying = thread::spawn(move || {
-            until_death(model, || {
-                let mut handle = Handle::enter(model.mortal(k), Role::Consumer, 1);
-                handle.release(wanted, count, &its_batch);
-            })
-        });
-        let living = thread::spawn(move || {
-            let mut found = consumer.pop(1);
-            model.recover();
-            found.extend(consumer.pop(1));
-            (consumer, found)
-        });
-        let lived = dying.join().unwrap();
-        let (mut consumer, mut found) = living.join().unwrap();
-        model.recover();
-        found.extend(consumer.drain());
-        found.sort_unstable();
-        // Everything, or everything but what it was about to pop: all of it or nothing, and nothing twice.
-        let batch = batch.lock().unwrap();
-        let but_batch: Vec<u64> = items
-            .iter()
-            .filter(|item| !batch.contains(item))
-            .copied()
-            .collect();
-        assert!(
-            found == but_batch || !lived && found == items,
-            "{found:?} beside {batch:?}"
-        );
-        table::leave(model, &model.parts.g, 0, OwnerId::from_word(2).unwrap());
-        if !lived {
-            is_whole(model);
-        }
-        lived
-    });
-}
-
-#[test]
-fn model_a_producer_dies_one_slot() {
-    a_producer_dies(1, &[7]);
-}
-
-#[test]
-fn model_a_producer_dies_in_a_batch() {
-    a_producer_dies(2, &[7, 8]);
-}
-
-#[test]
-fn model_a_consumer_dies_one_slot() {
-    a_consumer_dies(1, 1);
-}
-
-#[test]
-fn model_a_consumer_dies_in_a_batch() {
-    a_consumer_dies(3, 2);
-}
-
-/// Two of three reserved slots; the third is skipped.
-#[test]
-fn model_a_producer_dies_committing_a_part() {
-    a_producer_dies_committing(3, &[7, 8, 9], 2, Bug::None);
-}
-
-/// Two of three items; the third is delivered again.
-#[test]
-fn model_a_consumer_dies_releasing_a_part() {
-    a_consumer_dies_releasing(3, 3, 2, Bug::None);
-}
-
-#[test]
-#[should_panic(expected = "[7]")]
-fn model_notices_a_batch_published_from_its_first_slot_on() {
-    a_producer_dies_committing(3, &[7, 8, 9], 2, Bug::FirstSlotFirst);
-}
-
-#[test]
-#[should_panic(expected = "beside")]
-fn model_notices_a_pop_that_is_not_said_before_its_slots_are_free() {
-    a_consumer_dies_releasing(3, 3, 2, Bug::NotDrained);
-}
-
-#[test]
-#[should_panic(expected = "Causality violation")]
-fn model_notices_relaxed_stores() {
-    a_producer_dies_committing(2, &[7, 8], 2, Bug::Relaxed);
-}
-
 /// Two producers and a consumer, all alive: nothing lost, nothing twice, each producer's order kept.
 #[test]
 fn model_two_producers() {
@@ -544,7 +426,12 @@ fn model_two_recoverers() {
     explore(|| {
         let model = Model::new(3);
         Handle::enter(model, Role::Producer, 3).push(&[1, 2, 3]);
-        table::leave(model, &model.parts.g, 0, OwnerId::from_word(3).unwrap());
+        table::leave(
+            model,
+            &model.parts.g,
+            Owner::new(0),
+            OwnerId::from_word(3).unwrap(),
+        );
         // Dies with three items claimed.
         let mut dead = Handle::enter(model, Role::Consumer, 1);
         assert_eq!(dead.claim(3).map(|run| run.len), Some(3));
@@ -558,4 +445,49 @@ fn model_two_recoverers() {
         found.sort_unstable();
         assert_eq!(found, [1, 2, 3]);
     });
+}
+
+/// Two recover a consumer that died with an item in its hands of which a reader had died before, while a third takes
+/// the entry that becomes free, and the item: nobody takes it away from that one.
+fn a_late_recoverer(bug: Bug) {
+    explore(move || {
+        let model = Model::with(1, bug);
+        Handle::enter(model, Role::Producer, 3).push(&[7]);
+        table::leave(
+            model,
+            &model.parts.g,
+            Owner::new(0),
+            OwnerId::from_word(3).unwrap(),
+        );
+        let mut dead = Handle::enter(model, Role::Consumer, 1);
+        assert!(dead.claim(1).is_some());
+        model.parts.dead.store(true, Ordering::Release);
+        model.recover();
+        // Another that dies, in the same entry and with the same item.
+        let mut dead = Handle::enter(model, Role::Consumer, 1);
+        assert!(dead.claim(1).is_some());
+        let late = thread::spawn(move || model.recover());
+        model.recover();
+        let mut living = Handle::enter(model, Role::Consumer, 2);
+        let held = living.claim(1).expect("the item");
+        late.join().unwrap();
+        let mut other = Handle::enter(model, Role::Consumer, 5);
+        assert!(other.claim(1).is_none(), "doubled");
+        release(model, &model.parts.g, living.owner, held, 1);
+        // The slot is whole, and holds nothing.
+        let mut producer = Handle::enter(model, Role::Producer, 4);
+        assert_eq!((other.drain(), producer.push(&[8])), (vec![], 1));
+        assert_eq!(other.drain(), [8]);
+    });
+}
+
+#[test]
+fn model_a_late_recoverer_of_a_redelivered_item() {
+    a_late_recoverer(Bug::None);
+}
+
+#[test]
+#[should_panic(expected = "doubled")]
+fn model_notices_words_that_recur() {
+    a_late_recoverer(Bug::NoCount);
 }
