@@ -153,7 +153,7 @@ fn notes_are_finished_by_others() {
                 first: slot,
                 len: 1,
             },
-        )
+        );
     };
     memory.meanwhile(Access::Swap(EPOCH), |memory| {
         // The first note stands there and is not counted.
