@@ -94,19 +94,24 @@ mod os {
         })
     }
 
+    /// Whether `/proc` numbers processes as this one does. Where a process entered a pid namespace and kept the `/proc`
+    /// of the one outside, its own number is another process's there.
+    fn proc_has_own_numbers() -> bool {
+        let own = std::fs::read_link("/proc/self").ok();
+        own.is_some_and(|own| own.to_str().and_then(|pid| pid.parse().ok()) == Some(process::pid()))
+    }
+
     pub(super) fn own_mark() -> Option<u64> {
-        let pid = process::pid();
-        // A /proc of another pid namespace has no entry for this process under its own number.
-        let own = std::fs::read_link("/proc/self").ok()?;
-        if own.to_str()?.parse() != Ok(pid) {
+        if !proc_has_own_numbers() {
             return None;
         }
+        let pid = process::pid();
         Some(mark(pid, stat(pid)?.start_ticks, namespaces()?))
     }
 
     pub(super) fn liveness(of: u64) -> Liveness {
         let pid = pid(of);
-        let Some(here) = namespaces() else {
+        let Some(here) = namespaces().filter(|_| proc_has_own_numbers()) else {
             return Liveness::Unknown;
         };
         // In another pid namespace the number is another process's, and in another time namespace the start differs.

@@ -1,11 +1,12 @@
 //! Rings and tokens across IPC, user and pid namespaces.
 
 use crate::common::{
-    Running, Talk, enter_private_namespace, lose_proc, peer, root_or_skip, skipped,
+    Forked, Running, Talk, enter_private_namespace, lose_proc, peer, root_or_skip, skipped,
 };
+use crate::seccomp::{Answer, install};
 use crate::support::{Ring, consume, id, kill, open, owner, produce, ring, token, until};
 use sysvshm::bounded_buffer::spsc::Options;
-use sysvshm::bounded_buffer::{OpenError, PeerState, mpmc};
+use sysvshm::bounded_buffer::{ClaimError, OpenError, PeerState, mpmc};
 use sysvshm::{Key, Segment, SegmentId, SegmentOptions, system};
 
 /// A segment of this size, the first of a fresh namespace.
@@ -175,6 +176,50 @@ fn across_pid_namespaces_a_death_is_noticed() {
     assert_eq!(owner(&ring) >> 63, 0);
     running.kill();
     until(|| ring.producer_state() == PeerState::Dead);
+}
+
+/// Gives the calling process the `/proc` of its own pid namespace, for itself alone.
+#[allow(clippy::multiple_unsafe_ops_per_block)] // Three calls, one reason.
+fn mount_own_proc() {
+    let none = std::ptr::null::<libc::c_char>();
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    let (root, proc) = (c"/".as_ptr(), c"/proc".as_ptr());
+    // SAFETY: plain numbers and C strings; only the mounts of this process change.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(none, root, none, private, none.cast()) == 0
+            && libc::mount(c"proc".as_ptr(), proc, c"proc".as_ptr(), 0, none.cast()) == 0
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
+}
+
+/// A process that entered a pid namespace and kept the `/proc` of the one outside finds another process there under
+/// the number of a member, or none.
+#[test]
+fn behind_the_proc_of_another_pid_namespace_a_process_without_a_token_is_not_judged() {
+    let judge = peer!(|talk: &mut Talk| {
+        let ring = open(talk, 0);
+        let mut member = Forked::start(|gate| {
+            mount_own_proc();
+            install(&[Answer::every_madvise(libc::EPERM)]);
+            let ring = open(talk, 0);
+            let producer = ring.producer().unwrap();
+            assert_eq!(owner(&ring) >> 63, 1);
+            assert_eq!(ring.producer_state(), PeerState::Alive);
+            gate.pass();
+            drop(producer);
+        });
+        member.arrived();
+        assert_eq!(ring.producer_state(), PeerState::Unknown);
+        assert!(matches!(ring.producer(), Err(ClaimError::Taken { .. })));
+        member.finish();
+        assert!(ring.producer().is_ok());
+    });
+    if !root_or_skip() {
+        return;
+    }
+    let ring = ring();
+    judge.arg(id(&ring)).under(&in_a_pid_namespace()).run();
 }
 
 /// What a container leaves that was killed in the middle, seen from another one.
