@@ -121,10 +121,12 @@ static inline uint64_t token_make(void)
             shmctl(id, IPC_SET, &ds); /* refused in some user namespaces: 0400 keeps strangers out as well */
         }
         bad |= shmctl(id, IPC_RMID, NULL) == -1;
-        if (bad)
-            return 0;
-        if (ds.shm_nattch != 1) { /* a fork came between */
+        if (bad || ds.shm_nattch != 1) { /* 1, unless a fork came between */
+            int why = errno;
             shmdt(at);
+            errno = why;
+            if (bad)
+                return 0;
             continue;
         }
         return token_claim(id, bytes);

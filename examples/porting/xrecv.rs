@@ -5,8 +5,11 @@
 //! $ cargo run --example xrecv -- OUT
 //! ```
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod transfer;
 
+use cli::{Arguments, Misuse, say};
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
@@ -15,22 +18,15 @@ use sysvshm::field;
 use transfer::{BLOCK, EMPTY, FULL, Joined, Role};
 
 fn main() -> ExitCode {
-    let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: xrecv OUT");
-        return ExitCode::from(2);
-    };
-    match File::create(path).map_err(Into::into).and_then(receive) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xrecv: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("../help/xrecv.txt"), receive)
 }
 
-fn receive(mut out: File) -> Result<(), Box<dyn Error>> {
+fn receive(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let path = arguments.operand();
+    arguments.finish()?;
+    let mut out = File::create(path.ok_or_else(|| Misuse::new("a file is needed"))?)?;
     let joined = Joined::join(Role::Receiver)?;
-    println!("xrecv: ready");
+    say("xrecv: ready")?;
     let shared = joined.shared();
     let (mut number, mut bytes, mut block) = (0, 0, [0; BLOCK]);
     loop {
@@ -57,6 +53,6 @@ fn receive(mut out: File) -> Result<(), Box<dyn Error>> {
     }
     // C: printf("%.*s", NAMELEN, p->name)
     let name = field!(shared, name).bytes().read_c_string();
-    println!("xrecv: {}, {bytes} bytes", name.to_string_lossy());
-    Ok(())
+    let name = name.to_string_lossy();
+    Ok(say(format_args!("xrecv: {name}, {bytes} bytes"))?)
 }

@@ -4,8 +4,11 @@
 //! $ cargo run --example xsend -- FILE
 //! ```
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod transfer;
 
+use cli::{Arguments, Misuse, say};
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;
@@ -16,20 +19,13 @@ use sysvshm::field;
 use transfer::{BLOCK, EMPTY, FULL, Joined, NAME_LEN, Role};
 
 fn main() -> ExitCode {
-    let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: xsend FILE");
-        return ExitCode::from(2);
-    };
-    match send(path.into()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xsend: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(include_str!("../help/xsend.txt"), send)
 }
 
-fn send(path: PathBuf) -> Result<(), Box<dyn Error>> {
+fn send(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let path = arguments.operand().map(PathBuf::from);
+    arguments.finish()?;
+    let path = path.ok_or_else(|| Misuse::new("a file is needed"))?;
     let mut file = File::open(&path)?;
     let joined = Joined::join(Role::Sender)?;
     let shared = joined.shared();
@@ -57,6 +53,5 @@ fn send(path: PathBuf) -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    println!("xsend: {bytes} bytes sent");
-    Ok(())
+    Ok(say(format_args!("xsend: {bytes} bytes sent"))?)
 }

@@ -13,7 +13,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use sysvshm::bounded_buffer::{lecture, spsc};
 use sysvshm::{Key, SegmentId, SemaphoreSet};
 
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: [&str; 17] = [
     "bounded_buffer_consumer",
     "bounded_buffer_producer",
     "bounded_buffer_walkthrough",
@@ -29,6 +29,8 @@ const EXAMPLES: [&str; 15] = [
     "sysvshm_consumer",
     "sysvshm_producer",
     "workers",
+    "xrecv",
+    "xsend",
 ];
 
 /// Bytes that are no UTF-8, after `prefix`.
@@ -60,8 +62,10 @@ fn the_list_of_examples_is_complete() {
     let mut names: BTreeSet<String> = programs
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    // The two that Cargo.toml names.
-    names.extend(["statc", "statd"].map(str::to_owned));
+    // And those in deeper folders.
+    let manifest = include_str!("../../Cargo.toml");
+    let named = manifest.split("[[example]]\nname = \"").skip(1);
+    names.extend(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
     assert_eq!(names, EXAMPLES.map(str::to_owned).into());
 }
 
@@ -221,6 +225,12 @@ fn who_prints_to_a_closed_stdout_ends_quietly_and_cleans_up() {
         ""
     );
     buffer.segment().mark_for_removal().unwrap();
+
+    let receiver = Place::with("transfer.key", b'T');
+    assert_eq!(unread(&receiver, "xrecv", &["copy"]), "");
+    assert!(
+        SegmentId::find(receiver.key()).is_err() && SemaphoreSet::open(receiver.key()).is_err()
+    );
 
     // Three jobs; the account is not read. (Progress goes to stderr.)
     let progress = unread(&place, "workers", &["--jobs", "3", "--work-ms", "0"]);
