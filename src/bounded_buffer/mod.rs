@@ -70,7 +70,8 @@
 //!
 //! Where there cannot be a token (outside Linux, and where a sandbox refuses `madvise` or an emulator ignores it) a
 //! process is known by its id and the time it started: after `exec` it still seems alive, and in another pid
-//! namespace nobody judges it. Outside Linux that has been type-checked only, and was never run.
+//! namespace, or with the `/proc` of one, nobody judges it. Outside Linux that has been type-checked only, and was
+//! never run.
 //!
 //! [`inspect`](crate::inspect) shows from outside who takes part in a ring, and who of them is dead.
 //!
@@ -83,7 +84,8 @@
 //!   ends; never an access outside the buffer, a panic, or an endless `try_` or timed call.
 //! * A peer that is stopped, or lives and does nothing: waits without a timeout wait for it.
 //! * A buffer that nobody removes stays, with its items, until the next reboot. That is what lets a restarted
-//!   process go on.
+//!   process go on. Where the administrator has set `kernel.shm_rmid_forced` to 1 it goes, with its items, as soon as
+//!   no process has it attached: see [the guide](crate::guide::lifecycle#forced-removal-kernelshm_rmid_forced).
 
 pub mod lecture;
 pub mod mpmc;

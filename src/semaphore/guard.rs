@@ -57,7 +57,8 @@ impl SemaphoreGuard {
     /// [`NoSuchSet`](ErrorKind::NoSuchSet) (`EINVAL`): the set was removed meanwhile, so the lock excluded no other
     /// process any more. [`Forked`](ErrorKind::Forked): this is a forked child and the lock is the parent's; nothing
     /// was done. [`WrongNamespace`](ErrorKind::WrongNamespace): the calling thread is in another IPC namespace than
-    /// the one in which the set was opened, and the identifier names a stranger's set here; nothing was done. The
+    /// the one in which the set was opened, and the identifier names a stranger's set here; nothing was done. (A set of
+    /// that number which this very process was the last to operate on cannot be told apart, and is released.) The
     /// kernel takes back what a process did with `SEM_UNDO` as soon as its last thread leaves the namespace.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! The C library's copy loops. `memory/access` never calls them as functions: it hands their addresses to assembly,
+//! The C library's copy loops. `access` never calls them as functions: it hands their addresses to assembly,
 //! where the compiler does not see which bytes they touch.
 #![cfg_attr(
     not(all(

@@ -66,7 +66,7 @@ pub(crate) unsafe fn wait(word: *const u32, expected: u32, timeout: Duration) ->
     }
 }
 
-/// `SYS_futex_time64`, Linux 5.1: the same number on every 32-bit machine.
+/// `SYS_futex_time64`, Linux 5.1. The same number on all 32-bit machines but MIPS, which knows no call of this number.
 #[cfg(all(
     target_os = "linux",
     not(any(target_pointer_width = "64", target_arch = "x86_64"))

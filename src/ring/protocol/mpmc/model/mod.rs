@@ -225,7 +225,7 @@ impl SharedItems<u64> for Model {
     }
 }
 
-/// A handle as `seat` has it, without waiting.
+/// A handle as [`handle`](super::handle) has it, without waiting.
 struct Handle {
     model: Model,
     g: Geometry,
