@@ -155,7 +155,7 @@ impl Inspector {
     /// # Ok::<(), sysvshm::Error>(())
     /// ```
     pub fn open(key: Key) -> Result<Self, OpenError> {
-        Self::in_segment(SegmentOptions::new().open_read_only(key)?)
+        Self::of_attached(SegmentOptions::new().open_read_only(key)?)
     }
 
     /// Attaches the segment with this identifier.
@@ -177,17 +177,18 @@ impl Inspector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attach(id: SegmentId) -> Result<Self, OpenError> {
-        Self::in_segment(id.attach_read_only()?)
+        Self::of_attached(id.attach_read_only()?)
     }
 
     /// Takes a segment that is attached already.
     ///
-    /// **C call:** `shmctl(SHM_STAT_ANY)`.
+    /// **C calls:** `shmctl(SHM_STAT_ANY)`; `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)` and `shmdt`, to see that the
+    /// identifier names this segment here.
     ///
     /// # Errors
     ///
-    /// [`OpenError::System`]: the status cannot be read, because the calling thread has gone to another IPC
-    /// namespace.
+    /// [`OpenError::System`]: the calling thread has gone to another IPC namespace, in which no segment has the
+    /// identifier. [`OpenError::WrongNamespace`]: another one has it there.
     ///
     /// # Examples
     ///
@@ -201,6 +202,23 @@ impl Inspector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn in_segment(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
+        let inspector = Self::of_attached(segment)?;
+        if inspector.segment.len_bytes() < header::SIZE {
+            return Ok(inspector);
+        }
+        let generation = || Words::of(&inspector.segment).load(header::GENERATION);
+        let named = inspector.anchor.named()?;
+        // Again if it is being initialised.
+        for _ in 0..10 {
+            if named.holds(header::GENERATION, generation()) {
+                return Ok(inspector);
+            }
+        }
+        Err(OpenError::WrongNamespace)
+    }
+
+    /// The calling thread has just attached it.
+    fn of_attached(segment: Segment<ReadOnly>) -> Result<Self, OpenError> {
         let anchor = NamespaceAnchor::of(&segment)?;
         Ok(Self { segment, anchor })
     }

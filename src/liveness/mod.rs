@@ -87,7 +87,7 @@
 //!
 //! The test of life is `kill(pid, 0)` and `/proc/PID/stat` on Linux, `sysctl(KERN_PROC_PID)` elsewhere; zombies are
 //! dead. Weaknesses that tokens do not have: a process that executes another program goes on being alive; in another
-//! pid or time namespace nobody is judged. Where one process may not see another (FreeBSD: in another jail, or with
+//! pid or time namespace, or with the `/proc` of one, nobody is judged. Where one process may not see another (FreeBSD: in another jail, or with
 //! `security.bsd.see_other_uids=0`) it would take it for dead: such processes must not share a ring. Everything
 //! outside Linux has been type-checked and never run.
 
@@ -97,7 +97,7 @@ mod owner_id;
 mod process;
 mod token;
 
-pub(crate) use namespace::NamespaceAnchor;
+pub(crate) use namespace::{Named, NamespaceAnchor};
 pub(crate) use owner_id::OwnerId;
 pub(crate) use token::{NEW_TOKEN_MODE, TOKEN_MAX_BYTES, TOKEN_MODE, Token};
 

@@ -1,8 +1,8 @@
 //! [`NamespaceAnchor`]: whether identifiers mean, to the calling thread, what they meant when a ring was attached.
 
 use super::inquiry::{Answer, Way};
-use crate::Error;
-use crate::segment::{Access, Segment};
+use crate::error::{Error, ErrorKind};
+use crate::segment::{Access, ReadOnly, Segment, SegmentId};
 use crate::sys::os;
 
 /// The ring's own segment, which this process has attached and which therefore exists: the witness for every verdict
@@ -42,6 +42,24 @@ impl NamespaceAnchor {
         Way::all().any(|way| self.is_shown_by(way))
     }
 
+    /// What the identifier names to the calling thread, attached once more.
+    ///
+    /// For a segment that was attached before, perhaps by a thread of another IPC namespace: one there and one here may
+    /// have the identifier and all else in common but what is in them.
+    ///
+    /// **C calls:** `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)`; `shmdt` on drop.
+    pub(crate) fn named(&self) -> Result<Named, Error> {
+        if cfg!(not(target_os = "linux")) {
+            // No namespaces, and what is marked for removal cannot be attached once more.
+            return Ok(Named(None));
+        }
+        match SegmentId::from_raw(self.id).attach_read_only() {
+            Ok(segment) => Ok(Named(Some(segment))),
+            Err(error) if error.kind() == ErrorKind::NoSuchSegment => Ok(Named(None)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether this way of asking shows the ring to the calling thread.
     pub(super) fn is_shown_by(&self, way: Way) -> bool {
         let Answer::Found(seen) = way.ask(self.id) else {
@@ -53,5 +71,21 @@ impl NamespaceAnchor {
                 (Some(then), Some(now)) => then == now,
                 _ => seen.creator_pid == self.creator_pid,
             }
+    }
+}
+
+/// What an identifier names to the thread that asked. Made by [`NamespaceAnchor::named`].
+#[derive(Debug)]
+pub(crate) struct Named(Option<Segment<ReadOnly>>);
+
+impl Named {
+    /// Whether this word is there, at this offset.
+    pub(crate) fn holds(&self, offset: usize, word: u64) -> bool {
+        let Some(segment) = &self.0 else {
+            return cfg!(not(target_os = "linux"));
+        };
+        let mut bytes = [0; size_of::<u64>()];
+        let is_inside = segment.read_exact_at(offset, &mut bytes).is_ok();
+        is_inside && u64::from_ne_bytes(bytes) == word
     }
 }

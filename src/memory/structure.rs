@@ -68,7 +68,7 @@ use super::{ArrayError, LayoutError, SharedRef, Viewable};
 pub struct SharedStruct<T: Viewable, A: Access = ReadWrite> {
     /// Holds at least `size_of::<T>()` bytes, at an address that suits `T`.
     segment: Segment<A>,
-    /// What its identifier named when it was attached; `Err` if the kernel did not say.
+    /// What its identifier named when this was made; `Err` if the kernel did not say.
     anchor: Result<NamespaceAnchor, Error>,
     /// `Send` and `Sync` exactly when the views are.
     value: PhantomData<SharedRef<'static, T, A>>,
@@ -275,7 +275,7 @@ impl<T: Viewable, A: Access> SharedStruct<T, A> {
             offset <= len && size_of::<C>() <= len - offset,
             "the cell is not in this segment"
         );
-        SharedCell::new(cell, &self.anchor)
+        SharedCell::new(cell, offset, &self.anchor)
     }
 
     /// What [`field!`](crate::field) expands to.

@@ -68,8 +68,10 @@ impl WriterError {
 }
 
 impl<'a> Role<'a> {
+    /// `offset`: where the word is in the segment.
     pub(super) fn take(
         word: SharedRef<'a, u64>,
+        offset: usize,
         anchor: &NamespaceAnchor,
     ) -> Result<Self, WriterError> {
         let fork_guard = ForkGuard::new()?;
@@ -78,7 +80,17 @@ impl<'a> Role<'a> {
         }
         let token = Token::current()?;
         let owner = token.owner_id();
-        let mut holder = word.atomic_load(Acquire);
+        let named = anchor.named()?;
+        let mut holder = 0;
+        // Before anything is judged or written. Where the identifier names another segment, the holder seems dead
+        // here, and this process would seem dead to its peers. Again, because the role may change hands meanwhile.
+        let is_here = (0..100).any(|_| {
+            holder = word.atomic_load(Acquire);
+            named.holds(offset, holder)
+        });
+        if !is_here {
+            return Err(WriterError::WrongNamespace);
+        }
         if let Some(other) = OwnerId::from_word(holder) {
             match other.liveness(anchor) {
                 Liveness::Dead => {}
@@ -93,12 +105,17 @@ impl<'a> Role<'a> {
             }
             holder = now;
         }
-        Ok(Self {
+        let role = Self {
             word,
             owner,
             _token: token,
             fork_guard,
-        })
+        };
+        // The other segment may have held the same. Dropping gives the role back.
+        if !named.holds(offset, owner.word()) {
+            return Err(WriterError::WrongNamespace);
+        }
+        Ok(role)
     }
 
     /// # Panics

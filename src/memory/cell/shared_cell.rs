@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind};
-use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
+use crate::liveness::{Liveness, Named, NamespaceAnchor, OwnerId};
 use crate::memory::{Element, SharedRef, SharedSlice, Viewable};
 
 use super::WriterError;
@@ -138,6 +138,8 @@ impl LoadError {
 pub struct SharedCell<'a, C: Cell, A: Access = ReadWrite> {
     parts: Parts<'a, C::Value, A>,
     anchor: &'a Result<NamespaceAnchor, Error>,
+    /// Where the writer's owner id is in the segment.
+    writer_at: usize,
 }
 
 impl<C: Cell, A: Access> Clone for SharedCell<'_, C, A> {
@@ -159,11 +161,15 @@ impl<C: Cell, A: Access> fmt::Debug for SharedCell<'_, C, A> {
 impl<'a, C: Cell, A: Access> SharedCell<'a, C, A> {
     pub(in crate::memory) fn new(
         cell: SharedRef<'a, C, A>,
+        offset: usize,
         anchor: &'a Result<NamespaceAnchor, Error>,
     ) -> Self {
+        let parts = C::parts(cell);
+        let [start, writer] = [cell.address(), parts.writer.address()];
         Self {
-            parts: C::parts(cell),
+            parts,
             anchor,
+            writer_at: offset + (writer.addr().get() - start.addr().get()),
         }
     }
 
@@ -230,7 +236,10 @@ impl<'a, C: Cell, A: Access> SharedCell<'a, C, A> {
         );
         let is_dead = |writer: OwnerId| {
             let anchor = self.anchor.as_ref();
-            anchor.is_ok_and(|anchor| writer.liveness(anchor) == Liveness::Dead)
+            anchor.is_ok_and(|anchor| {
+                let is_here = |named: Named| named.holds(self.writer_at, word);
+                writer.liveness(anchor) == Liveness::Dead && anchor.named().is_ok_and(is_here)
+            })
         };
         sequence % 2 != 0
             && OwnerId::from_word(word).is_some_and(is_dead)
@@ -269,7 +278,8 @@ impl<'a, C: Cell> SharedCell<'a, C> {
     /// After a kill the role is free once the kernel has torn down the dead process's memory.
     ///
     /// **C calls:** those by which the rings tell dead from alive; for the first role of a process, those that make
-    /// its token.
+    /// its token; `shmat(SHM_RDONLY)`, `shmctl(IPC_STAT)` and `shmdt`, to see that the identifier names this segment
+    /// here.
     ///
     /// # Errors
     ///
@@ -287,7 +297,7 @@ impl<'a, C: Cell> SharedCell<'a, C> {
     /// ```
     pub fn writer(self) -> Result<Writer<'a, C>, WriterError> {
         let anchor = self.anchor.as_ref().map_err(Error::clone)?;
-        let role = Role::take(self.parts.writer, anchor)?;
+        let role = Role::take(self.parts.writer, self.writer_at, anchor)?;
         // After taking the role, whose exchange acquires what the predecessor stored.
         let count = self.parts.count.atomic_load(Acquire);
         Ok(Writer {
