@@ -1,18 +1,23 @@
 /* Participants of rings of sysvshm::bounded_buffer::mpmc, in C. Items are 64-bit numbers: a name in the upper
  * half, a running number in the lower.
  *
- *   cc -std=gnu11 -O2 mpmc_peer.c -o mpmc_peer
+ *   cc -std=c11 -O2 mpmc_peer.c -o mpmc_peer
  *   ./mpmc_peer produce ID NAME COUNT BATCH      pushes NAME:0 to NAME:COUNT-1
  *   ./mpmc_peer relay FROM TO BATCH              moves items from one ring to another until it has moved all ones
  *   ./mpmc_peer hold ID WRITE READ               claims slots to write and to read, says "holding", is to be killed
  *   ./mpmc_peer fill ID SIZE ALIGN COUNT         pushes items of any size: byte j of item i is 31 * i + j
  *   ./mpmc_peer halve ID WRITE READ              claims them, pushes and pops all but one of them, and leaves
+ *   ./mpmc_peer fork ID ITEM 0                   is to be killed; its child tries its parent's handle, makes one of its
+ *                                                own, says "refused", and pushes ITEM when the parent has gone
+ *   ./mpmc_peer again ID ROUNDS 0                attaches, enters, leaves and detaches as often
+ *   ./mpmc_peer poll ID COUNT 0                  finds nothing as often, each time as if it were the first; says how
+ *                                                many microseconds of processor time that took
  *
  * ID, FROM and TO are identifiers of segments, as `ipcs -m` prints them. */
+#include "mpmc.h" /* first: it says which functions of the system are wanted */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "mpmc.h"
 
 static void fail(const char *what)
 {
@@ -46,6 +51,26 @@ static void push(struct mpmc_handle *h, const uint64_t *items, uint32_t count)
     }
 }
 
+/* What a forked child may do: nothing with what it has from its parent, everything with what is its own. */
+static void go_on_as_child(struct mpmc *ring, struct mpmc_handle *inherited, const char *id, uint64_t item, pid_t parent)
+{
+    struct mpmc own;
+    struct mpmc_handle in;
+    if (mpmc_try_push(inherited, &item, 1) != -1 || errno != EPERM)
+        fail("mpmc_peer: the parent's handle works");
+    if (mpmc_enter(ring, &in, MPMC_PRODUCER) != -1 || errno != EPERM)
+        fail("mpmc_peer: the parent's ring works");
+    mpmc_leave(inherited); /* does nothing */
+    open_ring(&own, id);
+    enter(&own, &in, MPMC_PRODUCER);
+    printf("refused\n");
+    fflush(stdout);
+    while (getppid() == parent)
+        usleep(1000);
+    push(&in, &item, 1);
+    mpmc_leave(&in);
+}
+
 int main(int argc, char **argv)
 {
     struct mpmc one, two;
@@ -53,7 +78,7 @@ int main(int argc, char **argv)
     struct mpmc_run run;
     uint64_t items[64];
     if (argc < 5) {
-        fprintf(stderr, "usage: mpmc_peer produce|relay|fill|hold|halve ...\n");
+        fprintf(stderr, "usage: mpmc_peer produce|relay|fill|hold|halve|fork|again|poll ...\n");
         return 2;
     }
     if (strcmp(argv[1], "produce") == 0 && argc == 6) {
@@ -131,6 +156,33 @@ int main(int argc, char **argv)
             mpmc_leave(&in);
         if (reads > 0)
             mpmc_leave(&out);
+    } else if (strcmp(argv[1], "fork") == 0) {
+        open_ring(&one, argv[2]);
+        enter(&one, &in, MPMC_PRODUCER);
+        pid_t parent = getpid(), child = fork();
+        if (child == -1)
+            fail("mpmc_peer: fork");
+        while (child != 0)
+            pause();
+        go_on_as_child(&one, &in, argv[2], strtoull(argv[3], NULL, 10), parent);
+    } else if (strcmp(argv[1], "again") == 0) {
+        for (int round = atoi(argv[3]); round > 0; round--) {
+            open_ring(&one, argv[2]);
+            enter(&one, &in, MPMC_PRODUCER);
+            mpmc_leave(&in);
+            mpmc_detach(&one);
+        }
+    } else if (strcmp(argv[1], "poll") == 0) {
+        open_ring(&one, argv[2]);
+        enter(&one, &out, MPMC_CONSUMER);
+        clock_t before = clock();
+        for (int polls = atoi(argv[3]); polls > 0; polls--) {
+            out.asked = 0;
+            if (mpmc_try_pop(&out, items, 1) != 0)
+                fail("mpmc_peer: poll");
+        }
+        printf("%lld\n", (long long)(clock() - before) * 1000000 / CLOCKS_PER_SEC);
+        mpmc_leave(&out);
     } else {
         return 2;
     }

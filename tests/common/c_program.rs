@@ -15,11 +15,18 @@ impl CProgram {
     /// said loudly. A source that does not compile fails the test.
     #[track_caller]
     pub(crate) fn compile(source: &str) -> Option<Self> {
+        Self::compile_as("gnu11", source)
+    }
+
+    /// The same by another standard.
+    #[track_caller]
+    pub(crate) fn compile_as(standard: &str, source: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("program.c");
         std::fs::write(&file, source).unwrap();
         let compiled = Command::new("cc")
-            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(format!("-std={standard}"))
+            .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c"))
             .arg("-o")
             .arg(directory.path().join("program"))

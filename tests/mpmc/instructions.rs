@@ -18,6 +18,7 @@ use crate::common::{Peer, Running, Talk, peer};
 use crate::single_step::{self, Trace, breakpoint, changes_of};
 use crate::support::{Random, alone, attach, budget, id, ring_with, seed};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Consumer, Options, Producer};
 
 const CAPACITY: usize = 4;
@@ -460,6 +461,47 @@ fn killed_while_recovering() {
         kills += 2 * recoverers;
     }
     println!("{covered} instructions of recoveries, {kills} kills");
+}
+
+/// A wait of no time asks, looks and ends as a call that does not wait: no barrier, no sleep, no spinning. Counted in
+/// instructions, each a handle's first call, in which it asks who lives.
+#[test]
+fn a_wait_of_no_time_costs_what_a_try_costs() {
+    let stepped = peer!(|talk| {
+        let ring: BoundedBuffer<u64> = attach(talk.arg(0));
+        let waits = talk.arg::<usize>(1) == 1;
+        // What a first call does once is no part of it.
+        let other: BoundedBuffer<u64> = ring_with(Options::new().capacity(CAPACITY));
+        let mut once = other.consumer().unwrap();
+        assert!(once.try_pop().is_err() && once.pop_timeout(Duration::ZERO).is_err());
+        let mut consumer = ring.consumer().unwrap();
+        talk.say(single_step::trace_me());
+        breakpoint();
+        let popped = if waits {
+            consumer.pop_timeout(Duration::ZERO)
+        } else {
+            consumer.try_pop()
+        };
+        breakpoint();
+        assert!(popped.is_err());
+    });
+    if !is_possible() {
+        return;
+    }
+    let _alone = alone();
+    let ring = prepare(STATES[0]);
+    let cost = |waits: usize| {
+        let peer = stepped.clone().arg(id(&ring)).arg(waits).start();
+        let trace = lead_and_kill(peer, |thread| {
+            single_step::trace(thread, changes_of(ring.segment()))
+        });
+        ring.recover().unwrap();
+        trace.total()
+    };
+    let (tries, waits) = (cost(0), cost(1));
+    println!("try_pop: {tries} instructions, pop_timeout of nothing: {waits}");
+    // The clock is read twice more. Spinning and a barrier would be tens of thousands.
+    assert!(waits < 2 * tries, "{waits} instead of {tries}");
 }
 
 /// The words of all slots.

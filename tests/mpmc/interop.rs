@@ -15,7 +15,8 @@ const LONG: Duration = Duration::from_secs(60);
 const STOP: u64 = u64::MAX;
 
 fn compile() -> Option<CProgram> {
-    CProgram::compile(include_str!("../../examples/c/mpmc_peer.c"))
+    // As the header promises: no extension of the language.
+    CProgram::compile_as("c11", include_str!("../../examples/c/mpmc_peer.c"))
 }
 
 fn start(program: &CProgram, task: &str, numbers: &[i64]) -> Running {
@@ -256,4 +257,57 @@ fn c_is_refused_like_anybody() {
     drop(producer);
     assert!(finish(start(&program, "produce", &[i64::from(id(&ring)), 1, 1, 1])).is_empty());
     assert_eq!(ring.consumer().unwrap().try_pop(), Ok(item(1, 0)));
+}
+
+/// A child that was forked with a handle is refused with it, is not taken for its parent when that one has gone, and
+/// goes on with a handle of its own.
+#[test]
+fn a_forked_c_child_is_nobody_before_it_comes_by_itself() {
+    const ITEM: u64 = 41;
+    let Some(program) = compile() else { return };
+    let ring: BoundedBuffer<u64> = ring_with(Options::new().capacity(8).participants(4));
+    let mut running = start(&program, "fork", &[id(&ring).into(), ITEM as i64, 0]);
+    assert_eq!(running.line().as_deref(), Some("refused"));
+    let states = || -> Vec<_> { ring.participants().iter().map(|one| one.state).collect() };
+    assert_eq!(states(), [PeerState::Alive; 2], "parent and child");
+    // The child has the parent's memory, and does not keep it alive.
+    running.kill();
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(consumer.pop_timeout(LONG), Ok(ITEM));
+    ring.recover().unwrap();
+    consumer.notice_departure(true);
+    assert_eq!(
+        consumer.pop_timeout(LONG),
+        Err(PopError::PeerLeft),
+        "the child has left"
+    );
+    assert_eq!(ring.participants().len(), 1);
+}
+
+/// However often a process attaches a ring, it has one token: none is left to exhaust the system's segments.
+#[test]
+fn c_attaches_as_often_as_it_likes() {
+    let Some(program) = compile() else { return };
+    let ring: BoundedBuffer<u64> = ring_with(Options::new().capacity(4));
+    // More than there can be segments, unless somebody has raised the limit.
+    finish(start(&program, "again", &[id(&ring).into(), 5000, 0]));
+    assert!(ring.participants().is_empty());
+}
+
+/// A poll that finds nothing in a ring of a million slots does not walk through them.
+#[test]
+fn an_empty_poll_of_c_costs_no_walk() {
+    let Some(program) = compile() else { return };
+    const CAPACITY: usize = 1 << 20;
+    let ring: BoundedBuffer<u64> = ring_with(Options::new().capacity(CAPACITY));
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    for item in 0..CAPACITY as u64 / 2 + 100 {
+        producer.try_push(item).unwrap();
+        assert_eq!(consumer.try_pop(), Ok(item));
+    }
+    let said = finish(start(&program, "poll", &[id(&ring).into(), 1000, 0]));
+    let spent: u64 = said[0].parse().unwrap();
+    println!("{spent} µs of processor time for 1000 polls");
+    // A thousand walks take seconds.
+    assert!(spent < 300_000, "{spent} µs");
 }

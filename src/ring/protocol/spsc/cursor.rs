@@ -180,6 +180,27 @@ pub(crate) fn find_in<M: Shared>(memory: M, g: &Geometry, out: u64) -> u64 {
     out.wrapping_add(ahead)
 }
 
+/// How many items there are, at some moment while this looks; at most the capacity.
+///
+/// The producer's position is searched from the consumer's, which has to stay where it is meanwhile. Where it moves
+/// all the time, the ring was neither empty nor full at some moment.
+pub(crate) fn count<M: Shared>(memory: M, g: &Geometry) -> u64 {
+    let mut out = load_out(memory);
+    let mut items = 0;
+    for _ in 0..4 {
+        items = find_in(memory, g, out).wrapping_sub(out);
+        let now = load_out(memory);
+        if now == out {
+            return items;
+        }
+        out = now;
+    }
+    if g.capacity == 1 {
+        return items;
+    }
+    items.clamp(1, g.capacity - 1)
+}
+
 /// `out` as it is.
 pub(crate) fn load_out<M: Shared>(memory: M) -> u64 {
     // SAFETY: a constant of the layout.

@@ -22,7 +22,7 @@ use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::shm::slots::{Items, Layout};
 use crate::ring::shm::words::Words;
-use cursor::{find_in, initialise, load_out};
+use cursor::{count, initialise};
 use layout::{Geometry, SLOTS, VERSION};
 use std::sync::Arc;
 
@@ -90,9 +90,7 @@ impl RawProtocol for Spsc {
     }
 
     fn len(ring: &Attached<Geometry>) -> usize {
-        let out = load_out(ring.memory);
-        // `find_in` is ahead by at most the capacity.
-        find_in(ring.memory, &ring.geometry, out).wrapping_sub(out) as usize
+        count(ring.memory, &ring.geometry) as usize
     }
 
     fn participants(words: Words<'_>, _: &Geometry) -> Vec<TableEntry> {

@@ -5,7 +5,7 @@
     reason = "a ring in private memory, with slots of its own geometry"
 )]
 
-use super::cursor::{initialise, look_for_items};
+use super::cursor::{count, initialise, look_for_items};
 use super::layout::Geometry;
 use super::pop::Consuming;
 use super::push::Producing;
@@ -13,8 +13,10 @@ use crate::ring::protocol::error::TryError;
 use crate::ring::shm::memory::{Mapped, Shared, SharedItems};
 use crate::ring::shm::slots::Layout;
 use crate::ring::wait::Look;
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 const CAPACITIES: [u64; 9] = [1, 2, 3, 4, 5, 8, 64, 100, 256];
 
@@ -196,5 +198,88 @@ fn words_that_nobody_pushed_lead_nowhere() {
             refused += u64::from(count == 0);
         }
         assert!(taken > 1000 && refused > 1000, "{taken} {refused}");
+    }
+}
+
+/// A ring of eight slots that holds five items all the time, and moves on by eight once while it is counted.
+#[derive(Clone, Copy)]
+struct Moving<'a> {
+    words: &'a Cell<[u64; 8]>,
+    out: &'a Cell<u64>,
+    g: &'a Geometry,
+    /// Loads of slots until it moves.
+    left: &'a Cell<u32>,
+}
+
+impl Moving<'_> {
+    fn go_on(self) {
+        let out = self.out.get() + 8;
+        let mut words = [0; 8];
+        for position in out..out + 5 {
+            words[position as usize % 8] = position + 1;
+        }
+        for position in out - 3..out {
+            words[position as usize % 8] = position + 1;
+        }
+        self.words.set(words);
+        self.out.set(out);
+    }
+}
+
+impl Shared for Moving<'_> {
+    unsafe fn load(self, at: usize, _: Ordering) -> u64 {
+        if at < self.g.word_at(0) {
+            return self.out.get();
+        }
+        self.left.set(self.left.get().wrapping_sub(1));
+        if self.left.get() == 0 {
+            self.go_on();
+        }
+        self.words.get()[(at - self.g.word_at(0)) / (self.g.word_at(1) - self.g.word_at(0))]
+    }
+    unsafe fn store(self, _: usize, _: u64, _: Ordering) {
+        unreachable!("only reads")
+    }
+    unsafe fn compare_exchange(self, _: usize, _: u64, _: u64) -> Result<u64, u64> {
+        unreachable!("only reads")
+    }
+    unsafe fn load_wait(self, _: usize) -> u32 {
+        unreachable!("only reads")
+    }
+    unsafe fn store_wait(self, _: usize, _: u32) {
+        unreachable!("only reads")
+    }
+    unsafe fn compare_exchange_wait(self, _: usize, _: u32, _: u32) -> bool {
+        unreachable!("only reads")
+    }
+    fn fence(self) {
+        unreachable!("only reads")
+    }
+    fn barrier_everywhere(self) -> bool {
+        unreachable!("only reads")
+    }
+    unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
+        unreachable!("only reads")
+    }
+    unsafe fn wake(self, _: usize, _: u32) -> u32 {
+        unreachable!("only reads")
+    }
+}
+
+#[test]
+fn a_count_is_of_one_moment() {
+    let g = Geometry::new(Layout::Contiguous, 8, 8, 8).unwrap();
+    let (words, out, left) = (Cell::new([0; 8]), Cell::new(8), Cell::new(u32::MAX));
+    let memory = Moving {
+        words: &words,
+        out: &out,
+        g: &g,
+        left: &left,
+    };
+    for moves_before in 0..=8 {
+        left.set(u32::MAX);
+        memory.go_on();
+        left.set(moves_before);
+        assert_eq!(count(memory, &g), 5, "moved before load {moves_before}");
     }
 }
