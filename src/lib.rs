@@ -66,6 +66,26 @@
 //!   away, and the next touch of one, by safe code, raises SIGBUS.
 //! * Strangers under the same key: see [`Key`] and [`SegmentOptions::any_owner`].
 //!
+//! # The floors
+//!
+//! A module uses what its own floor or a lower one defines, and no two files use each other:
+//!
+//! ```text
+//! guide raw        -- prose; the calls under their C names
+//! inspect          -- what stands in a ring, for people
+//! bounded_buffer   -- what programs take: docs, aliases, what only one ring has
+//! ring::front      -- ring, options, producer, consumer, chunks, iterators: written once, over a protocol
+//! ring::protocol   -- how slots change hands: spsc, mpmc
+//! ring::wait       -- one waiter, for one handle that sleeps or many
+//! ring::shm        -- the ring's memory: access by offset, header, slots, copies
+//! memory semaphore system
+//! liveness         -- who lives: owner id, token, namespace
+//! segment
+//! access fork      -- all code that reads or writes shared bytes; telling a forked child from its parent
+//! error key flags user sysvipc
+//! sys              -- all foreign calls
+//! ```
+//!
 //! # Systems
 //!
 //! Linux is complete: tested with glibc on x86-64, type-checked for musl, aarch64 and 32 bits. macOS and FreeBSD

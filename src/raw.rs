@@ -41,6 +41,8 @@
 //! Nothing more than C does. A pointer from [`shmat`] is to be used with volatile or atomic accesses, as other
 //! processes write there.
 
+#[cfg(all(test, target_os = "linux"))]
+mod layout_tests;
 mod semaphores;
 
 pub use semaphores::*;

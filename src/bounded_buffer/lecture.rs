@@ -76,9 +76,9 @@ use std::hint;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use crate::bytemuck::Pod;
 use crate::memory::{LayoutError, SharedRef, SharedSlice};
 use crate::segment::Segment;
+use bytemuck::Pod;
 
 /// The lecture's buffer of `N` positions, which holds up to `N - 1` items.
 ///

@@ -1,6 +1,5 @@
 //! [`ErrorKind`], and the names of `errno` values.
 
-use super::object::Object;
 use std::fmt;
 
 /// What went wrong, told apart per call.
@@ -133,26 +132,6 @@ impl ErrorKind {
     #[must_use]
     pub const fn is_not_found(self) -> bool {
         matches!(self, Self::NotFound | Self::NoSuchSegment | Self::NoSuchSet)
-    }
-
-    /// What it says about an object of this kind.
-    pub(super) fn about(self, object: Object) -> Words {
-        Words(self, object)
-    }
-}
-
-/// The kind in a message, where the object is known.
-pub(super) struct Words(ErrorKind, Object);
-
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.1.table().name;
-        match self.0 {
-            ErrorKind::NotFound => write!(f, "no {name} has this key"),
-            ErrorKind::AlreadyExists => write!(f, "a {name} with this key exists already"),
-            ErrorKind::ForeignCreator => write!(f, "the {name} was created by another user"),
-            kind => kind.fmt(f),
-        }
     }
 }
 

@@ -3,8 +3,6 @@
 //! Segments and sets fail alike: no such key, no such identifier, not allowed, too small, too many. So one diagnosis
 //! serves both, and what differs stands in one table per kind of object. A further kind costs a table.
 
-use super::call::Asked;
-use super::diagnosis::{Diagnosis, segment, set};
 use super::kind::ErrorKind;
 use crate::sys::{Errno, RawKey, os, process, sem, shm};
 use std::ffi::c_int;
@@ -51,8 +49,6 @@ pub(super) struct Table {
     pub(super) status_any: fn(c_int) -> Result<(Facts, c_int), Errno>,
     /// How many there may be, and how many there are.
     pub(super) count: fn() -> Result<[u64; 2], Errno>,
-    /// The cause of `ENOSPC` where there are not too many.
-    pub(super) total: fn(Asked) -> Diagnosis,
 }
 
 const SEGMENT: Table = Table {
@@ -76,7 +72,6 @@ const SEGMENT: Table = Table {
         os::shm_stat_any(id).map(|(status, found)| (Facts::of_segment(id, &status), found))
     },
     count: || Ok([os::limits()?.1, os::usage()?[0]]),
-    total: segment::total,
 };
 
 const SET: Table = Table {
@@ -100,7 +95,6 @@ const SET: Table = Table {
         sem::sem_stat_any(id).map(|(status, found)| (Facts::of_set(id, &status), found))
     },
     count: || Ok([sem::limits()?.sets, sem::usage()?[0]]),
-    total: set::total,
 };
 
 impl Object {
@@ -200,6 +194,28 @@ impl Facts {
             creator_pid: 0,
             attached: 0,
             euid: process::effective_uid(),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// What it says about an object of this kind.
+    pub(super) fn about(self, object: Object) -> Words {
+        Words(self, object)
+    }
+}
+
+/// The kind in a message, where the object is known.
+pub(super) struct Words(ErrorKind, Object);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.1.table().name;
+        match self.0 {
+            ErrorKind::NotFound => write!(f, "no {name} has this key"),
+            ErrorKind::AlreadyExists => write!(f, "a {name} with this key exists already"),
+            ErrorKind::ForeignCreator => write!(f, "the {name} was created by another user"),
+            kind => kind.fmt(f),
         }
     }
 }

@@ -101,6 +101,8 @@ pub(crate) use namespace::{Named, NamespaceAnchor};
 pub(crate) use owner_id::OwnerId;
 pub(crate) use token::{NEW_TOKEN_MODE, TOKEN_MAX_BYTES, TOKEN_MODE, Token};
 
+use std::time::SystemTime;
+
 /// Whether a participant lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
@@ -108,4 +110,13 @@ pub(crate) enum Liveness {
     Dead,
     /// Cannot be told: this thread sees another IPC namespace than the ring's, or may ask nothing. Counts as life.
     Unknown,
+}
+
+/// What the kernel says about a participant that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// As numbered in the pid namespace of the process that asks; `None` if it has no number there.
+    pub(crate) pid: Option<u32>,
+    /// When its token was made, or the process if that is known and has none.
+    pub(crate) since: Option<SystemTime>,
 }

@@ -1,8 +1,8 @@
 //! [`OwnerId`]: a participant as one word of shared memory.
 
 use super::inquiry::{Answer, Seen, Way};
-use super::{Liveness, NamespaceAnchor, process};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use super::{Holder, Liveness, NamespaceAnchor, process};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A participant as one word of shared memory. See the [module above](super) for the bits. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,15 +12,6 @@ pub(crate) struct OwnerId(u64);
 const ID_BITS: u32 = 31;
 /// Set if the process itself stands for the participant, not a token.
 const IS_PROCESS: u64 = 1 << 63;
-
-/// What the kernel says about a participant that lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
-    /// As numbered in the pid namespace of the process that asks; `None` if it has no number there.
-    pub(crate) pid: Option<u32>,
-    /// When its token was made, or the process if that is known and has none.
-    pub(crate) since: Option<SystemTime>,
-}
 
 /// What one way of asking says about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 //! A process id is a poor one, because ids repeat; so it comes with the time at which the process started. See the
 //! [module above](super) for the bits and for what this is worse at.
 
-use super::Liveness;
-use super::owner_id::Holder;
+use super::{Holder, Liveness};
 
 /// The mark of the running process; `None` where the system does not tell it.
 pub(super) fn own_mark() -> Option<u64> {

@@ -98,8 +98,9 @@ impl Token {
 /// Fails with [`ErrorKind::Unsupported`] where there cannot be one.
 #[cfg(target_os = "linux")]
 fn attach_new() -> Result<(OwnerId, Segment<ReadOnly>), Error> {
+    use crate::key::Key;
+    use crate::segment::SegmentOptions;
     use crate::sys::{os, process};
-    use crate::{Key, SegmentOptions};
 
     let advice_call = |id: i32| Call::Madvise {
         id,
@@ -227,9 +228,9 @@ mod tests {
     }
 
     fn anchor() -> NamespaceAnchor {
-        let ring = crate::SegmentOptions::new()
+        let ring = crate::segment::SegmentOptions::new()
             .size_bytes(1)
-            .create_new(crate::Key::PRIVATE)
+            .create_new(crate::key::Key::PRIVATE)
             .unwrap();
         ring.mark_for_removal().unwrap();
         // Leaked: the identifier must go on naming it.

@@ -155,3 +155,50 @@ impl<T: Viewable, A: Access> DoubleEndedIterator for Chunks<'_, T, A> {
 impl<T: Viewable, A: Access> ExactSizeIterator for Chunks<'_, T, A> {}
 
 impl<T: Viewable, A: Access> FusedIterator for Chunks<'_, T, A> {}
+
+/// Going through a run.
+impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
+    /// The run in pieces of `len` elements, the last one shorter if it does not come out even.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let bytes = segment.slice::<u8>(0, 8).unwrap();
+    /// for (number, chunk) in bytes.chunks(3).enumerate() {
+    ///     chunk.fill(number as u8);
+    /// }
+    /// assert_eq!(bytes.to_vec(), [0, 0, 0, 1, 1, 1, 2, 2]);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn chunks(self, len: usize) -> Chunks<'a, T, A> {
+        Chunks::new(self, len)
+    }
+
+    /// Copies of the elements, one after the other, each read when the iterator comes to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
+    /// numbers.write_from(&[1, 2, 3, 4]);
+    /// assert_eq!(numbers.iter().rev().collect::<Vec<_>>(), [4, 3, 2, 1]);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[must_use]
+    pub fn iter(self) -> Iter<'a, T, A>
+    where
+        T: Readable,
+    {
+        Iter::new(self)
+    }
+}

@@ -10,7 +10,7 @@
 /// | | [`Readable`](crate::memory::Readable) too: copied out whole | every member is; gaps are allowed |
 /// | `struct Item: Pod { ... }` | [`Pod`](bytemuck::Pod): copied in and out whole, element of an array, item of a ring | every member is, and there are no gaps (otherwise it does not compile) |
 ///
-/// It does what the derives of [bytemuck](crate::bytemuck) do, which structs may use as well: then every struct
+/// It does what the derives of [`bytemuck`] do, which structs may use as well: then every struct
 /// also needs the line `#[bytemuck(crate = "sysvshm::bytemuck")]`, or the program bytemuck among its dependencies.
 ///
 /// ```

@@ -8,6 +8,7 @@ use crate::access::{self, Access, ReadOnly, ReadWrite, Writable};
 use crate::segment::Segment;
 
 use super::bounds::check_run;
+use super::slice::out_of_range;
 use super::{LayoutError, Readable, SharedSlice, Storable, Viewable};
 
 /// One `T` in shared memory: what a `T *` into a segment is in C.
@@ -496,4 +497,52 @@ macro_rules! field {
     ($reference:expr, $($member:tt)+) => {
         ($reference).project(|whole| &raw const whole.$($member)+)
     };
+}
+
+/// Elements of a run, as values to operate on.
+impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
+    /// One element, as a view of its own.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below the length.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<i32>(0, 2).unwrap();
+    /// numbers.at(1).store(9);
+    /// assert_eq!(numbers.load(1), 9);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[must_use]
+    pub fn at(self, index: usize) -> SharedRef<'a, T, A> {
+        match self.get(index) {
+            Some(element) => element,
+            None => out_of_range(index, self.len()),
+        }
+    }
+
+    /// One element, or `None` if there is none at `index`: for indexes that are not known to be good.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
+    /// # segment.mark_for_removal()?;
+    /// let numbers = segment.slice::<u32>(0, 2).unwrap();
+    /// let index = numbers.load(0) as usize; // whatever somebody wrote there
+    /// assert_eq!(numbers.get(index).map(|element| element.load()), Some(0));
+    /// assert!(numbers.get(2).is_none());
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn get(self, index: usize) -> Option<SharedRef<'a, T, A>> {
+        self.element(index).map(SharedRef::from_checked)
+    }
 }

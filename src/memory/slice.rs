@@ -9,7 +9,7 @@ use crate::access::{Access, ReadOnly, ReadWrite, Writable};
 use crate::segment::Segment;
 
 use super::bounds::{check_run, resolve};
-use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
+use super::{LayoutError, Readable, Storable, Viewable};
 
 /// A run of `T` in shared memory: what a `T *` and a length are in C.
 ///
@@ -36,7 +36,7 @@ use super::{Chunks, Iter, LayoutError, Readable, SharedRef, Storable, Viewable};
 /// | call | moves | torn? |
 /// |---|---|---|
 /// | [`load`](Self::load), [`store`](Self::store), [`iter`](Self::iter) | elements, one at a time | never for 1, 2, 4 or 8 bytes at a multiple of the size |
-/// | [`at(i)`](Self::at), then [`atomic_load`](SharedRef::atomic_load), [`fetch_add`](SharedRef::fetch_add), ... | one integer, in the order asked for | never |
+/// | [`at(i)`](Self::at), then [`atomic_load`](super::SharedRef::atomic_load), [`fetch_add`](super::SharedRef::fetch_add), ... | one integer, in the order asked for | never |
 /// | [`read_into`](Self::read_into), [`write_from`](Self::write_from), [`to_vec`](Self::to_vec), [`fill`](Self::fill), [`copy_within`](Self::copy_within) | bytes, at memcpy's speed | elements may be |
 ///
 /// (8 bytes: on 64-bit systems.) Larger elements may be torn by every call; [the module](crate::memory) shows how
@@ -208,57 +208,6 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         SharedSlice::from_checked(self.start.cast(), self.len_bytes())
     }
 
-    /// One element, as a view of its own.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below the length.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<i32>(0, 2).unwrap();
-    /// numbers.at(1).store(9);
-    /// assert_eq!(numbers.load(1), 9);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[track_caller]
-    #[must_use]
-    pub fn at(self, index: usize) -> SharedRef<'a, T, A> {
-        match self.get(index) {
-            Some(element) => element,
-            None => out_of_range(index, self.len),
-        }
-    }
-
-    /// One element, or `None` if there is none at `index`: for indexes that are not known to be good.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u32>(0, 2).unwrap();
-    /// let index = numbers.load(0) as usize; // whatever somebody wrote there
-    /// assert_eq!(numbers.get(index).map(|element| element.load()), Some(0));
-    /// assert!(numbers.get(2).is_none());
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[inline(always)]
-    #[must_use]
-    pub fn get(self, index: usize) -> Option<SharedRef<'a, T, A>> {
-        if index >= self.len {
-            return None;
-        }
-        #[allow(unsafe_code, reason = "pointer arithmetic")]
-        // SAFETY: just checked to be inside the run.
-        let element = unsafe { self.start.add(index) };
-        Some(SharedRef::from_checked(element))
-    }
-
     /// A part of the run.
     ///
     /// # Panics
@@ -337,28 +286,16 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         (self.slice(..mid), self.slice(mid..))
     }
 
-    /// The run in pieces of `len` elements, the last one shorter if it does not come out even.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let bytes = segment.slice::<u8>(0, 8).unwrap();
-    /// for (number, chunk) in bytes.chunks(3).enumerate() {
-    ///     chunk.fill(number as u8);
-    /// }
-    /// assert_eq!(bytes.to_vec(), [0, 0, 0, 1, 1, 1, 2, 2]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[track_caller]
-    #[must_use]
-    pub fn chunks(self, len: usize) -> Chunks<'a, T, A> {
-        Chunks::new(self, len)
+    /// Where an element is, if there is one at `index`.
+    #[inline(always)]
+    pub(super) fn element(self, index: usize) -> Option<NonNull<T>> {
+        if index >= self.len {
+            return None;
+        }
+        #[allow(unsafe_code, reason = "pointer arithmetic")]
+        // SAFETY: just checked to be inside the run.
+        let element = unsafe { self.start.add(index) };
+        Some(element)
     }
 
     /// Copies one element out. See [which access promises what](Self#which-access-promises-what).
@@ -383,26 +320,6 @@ impl<'a, T: Viewable, A: Access> SharedSlice<'a, T, A> {
         T: Readable,
     {
         self.at(index).load()
-    }
-
-    /// Copies of the elements, one after the other, each read when the iterator comes to it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let segment = sysvshm::SegmentOptions::new().size_bytes(8).create_new(sysvshm::Key::PRIVATE)?;
-    /// # segment.mark_for_removal()?;
-    /// let numbers = segment.slice::<u16>(0, 4).unwrap();
-    /// numbers.write_from(&[1, 2, 3, 4]);
-    /// assert_eq!(numbers.iter().rev().collect::<Vec<_>>(), [4, 3, 2, 1]);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[must_use]
-    pub fn iter(self) -> Iter<'a, T, A>
-    where
-        T: Readable,
-    {
-        Iter::new(self)
     }
 }
 

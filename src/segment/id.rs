@@ -3,8 +3,7 @@
 use crate::error::{Asked, Call, Command, Error, ErrorKind, Hint};
 use crate::flags::Mode;
 use crate::key::Key;
-use crate::segment::{ReadOnly, Segment, SegmentOptions, Status};
-use crate::sys::{Errno, os, shm};
+use crate::sys::{Errno, shm};
 use std::fmt;
 
 /// The kernel's identifier of a segment: C's `shmid`.
@@ -110,122 +109,6 @@ impl SegmentId {
     #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
-    }
-
-    /// Attaches the segment for reading and writing, at an address the kernel chooses.
-    ///
-    /// The same as [`SegmentOptions::attach`] with nothing set.
-    ///
-    /// **C calls:** `shmat(id, NULL, 0)`, then `shmctl(id, IPC_STAT)` for the length.
-    ///
-    /// # Errors
-    ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): the mode lacks read or write for this user.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory)
-    /// (`ENOMEM`): no address space. [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
-    /// [`assume_huge_pages_suffice`](SegmentOptions::assume_huge_pages_suffice).
-    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported)
-    /// (`ENOSYS`).
-    ///
-    /// ```
-    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
-    ///
-    /// let id = SegmentOptions::new().size_bytes(5).create_unattached(Key::PRIVATE)?;
-    /// let segment = id.attach()?;
-    /// id.mark_for_removal()?;
-    /// assert_eq!(segment.len_bytes(), 5);
-    /// drop(segment);
-    /// assert_eq!(id.attach().unwrap_err().kind(), ErrorKind::NoSuchSegment);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias = "shmat")]
-    pub fn attach(self) -> Result<Segment, Error> {
-        SegmentOptions::new().attach(self)
-    }
-
-    /// Attaches the segment for reading alone.
-    ///
-    /// **C calls:** `shmat(id, NULL, SHM_RDONLY)`, then `shmctl(id, IPC_STAT)` for the length.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`attach`](Self::attach); the mode needs the read bit only.
-    ///
-    /// ```
-    /// use sysvshm::{Key, SegmentOptions};
-    ///
-    /// let id = SegmentOptions::new().size_bytes(5).mode(0o400).create_unattached(Key::PRIVATE)?;
-    /// let reader = id.attach_read_only()?; // 0400: reading and writing would be EACCES for anybody but root
-    /// id.mark_for_removal()?;
-    /// assert_eq!(reader.read_at(0, &mut [1; 8])?, 5);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias("shmat", "SHM_RDONLY"))]
-    pub fn attach_read_only(self) -> Result<Segment<ReadOnly>, Error> {
-        SegmentOptions::new().attach_read_only(self)
-    }
-
-    /// What the kernel knows about the segment.
-    ///
-    /// **C call:** `shmctl(id, IPC_STAT)`.
-    ///
-    /// # Errors
-    ///
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the
-    /// owner; [`status_regardless`](Self::status_regardless) does without.
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
-    ///
-    /// ```
-    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
-    ///
-    /// let id = SegmentOptions::new().size_bytes(100).create_unattached(Key::PRIVATE)?;
-    /// assert_eq!((id.status()?.size_bytes(), id.status()?.attached()), (100, 0));
-    /// id.mark_for_removal()?;
-    /// assert_eq!(id.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias("shmctl", "IPC_STAT"))]
-    pub fn status(self) -> Result<Status, Error> {
-        match shm::shmctl_stat(self.0) {
-            Ok(raw) => Ok(Status::new(self, &raw)),
-            Err(errno) => Err(self.failed(Command::Status, errno)),
-        }
-    }
-
-    /// Asks what [`status`](Self::status) does, even where the mode denies reading.
-    ///
-    /// One segment costs two calls at most, however many exist: use this rather than a search through
-    /// [`system::segments`](crate::system::segments).
-    ///
-    /// **C calls:** `shmctl(id, IPC_STAT)`; where that is `EACCES`, `shmctl(id, SHM_STAT_ANY)`, which Linux has since
-    /// 4.17.
-    ///
-    /// # Errors
-    ///
-    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): where the system has no such call.
-    ///
-    /// ```
-    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
-    ///
-    /// let id = SegmentOptions::new().size_bytes(100).mode(0).create_unattached(Key::PRIVATE)?;
-    /// # #[cfg(target_os = "linux")]
-    /// assert_eq!(id.status_regardless()?.size_bytes(), 100);
-    /// id.mark_for_removal()?;
-    /// assert_eq!(id.status_regardless().unwrap_err().kind(), ErrorKind::NoSuchSegment);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[doc(alias("shmctl", "SHM_STAT_ANY"))]
-    pub fn status_regardless(self) -> Result<Status, Error> {
-        match shm::shmctl_stat(self.0) {
-            Ok(raw) => Ok(Status::new(self, &raw)),
-            Err(errno) if errno.0 == libc::EACCES => match os::shm_stat_any(self.0) {
-                // The kernel finds the slot by the low bits of the id; another segment may be in it by now.
-                Ok((raw, found)) if found == self.0 => Ok(Status::new(self, &raw)),
-                _ => Err(self.failed(Command::Status, errno)),
-            },
-            Err(errno) => Err(self.failed(Command::Status, errno)),
-        }
     }
 
     /// Changes owner, group and mode in one step.
@@ -400,7 +283,7 @@ impl SegmentId {
         shm::shmctl_rmid(self.0).map_err(|errno| self.failed(Command::Remove, errno))
     }
 
-    fn failed(self, command: Command, errno: Errno) -> Error {
+    pub(super) fn failed(self, command: Command, errno: Errno) -> Error {
         Error::from_call(Call::shmctl(self.0, command), errno)
     }
 }

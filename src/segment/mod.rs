@@ -275,59 +275,6 @@ impl<A: Access> Segment<A> {
         (this.id, this.base)
     }
 
-    /// Takes over a segment that is attached already, such as by C code.
-    ///
-    /// **C call:** `shmctl(id, IPC_STAT)` for the length; where the mode forbids reading, `SHM_STAT_ANY` (Linux
-    /// 4.17).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SegmentId::status`], and [`Unsupported`](crate::ErrorKind::Unsupported) for more than half of a
-    /// 32-bit address space. The segment is then still attached, and still the caller's to detach.
-    ///
-    /// # Safety
-    ///
-    /// * `address` is what `shmat` returned for `id` in this process, in this IPC namespace, whole and not detached
-    ///   since.
-    /// * Unless `A` is [`ReadOnly`], it was attached without `SHM_RDONLY`, and nobody made it read-only with
-    ///   `mprotect(2)`.
-    /// * From now on this value alone detaches it.
-    /// * If explicit huge pages back it, there are enough for the whole segment; otherwise touching it raises
-    ///   SIGBUS.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::{AttachFlags, Key, Segment, SegmentOptions, raw};
-    ///
-    /// let id = SegmentOptions::new().size_bytes(10).create_unattached(Key::PRIVATE)?;
-    /// // SAFETY: the system chooses the address.
-    /// let address = unsafe { raw::shmat(id.as_raw(), std::ptr::null(), AttachFlags::empty()) }?;
-    /// // SAFETY: shmat has just returned the address for this id, read-write; the id's pages are ordinary ones.
-    /// let segment: Segment = unsafe { Segment::from_raw(id, address.cast()) }?;
-    /// segment.mark_for_removal()?;
-    /// assert_eq!(segment.len_bytes(), 10);
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[allow(unsafe_code)]
-    pub unsafe fn from_raw(id: SegmentId, address: NonNull<u8>) -> Result<Self, Error> {
-        let status = id.status_regardless()?;
-        let call = Call::Shmat {
-            id: id.as_raw(),
-            address: address.addr().get(),
-            flags: 0,
-        };
-        attach::check_addressable(status.size_bytes(), call)?;
-        Ok(Self {
-            id,
-            base: address,
-            len_bytes: status.size_bytes(),
-            created: false,
-            remove_on_drop: None,
-            _access: PhantomData,
-        })
-    }
-
     /// Allocates all pages now, so that no first touch waits for one, lacks one or raises SIGBUS.
     ///
     /// Pages that exist already keep their contents. The first touch of every page otherwise costs a page fault.

@@ -444,3 +444,59 @@ fn reclaim_by_key(key: Key) -> Result<bool, Error> {
         Err(error) => Ok(error.kind() == ErrorKind::NotFound),
     }
 }
+
+/// Attaching with nothing else set.
+impl SegmentId {
+    /// Attaches the segment for reading and writing, at an address the kernel chooses.
+    ///
+    /// The same as [`SegmentOptions::attach`] with nothing set.
+    ///
+    /// **C calls:** `shmat(id, NULL, 0)`, then `shmctl(id, IPC_STAT)` for the length.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) (`EACCES`): the mode lacks read or write for this user.
+    /// [`NoSuchSegment`](ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`). [`OutOfMemory`](ErrorKind::OutOfMemory)
+    /// (`ENOMEM`): no address space. [`HugePagesUnavailable`](ErrorKind::HugePagesUnavailable): see
+    /// [`assume_huge_pages_suffice`](SegmentOptions::assume_huge_pages_suffice).
+    /// [`AttachLimit`](ErrorKind::AttachLimit) (`EMFILE`): not on Linux. [`Unsupported`](ErrorKind::Unsupported)
+    /// (`ENOSYS`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).create_unattached(Key::PRIVATE)?;
+    /// let segment = id.attach()?;
+    /// id.mark_for_removal()?;
+    /// assert_eq!(segment.len_bytes(), 5);
+    /// drop(segment);
+    /// assert_eq!(id.attach().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "shmat")]
+    pub fn attach(self) -> Result<Segment, Error> {
+        SegmentOptions::new().attach(self)
+    }
+
+    /// Attaches the segment for reading alone.
+    ///
+    /// **C calls:** `shmat(id, NULL, SHM_RDONLY)`, then `shmctl(id, IPC_STAT)` for the length.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`attach`](Self::attach); the mode needs the read bit only.
+    ///
+    /// ```
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(5).mode(0o400).create_unattached(Key::PRIVATE)?;
+    /// let reader = id.attach_read_only()?; // 0400: reading and writing would be EACCES for anybody but root
+    /// id.mark_for_removal()?;
+    /// assert_eq!(reader.read_at(0, &mut [1; 8])?, 5);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmat", "SHM_RDONLY"))]
+    pub fn attach_read_only(self) -> Result<Segment<ReadOnly>, Error> {
+        SegmentOptions::new().attach_read_only(self)
+    }
+}

@@ -145,7 +145,8 @@ fn remove_if_still_stale(id: SegmentId, meanwhile: impl FnOnce()) -> Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Key, SegmentOptions};
+    use crate::key::Key;
+    use crate::segment::SegmentOptions;
     use std::process;
 
     /// Names the key under which the copy of this binary shall create a segment.

@@ -1,9 +1,10 @@
 //! [`Status`]: what the kernel knows about a segment, as one snapshot.
 
+use crate::error::{Command, Error};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::segment::SegmentId;
-use crate::sys::{os, process};
+use crate::sys::{os, process, shm};
 use std::time::{Duration, SystemTime};
 
 /// What `IPC_STAT` said about a segment, at one moment.
@@ -269,6 +270,72 @@ impl ProcessState {
             Self::Alive
         } else {
             Self::Dead
+        }
+    }
+}
+
+/// Asking for the status.
+impl SegmentId {
+    /// What the kernel knows about the segment.
+    ///
+    /// **C call:** `shmctl(id, IPC_STAT)`.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): needs the read bit of the mode, even of the
+    /// owner; [`status_regardless`](Self::status_regardless) does without.
+    /// [`NoSuchSegment`](crate::ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(100).create_unattached(Key::PRIVATE)?;
+    /// assert_eq!((id.status()?.size_bytes(), id.status()?.attached()), (100, 0));
+    /// id.mark_for_removal()?;
+    /// assert_eq!(id.status().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmctl", "IPC_STAT"))]
+    pub fn status(self) -> Result<Status, Error> {
+        match shm::shmctl_stat(self.as_raw()) {
+            Ok(raw) => Ok(Status::new(self, &raw)),
+            Err(errno) => Err(self.failed(Command::Status, errno)),
+        }
+    }
+
+    /// Asks what [`status`](Self::status) does, even where the mode denies reading.
+    ///
+    /// One segment costs two calls at most, however many exist: use this rather than a search through
+    /// [`system::segments`](crate::system::segments).
+    ///
+    /// **C calls:** `shmctl(id, IPC_STAT)`; where that is `EACCES`, `shmctl(id, SHM_STAT_ANY)`, which Linux has since
+    /// 4.17.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchSegment`](crate::ErrorKind::NoSuchSegment) (`EINVAL`, `EIDRM`).
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) (`EACCES`): where the system has no such call.
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SegmentOptions};
+    ///
+    /// let id = SegmentOptions::new().size_bytes(100).mode(0).create_unattached(Key::PRIVATE)?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(id.status_regardless()?.size_bytes(), 100);
+    /// id.mark_for_removal()?;
+    /// assert_eq!(id.status_regardless().unwrap_err().kind(), ErrorKind::NoSuchSegment);
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("shmctl", "SHM_STAT_ANY"))]
+    pub fn status_regardless(self) -> Result<Status, Error> {
+        match shm::shmctl_stat(self.as_raw()) {
+            Ok(raw) => Ok(Status::new(self, &raw)),
+            Err(errno) if errno.0 == libc::EACCES => match os::shm_stat_any(self.as_raw()) {
+                // The kernel finds the slot by the low bits of the id; another segment may be in it by now.
+                Ok((raw, found)) if found == self.as_raw() => Ok(Status::new(self, &raw)),
+                _ => Err(self.failed(Command::Status, errno)),
+            },
+            Err(errno) => Err(self.failed(Command::Status, errno)),
         }
     }
 }

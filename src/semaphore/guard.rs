@@ -8,6 +8,7 @@ use crate::fork::Epoch;
 use crate::sys::process;
 use crate::sys::sem::{self, Question};
 use std::mem::ManuallyDrop;
+use std::time::Duration;
 
 /// A semaphore acquired by [`Semaphore::lock`]; dropping it releases the semaphore.
 ///
@@ -102,6 +103,87 @@ impl SemaphoreGuard {
             Err(errno) if matches!(errno.0, libc::EINVAL | libc::EIDRM) => false,
             _ => then != 0 && ![0, then].contains(&namespace_here()),
         }
+    }
+}
+
+/// A semaphore as a mutex.
+impl Semaphore {
+    /// Uses the semaphore as a mutex: acquires 1, and releases it when the guard is dropped, both with `SEM_UNDO`.
+    ///
+    /// Meant for a semaphore whose value is 1 while nobody holds it. If the process ends in between, however that
+    /// happens, the kernel releases it; the next holder is not told, and has to judge by the data whether they are
+    /// whole. It is not recursive: a second `lock` of the same process waits for the first. C programs share it if
+    /// they use `SEM_UNDO` on both sides too.
+    ///
+    /// **C calls:** `semop` with `-1` and `SEM_UNDO` now, those of [`SemaphoreGuard::unlock`] later.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let mutex = set.semaphore(0);
+    /// let guard = mutex.lock()?;
+    /// assert_eq!(mutex.try_lock().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop(guard);
+    /// mutex.try_lock()?.unlock()?;
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semop", "SEM_UNDO"))]
+    pub fn lock(self) -> Result<SemaphoreGuard, Error> {
+        SemaphoreGuard::acquire(self, Self::acquire)
+    }
+
+    /// As [`lock`](Self::lock), now or not at all.
+    ///
+    /// **C call:** `semop` with `-1`, `SEM_UNDO` and `IPC_NOWAIT`.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) (`EAGAIN`): somebody holds it. Otherwise those of
+    /// [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let guard = set.semaphore(0).try_lock()?;
+    /// assert_eq!(set.semaphore(0).try_lock().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop(guard);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semop", "SEM_UNDO", "IPC_NOWAIT"))]
+    pub fn try_lock(self) -> Result<SemaphoreGuard, Error> {
+        SemaphoreGuard::acquire(self, Self::try_acquire)
+    }
+
+    /// As [`lock`](Self::lock), but waits no longer than `timeout`.
+    ///
+    /// **C call:** `semtimedop` with `-1` and `SEM_UNDO`. Linux.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acquire_timeout`](Self::acquire_timeout).
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    /// # use std::time::Duration;
+    /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;
+    /// let guard = set.semaphore(0).lock_timeout(Duration::from_secs(1))?;
+    /// let second = set.semaphore(0).lock_timeout(Duration::from_millis(1));
+    /// assert_eq!(second.unwrap_err().kind(), ErrorKind::TimedOut);
+    /// drop(guard);
+    /// set.remove()?;
+    /// # }
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semtimedop", "SEM_UNDO"))]
+    pub fn lock_timeout(self, timeout: Duration) -> Result<SemaphoreGuard, Error> {
+        SemaphoreGuard::acquire(self, |mutex, count| mutex.acquire_timeout(count, timeout))
     }
 }
 

@@ -443,3 +443,75 @@ fn semget_call(key: Key, len: usize, flags: c_int) -> Call {
         flags,
     }
 }
+
+/// Creating and finding with nothing else set.
+impl SemaphoreSet {
+    /// Creates a set under a key that no set has, mode 0600, with these values, one per semaphore.
+    ///
+    /// Short for [`SemaphoreSetOptions::create_new`], which says what calls are made and what may go wrong.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SemaphoreSetOptions::create_new`].
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    ///
+    /// let key = Key::random()?;
+    /// let set = SemaphoreSet::create_new(key, &[1, 0])?;
+    /// assert_eq!(set.values()?, [1, 0]);
+    /// let again = SemaphoreSet::create_new(key, &[1, 0]).unwrap_err();
+    /// assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    /// set.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semget", "IPC_CREAT", "IPC_EXCL"))]
+    pub fn create_new(key: Key, values: &[u16]) -> Result<Self, Error> {
+        SemaphoreSetOptions::new().create_new(key, values)
+    }
+
+    /// Finds the set that has this key. Never waits, not even for its initialisation.
+    ///
+    /// Short for [`SemaphoreSetOptions::open`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SemaphoreSetOptions::open`].
+    ///
+    /// ```
+    /// use sysvshm::{ErrorKind, Key, SemaphoreSet};
+    ///
+    /// let error = SemaphoreSet::open(Key::random()?).unwrap_err();
+    /// assert_eq!((error.kind(), error.call()), (ErrorKind::NotFound, "semget"));
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias = "semget")]
+    pub fn open(key: Key) -> Result<Self, Error> {
+        SemaphoreSetOptions::new().open(key)
+    }
+
+    /// Finds the set that has this key and waits until it is initialised, or creates it with these values and mode
+    /// 0600.
+    ///
+    /// Short for [`SemaphoreSetOptions::open_or_create`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SemaphoreSetOptions::open_or_create`].
+    ///
+    /// ```
+    /// use sysvshm::{Key, SemaphoreSet};
+    ///
+    /// let key = Key::random()?;
+    /// let first = SemaphoreSet::open_or_create(key, &[1])?;
+    /// let second = SemaphoreSet::open_or_create(key, &[1])?;
+    /// assert!(first.was_created() && !second.was_created());
+    /// assert_eq!(first.id(), second.id());
+    /// first.remove()?;
+    /// # Ok::<(), sysvshm::Error>(())
+    /// ```
+    #[doc(alias("semget", "IPC_CREAT"))]
+    pub fn open_or_create(key: Key, values: &[u16]) -> Result<Self, Error> {
+        SemaphoreSetOptions::new().open_or_create(key, values)
+    }
+}

@@ -36,9 +36,6 @@ pub(crate) mod os;
 #[path = "macos.rs"]
 pub(crate) mod os;
 
-#[cfg(all(test, target_os = "linux"))]
-mod layout_tests;
-
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
 compile_error!("sysvshm knows the System V calls of Linux, macOS and FreeBSD only");
 

@@ -7,8 +7,9 @@
 //! The question may be asked a moment too late (another process removed the object meanwhile); the kind then falls
 //! back to the likeliest one.
 
-pub(super) mod segment;
-pub(super) mod set;
+mod other;
+mod segment;
+mod set;
 
 use super::call::{Asked, Call, Command};
 use super::hint::Hint;
@@ -16,10 +17,8 @@ use super::kind::ErrorKind;
 use super::object::Object;
 use super::words;
 use crate::sys::RawKey;
+use other::{Diagnosis, other};
 use std::ffi::c_int;
-
-/// What went wrong, and what to do about it.
-pub(super) type Diagnosis = (ErrorKind, Hint);
 
 /// Why `call` failed with `errno`.
 pub(super) fn diagnose(call: &Call, errno: i32) -> Diagnosis {
@@ -37,16 +36,6 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> Diagnosis {
         Call::Random | Call::Copy { .. } => other(errno),
         #[cfg(not(target_os = "linux"))]
         Call::ProcessStart => other(errno),
-    }
-}
-
-/// What no table explains.
-fn other(errno: i32) -> Diagnosis {
-    match errno {
-        libc::EINTR => (ErrorKind::Interrupted, Hint::None),
-        libc::ENOMEM => (ErrorKind::OutOfMemory, Hint::None),
-        libc::EPERM => (ErrorKind::Unsupported, Hint::Text(words::SANDBOX)),
-        _ => (ErrorKind::Other, Hint::None),
     }
 }
 
@@ -73,7 +62,11 @@ fn get(key: RawKey, asked: Asked, flags: c_int, errno: i32) -> Diagnosis {
         }
         libc::EINVAL => get_einval(key, asked, flags, creating),
         libc::ENOSPC => match (object.table().count)() {
-            Ok([max, used]) if used < max => (object.table().total)(asked),
+            // Not too many of them: too much in all.
+            Ok([max, used]) if used < max => match object {
+                Object::Segment => segment::total(asked),
+                Object::Set => set::total(asked),
+            },
             Ok(numbers) => (object.table().full, Hint::full(object, numbers)),
             Err(_) => (object.table().full, Hint::Text(object.table().make_room)),
         },

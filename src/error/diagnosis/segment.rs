@@ -1,6 +1,6 @@
 //! What only segments have: sizes, pages, addresses.
 
-use super::{Diagnosis, other};
+use super::other::{Diagnosis, other};
 use crate::error::call::{Asked, Command};
 use crate::error::hint::Hint;
 use crate::error::kind::ErrorKind;
@@ -103,7 +103,7 @@ pub(super) fn out_of_range(size: usize, flags: c_int, creating: bool) -> Option<
 }
 
 /// All segments together are too large: how full `shmall` is, where the system says so.
-pub(in crate::error) fn total(asked: Asked) -> Diagnosis {
+pub(super) fn total(asked: Asked) -> Diagnosis {
     let page_size = process::page_size() as u64;
     let asked = asked.amount().unwrap_or(0).div_ceil(page_size);
     // Only Linux tells.

@@ -1,6 +1,6 @@
 //! What only semaphore sets have: counts, values, operations.
 
-use super::{Diagnosis, other};
+use super::other::{Diagnosis, other};
 use crate::error::call::{Asked, Command, SemopCall};
 use crate::error::hint::Hint;
 use crate::error::kind::ErrorKind;
@@ -31,7 +31,7 @@ pub(super) fn out_of_range(asked: c_int, creating: bool) -> Option<Diagnosis> {
 }
 
 /// All sets together have too many semaphores.
-pub(in crate::error) fn total(asked: Asked) -> Diagnosis {
+pub(super) fn total(asked: Asked) -> Diagnosis {
     let hint = match (asked.amount(), sem::limits(), sem::usage()) {
         (Some(asked), Ok(limits), Ok([_, used])) => Hint::Numbers(
             [limits.semaphores, used, asked, 0],

@@ -3,12 +3,12 @@
 use super::consumer::Consumer;
 use super::producer::Producer;
 use super::refusal::{PopError, PushError};
-use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
 use crate::ring::protocol::{Endpoint, Place, Protocol};
 use crate::ring::shm::copy::{self, check};
 use crate::ring::wait::deadline;
 use crate::segment::ReadOnly;
+use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! [`Consumer`]: a handle that pops.
 
 use super::canceller::Canceller;
-use super::iter::{Iter, TryIter};
 use super::refusal::PopError;
 use super::ring::BoundedBuffer;
-use crate::bytemuck::Pod;
+use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::{Endpoint, PopEnd, Protocol, is_large};
 use crate::ring::wait::{Patience, WaitOptions, Waiting, deadline};
+use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -266,47 +266,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         count
     }
 
-    /// Pops items as long as there are any; never waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[1, 2, 3])?;
-    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_iter(&mut self) -> TryIter<'_, T, P> {
-        TryIter { consumer: self }
-    }
-
-    /// Pops items, waiting for each. Ends when [`pop`](Self::pop) fails: the buffer is drained, and the producers have
-    /// left and [that is to be noticed](Self::notice_departure), or, in `spsc`, the producer is dead.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[1, 2, 3])?;
-    /// drop(producer);
-    /// let mut items = consumer.notice_departure(true).iter();
-    /// assert_eq!(items.by_ref().sum::<u64>(), 6);
-    /// assert_eq!(items.why_it_ended(), Some(PopError::PeerLeft));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn iter(&mut self) -> Iter<'_, T, P> {
-        Iter {
-            consumer: self,
-            end: None,
-        }
-    }
-
     /// How calls wait; [`Waiting::Sleep`] unless set. See [`Producer::waiting`](super::producer::Producer::waiting) for an
     /// example.
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
@@ -384,6 +343,33 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     #[must_use]
     pub fn buffer(&self) -> &BoundedBuffer<T, P> {
         BoundedBuffer::of_ref(self.end.ring())
+    }
+}
+
+/// Making a consumer.
+impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
+    /// Makes a handle that pops; as [`producer`](Self::producer).
+    ///
+    /// `spsc`: taken over from a process that died with the role, it goes on with the first item that was not popped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`producer`](Self::producer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
+    ///
+    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// buffer.producer()?.push(7)?;
+    /// assert_eq!(buffer.consumer()?.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn consumer(&self) -> Result<Consumer<T, P>, ClaimError> {
+        Ok(Consumer::new(P::pop_end(&self.ring)?))
     }
 }
 

@@ -1,7 +1,6 @@
 //! [`Config`]: what is asked of a ring, and how one is created or opened as asked.
 
 use super::error::OpenError;
-use crate::bytemuck::Pod;
 use crate::error::{Call, Error, ErrorKind};
 use crate::fork::ForkGuard;
 use crate::key::Key;
@@ -14,6 +13,7 @@ use crate::ring::shm::memory::{Mapped, Shared};
 use crate::ring::shm::slots::{Items, Layout, MAX_ALIGN};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use crate::sys::process;
+use bytemuck::Pod;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -3,7 +3,6 @@
 use super::error::OpenError;
 use super::opening::Config;
 use super::ring::BoundedBuffer;
-use crate::bytemuck::Pod;
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::ring::protocol::Protocol;
@@ -11,6 +10,7 @@ use crate::ring::shm::slots::Layout;
 #[cfg(doc)]
 use crate::segment::SegmentOptions;
 use crate::segment::{Removal, Segment, SegmentId};
+use bytemuck::Pod;
 use std::fmt;
 use std::time::Duration;
 
@@ -306,5 +306,43 @@ impl<P: Protocol> Options<P> {
     pub fn in_segment<T: Pod>(&self, segment: Segment) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.in_segment::<T, P>(segment)?;
         Ok(BoundedBuffer::new(ring))
+    }
+}
+
+/// Creating and opening with nothing else set.
+impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
+    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
+    /// set.
+    ///
+    /// See the [module](crate::bounded_buffer#example) for an example.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::create_new`].
+    pub fn create_new(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).create_new(key)
+    }
+
+    /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing
+    /// set.
+    ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open`].
+    pub fn open(key: Key) -> Result<Self, OpenError> {
+        Options::new().open(key)
+    }
+
+    /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
+    ///
+    /// See the [module above](crate::bounded_buffer#example) for an example.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(key: Key, capacity: usize) -> Result<Self, OpenError> {
+        Options::new().capacity(capacity).open_or_create(key)
     }
 }

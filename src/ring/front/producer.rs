@@ -3,9 +3,10 @@
 use super::canceller::Canceller;
 use super::refusal::PushError;
 use super::ring::BoundedBuffer;
-use crate::bytemuck::Pod;
+use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::{AtOnce, Endpoint, Protocol, PushEnd};
 use crate::ring::wait::{Deadline, Patience, WaitError, WaitOptions, Waiting, deadline, is_over};
+use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -434,6 +435,51 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     #[must_use]
     pub fn buffer(&self) -> &BoundedBuffer<T, P> {
         BoundedBuffer::of_ref(self.end.ring())
+    }
+}
+
+/// Making a producer.
+impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
+    /// Makes a handle that pushes. Dropping it gives its place back.
+    ///
+    /// `spsc`: there is one producer. Taken over from a process that died with the role, the role goes on at the
+    /// exact position; finding it loads the word of every slot once. `mpmc`: there are as many handles as the
+    /// participant table has entries; each thread that pushes has its own.
+    ///
+    /// **C calls:** `shmctl(SHM_STAT_ANY)` a few times, and for each entry of a participant table that is full; those of
+    /// a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] (`spsc`): another handle has the role, here or in a process that lives.
+    /// [`ClaimError::TableFull`] (`mpmc`): every entry of the table belongs to a handle that lives.
+    /// [`ClaimError::Forked`]: this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling
+    /// thread has gone to another IPC namespace. [`ClaimError::System`]: the token could not be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::{ClaimError, mpmc, spsc};
+    ///
+    /// let buffer = spsc::BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let producer = buffer.producer()?;
+    /// assert!(matches!(buffer.producer(), Err(ClaimError::Taken { .. })));
+    /// drop(producer);
+    /// assert!(buffer.producer().is_ok());
+    ///
+    /// let buffer = mpmc::Options::new().capacity(4).participants(2).create_new::<u64>(Key::PRIVATE)?;
+    /// buffer.segment().mark_for_removal()?;
+    /// let (one, two) = (buffer.producer()?, buffer.producer()?);
+    /// assert!(matches!(buffer.producer(), Err(ClaimError::TableFull { participants: 2 })));
+    /// drop(one);
+    /// assert!(buffer.producer().is_ok());
+    /// # drop(two);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn producer(&self) -> Result<Producer<T, P>, ClaimError> {
+        Ok(Producer::new(P::push_end(&self.ring)?))
     }
 }
 

@@ -1,19 +1,13 @@
 //! [`BoundedBuffer`]: the ring as it is attached, from which handles are made.
 
-use super::consumer::Consumer;
-use super::error::OpenError;
-use super::options::Options;
 use super::participant::Participant;
-use super::producer::Producer;
-use crate::bytemuck::Pod;
-use crate::key::Key;
 use crate::ring::protocol::Protocol;
 use crate::ring::protocol::attached::Attached;
-use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::role::{PeerState, Role};
 use crate::ring::shm::slots::Layout;
 use crate::ring::shm::words::Words;
 use crate::segment::Segment;
+use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -33,112 +27,11 @@ pub struct BoundedBuffer<T, P: Protocol> {
 }
 
 impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
-    /// Creates a ring of this capacity under a key that no segment has; [`Options::create_new`] with nothing else
-    /// set.
-    ///
-    /// See the [module](crate::bounded_buffer#example) for an example.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Options::create_new`].
-    pub fn create_new(key: Key, capacity: usize) -> Result<Self, OpenError> {
-        Options::new().capacity(capacity).create_new(key)
-    }
-
-    /// Opens the ring that has this key, with whatever capacity and layout it has; [`Options::open`] with nothing
-    /// set.
-    ///
-    /// See the [module above](crate::bounded_buffer#example) for an example.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Options::open`].
-    pub fn open(key: Key) -> Result<Self, OpenError> {
-        Options::new().open(key)
-    }
-
-    /// Opens the ring that has this key, or creates it; [`Options::open_or_create`] with nothing else set.
-    ///
-    /// See the [module above](crate::bounded_buffer#example) for an example.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Options::open_or_create`].
-    pub fn open_or_create(key: Key, capacity: usize) -> Result<Self, OpenError> {
-        Options::new().capacity(capacity).open_or_create(key)
-    }
-
     pub(super) fn new(ring: Attached<P::Geometry>) -> Self {
         Self {
             ring: Arc::new(ring),
             items: PhantomData,
         }
-    }
-
-    /// Makes a handle that pushes. Dropping it gives its place back.
-    ///
-    /// `spsc`: there is one producer. Taken over from a process that died with the role, the role goes on at the
-    /// exact position; finding it loads the word of every slot once. `mpmc`: there are as many handles as the
-    /// participant table has entries; each thread that pushes has its own.
-    ///
-    /// **C calls:** `shmctl(SHM_STAT_ANY)` a few times, and for each entry of a participant table that is full; those of
-    /// a [token](crate::bounded_buffer#liveness) if the process has none yet; `membarrier` to register for it.
-    ///
-    /// # Errors
-    ///
-    /// [`ClaimError::Taken`] (`spsc`): another handle has the role, here or in a process that lives.
-    /// [`ClaimError::TableFull`] (`mpmc`): every entry of the table belongs to a handle that lives.
-    /// [`ClaimError::Forked`]: this buffer was opened in the parent. [`ClaimError::ElsewhereInNamespace`]: the calling
-    /// thread has gone to another IPC namespace. [`ClaimError::System`]: the token could not be made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::{ClaimError, mpmc, spsc};
-    ///
-    /// let buffer = spsc::BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// let producer = buffer.producer()?;
-    /// assert!(matches!(buffer.producer(), Err(ClaimError::Taken { .. })));
-    /// drop(producer);
-    /// assert!(buffer.producer().is_ok());
-    ///
-    /// let buffer = mpmc::Options::new().capacity(4).participants(2).create_new::<u64>(Key::PRIVATE)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// let (one, two) = (buffer.producer()?, buffer.producer()?);
-    /// assert!(matches!(buffer.producer(), Err(ClaimError::TableFull { participants: 2 })));
-    /// drop(one);
-    /// assert!(buffer.producer().is_ok());
-    /// # drop(two);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn producer(&self) -> Result<Producer<T, P>, ClaimError> {
-        Ok(Producer::new(P::push_end(&self.ring)?))
-    }
-
-    /// Makes a handle that pops; as [`producer`](Self::producer).
-    ///
-    /// `spsc`: taken over from a process that died with the role, it goes on with the first item that was not popped.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`producer`](Self::producer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
-    ///
-    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// buffer.producer()?.push(7)?;
-    /// assert_eq!(buffer.consumer()?.pop()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn consumer(&self) -> Result<Consumer<T, P>, ClaimError> {
-        Ok(Consumer::new(P::pop_end(&self.ring)?))
     }
 
     /// Lists the participants: handles that live, and those of dead processes that are not recovered yet. In `spsc` the
@@ -172,7 +65,7 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     /// Counts the items, as they were at some moment of the past; those being read in place are included. Loads the
     /// word of every slot.
     ///
-    /// In `spsc`, the [producer](Producer::len) and the [consumer](Consumer::len) know one half of it for sure.
+    /// In `spsc`, the [producer](super::producer::Producer::len) and the [consumer](super::consumer::Consumer::len) know one half of it for sure.
     ///
     /// # Examples
     ///
@@ -205,20 +98,20 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
         self.len() == self.capacity()
     }
 
-    /// How many items fit. All of them can be used. See [`Options`] for an example.
+    /// How many items fit. All of them can be used. See [`Options`](super::options::Options) for an example.
     #[must_use]
     pub fn capacity(&self) -> usize {
         P::capacity(&self.ring.geometry)
     }
 
-    /// Which layout its creator chose. See [`Options`] for an example.
+    /// Which layout its creator chose. See [`Options`](super::options::Options) for an example.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.ring.layout
     }
 
     /// The random number of this initialisation: another one means that the buffer was removed and made anew. See
-    /// [`Options`] for an example.
+    /// [`Options`](super::options::Options) for an example.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.ring.generation

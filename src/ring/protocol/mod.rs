@@ -7,7 +7,6 @@ pub(crate) mod role;
 pub(crate) mod snapshot;
 pub(crate) mod spsc;
 
-use crate::bytemuck::Pod;
 use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::Description;
 use crate::ring::shm::memory::Mapped;
@@ -15,6 +14,7 @@ use crate::ring::shm::slots::{Items, Layout};
 use crate::ring::shm::words::Words;
 use crate::ring::wait::{Cancel, Deadline, WaitError, WaitOptions};
 use attached::Attached;
+use bytemuck::Pod;
 use error::{ClaimError, TryError};
 use role::{PeerState, Role};
 use snapshot::{RawSnapshot, TableEntry};

@@ -9,8 +9,8 @@
 
 use super::memory::{Mapped, SharedItems};
 use crate::access;
-use crate::bytemuck::Pod;
 use crate::memory::SharedSlice;
+use bytemuck::Pod;
 use std::mem::size_of_val;
 use std::ptr::NonNull;
 

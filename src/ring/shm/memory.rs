@@ -9,7 +9,7 @@
 )]
 
 use crate::access;
-use crate::bytemuck::Pod;
+use bytemuck::Pod;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};

@@ -1,7 +1,5 @@
 //! Two 32-bit fields in one 64-bit word, as they lie in memory.
 
-use crate::bytemuck;
-
 pub(crate) fn join(first: u32, second: u32) -> u64 {
     bytemuck::cast([first, second])
 }

@@ -27,8 +27,9 @@
 
 use super::{Look, NO_BARRIER, Peer, Waiter, Waiting};
 use super::{announce_no_barrier, register, wake_many, wake_one};
+use crate::key::Key;
 use crate::ring::shm::memory::{Mapped, Shared};
-use crate::{Key, Segment, SegmentId, SegmentOptions};
+use crate::segment::{Segment, SegmentId, SegmentOptions};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::hint::black_box;

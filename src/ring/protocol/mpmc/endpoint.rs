@@ -4,7 +4,6 @@ use super::claim::{Run, load_at, publish, release, store_at, swap_at};
 use super::handle::{Core, Handle};
 use super::layout::{CONSUMERS_SLEEP, Geometry, PRODUCERS_SLEEP};
 use super::redelivery::epoch;
-use crate::bytemuck::Pod;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::Role;
 use crate::ring::protocol::{Endpoint, Place, PopEnd, PushEnd};
@@ -12,6 +11,7 @@ use crate::ring::shm::copy;
 use crate::ring::shm::memory::{Shared, SharedItems};
 use crate::ring::shm::slots::LINE;
 use crate::ring::wait::{Cancel, Deadline, WaitError, WaitOptions, wake_many};
+use bytemuck::Pod;
 use std::marker::PhantomData;
 use std::sync::Arc;
 

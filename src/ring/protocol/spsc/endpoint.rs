@@ -5,7 +5,6 @@ use super::cursor::{find_in, load_out, look_at_word};
 use super::layout::{Geometry, sleep_at};
 use super::pop::Consuming;
 use super::push::{Producing, look_for_room};
-use crate::bytemuck::Pod;
 use crate::fork::ForkGuard;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::Role;
@@ -13,6 +12,7 @@ use crate::ring::protocol::{AtOnce, Endpoint, Place, PopEnd, PushEnd, is_large};
 use crate::ring::shm::copy;
 use crate::ring::shm::memory::Mapped;
 use crate::ring::wait::{Cancel, Deadline, Habit, WaitError, WaitOptions, Waiter};
+use bytemuck::Pod;
 use std::sync::Arc;
 
 /// Slots from the cursor on, which may go round the end of the buffer.

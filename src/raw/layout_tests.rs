@@ -1,8 +1,10 @@
 //! What this crate declares or takes from the `libc` crate, compared with what the C headers of this machine say.
 
-use super::{os, shm};
+use super::{shm_info, shminfo};
 use crate::flags::{AttachFlags, GetFlags};
-use crate::raw::{shm_info, shminfo};
+use crate::key::Key;
+use crate::segment::SegmentOptions;
+use crate::sys::{RawKey, os, shm};
 use libc::{ipc_perm, shmid_ds};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -99,7 +101,7 @@ fn constants_have_the_values_of_the_c_library() {
     let constants: &[(&str, i128)] = &[
         ("IPC_CREAT", GetFlags::IPC_CREAT.bits().into()),
         ("IPC_EXCL", GetFlags::IPC_EXCL.bits().into()),
-        ("IPC_PRIVATE", crate::Key::PRIVATE.as_raw().into()),
+        ("IPC_PRIVATE", Key::PRIVATE.as_raw().into()),
         ("IPC_RMID", libc::IPC_RMID.into()),
         ("IPC_SET", libc::IPC_SET.into()),
         ("IPC_STAT", libc::IPC_STAT.into()),
@@ -119,7 +121,7 @@ fn constants_have_the_values_of_the_c_library() {
         ("SHM_R", 0o400),
         ("SHM_W", 0o200),
         ("SHMLBA", os::shmlba() as i128),
-        ("sizeof(key_t)", size_of::<super::RawKey>() as i128),
+        ("sizeof(key_t)", size_of::<RawKey>() as i128),
         ("sizeof(shmatt_t)", size_of::<libc::shmatt_t>() as i128),
         ("(shmatt_t)-1 > 0", 1),
     ];
@@ -154,8 +156,8 @@ fn constants_have_the_values_of_the_kernels_headers() {
 
 #[test]
 fn the_key_and_the_times_are_read_from_where_the_kernel_writes_them() {
-    let key = crate::Key::random().unwrap();
-    let mut options = crate::SegmentOptions::new();
+    let key = Key::random().unwrap();
+    let mut options = SegmentOptions::new();
     let id = options.size_bytes(1).create_unattached(key).unwrap();
     let status = shm::shmctl_stat(id.as_raw());
     id.mark_for_removal().unwrap();
