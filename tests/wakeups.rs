@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::Key;
-use sysvshm::bounded_buffer::{mpmc, spsc};
+use sysvshm::bounded_buffer::{Layout, mpmc, spsc};
 
 /// What a thread did in a ring's wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +179,26 @@ fn every_item_wakes_a_sleeping_consumer() {
             to_many.push(item).unwrap();
             assert_eq!(sent(&popped), item);
         }
+    });
+}
+
+/// A consumer goes past millions of slots that were reserved and not used, to an item behind them.
+#[test]
+fn a_consumer_does_not_sleep_on_its_way_to_an_item() {
+    without_slices(|| {
+        let mut options = mpmc::Options::new();
+        options.capacity(1 << 23).layout(Layout::Contiguous);
+        let ring = options.create_new::<u8>(Key::PRIVATE).unwrap();
+        ring.segment().mark_for_removal().unwrap();
+        let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+        for _ in 0..15 {
+            drop(producer.reserve(1 << 19).unwrap());
+        }
+        producer.push(7).unwrap();
+        let (send, popped) = mpsc::channel();
+        thread::spawn(move || send.send(consumer.pop().unwrap()).unwrap());
+        assert_eq!(sent(&popped), 7);
+        assert_eq!(SLEEPS.load(Ordering::Relaxed), 0);
     });
 }
 

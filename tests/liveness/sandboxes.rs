@@ -155,6 +155,39 @@ fn whoever_may_not_read_a_token_is_told_by_ipc_stat_whether_it_is_there() {
     judge.finish();
 }
 
+/// The handles of an `mpmc` ring take turns in asking who lives. One that is told nothing takes none, or the others
+/// would never find the dead beside it.
+#[test]
+fn whoever_is_told_nothing_leaves_the_question_to_others() {
+    const ASKED: usize = 144;
+    let judge = peer!(|talk: &mut Talk| {
+        let id = sysvshm::SegmentId::from_raw(talk.arg(0));
+        let ring: mpmc::BoundedBuffer<u64> = mpmc::Options::new().attach(id).unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        let asked = ring.segment().reference::<u64>(ASKED).unwrap();
+        let mut poll = || {
+            std::thread::sleep(Duration::from_millis(15));
+            assert_eq!(consumer.try_pop(), Err(mpmc::PopError::Empty));
+            asked.load()
+        };
+        // The first question of a handle is out of turn.
+        assert_eq!(poll(), 0);
+        assert_ne!(poll(), 0);
+        asked.store(0);
+        lose_proc();
+        install(&[SHM_STAT_ANY, IPC_STAT].map(|command| Answer::shmctl(command, EINVAL)));
+        for _ in 0..3 {
+            assert_eq!(poll(), 0);
+        }
+    });
+    if !root_or_skip() {
+        return;
+    }
+    let ring = mpmc::BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4).unwrap();
+    ring.segment().mark_for_removal().unwrap();
+    judge.arg(ring.segment().id().as_raw()).run();
+}
+
 /// A chroot or a container without `/proc`, and somebody who changes the mode of the ring meanwhile.
 #[test]
 fn without_proc_a_change_of_the_rings_mode_stops_no_judge() {

@@ -8,7 +8,7 @@ use super::redelivery::{Search, Where, announce, epoch};
 use super::slot_word::Owner;
 use super::table;
 use crate::fork::ForkGuard;
-use crate::liveness::{OwnerId, Token};
+use crate::liveness::{Liveness, OwnerId, Token};
 use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::{ClaimError, TryError};
 use crate::ring::protocol::role::{PeerState, Role};
@@ -18,6 +18,7 @@ use crate::ring::wait::{
 };
 use crate::ring::wait::{announce_no_barrier, wake_many};
 use crate::sys::process;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -71,8 +72,15 @@ struct Seldom {
 
 impl Core {
     pub(crate) fn recover(&self) -> Recovered {
+        self.recover_if_known(&Cell::new(true))
+    }
+
+    /// [`recover`](Self::recover), and clears the flag if of some participant it cannot be known whether it lives.
+    fn recover_if_known(&self, all_known: &Cell<bool>) -> Recovered {
         let found = recovery::recover(self.memory, &self.geometry, |claim| {
-            claim.liveness(&self.anchor)
+            let life = claim.liveness(&self.anchor);
+            all_known.set(all_known.get() && life != Liveness::Unknown);
+            life
         });
         if !found.is_nothing() {
             for word in [PRODUCERS_SLEEP, CONSUMERS_SLEEP] {
@@ -83,11 +91,11 @@ impl Core {
         found
     }
 
-    /// Whether it is time to ask the kernel who lives: no handle of this ring has asked lately. Then this one does.
+    /// Recovers what the dead left if it is time to ask the kernel who lives: no handle of this ring has asked lately.
     ///
     /// By the clock that tells the date, which is the same in every time namespace.
     #[allow(unsafe_code, reason = "a word at a constant offset")]
-    fn is_time_to_ask(&self) -> bool {
+    fn recover_in_turn(&self) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| time.as_millis() as u64);
@@ -95,9 +103,19 @@ impl Core {
         let before = unsafe { self.memory.load(ASKED, Ordering::Relaxed) };
         // Before the question, so that others do not ask at the same time. If this process is killed or stopped now,
         // the next one asks when the time has come again.
-        is_long_ago(before, now)
+        if !is_long_ago(before, now)
             // SAFETY: as above.
-            && unsafe { self.memory.compare_exchange(ASKED, before, now) }.is_ok()
+            || unsafe { self.memory.compare_exchange(ASKED, before, now) }.is_err()
+        {
+            return;
+        }
+        let all_known = Cell::new(true);
+        self.recover_if_known(&all_known);
+        if !all_known.get() {
+            // Behind a filter, or in another IPC namespace: it is for others to ask, who may know.
+            // SAFETY: as above.
+            let _ = unsafe { self.memory.compare_exchange(ASKED, now, before) };
+        }
     }
 
     /// What is known about a side's handles together.
@@ -273,6 +291,26 @@ impl Handle {
         result
     }
 
+    /// [`look`](Self::look), and on while it is on its way: sleeping there would make it wait for what is done already.
+    /// Ends with the deadline, a cancellation, or after as many steps as a call that does not wait.
+    fn look_until(&mut self, wanted: usize, deadline: Deadline) -> Result<Run, TryError> {
+        let part = Budget::between_clocks();
+        let mut result = self.look(wanted, part);
+        for _ in 0..Budget::of_one_call(&self.g).steps / part.steps {
+            let is_on_its_way = self.is_under_way
+                || self.role == Role::Consumer && epoch(self.memory) != self.settled;
+            if result != Err(TryError::WouldBlock)
+                || !is_on_its_way
+                || self.seldom.cancel.is_pulled()
+                || deadline.is_some_and(|end| Instant::now() >= end)
+            {
+                break;
+            }
+            result = self.look(wanted, part);
+        }
+        result
+    }
+
     /// Claims an item that is to be delivered again.
     #[cold]
     #[inline(never)]
@@ -290,8 +328,10 @@ impl Handle {
     fn ask(&mut self, now: Instant) {
         let is_first = self.asked.is_none();
         self.asked = Some(now);
-        if is_first || self.seldom.core.is_time_to_ask() {
+        if is_first {
             self.seldom.core.recover();
+        } else {
+            self.seldom.core.recover_in_turn();
         }
         // A walk goes on: in a large ring it takes several claims.
         if !self.is_under_way {
@@ -343,7 +383,7 @@ impl Handle {
             pauses,
             &gap,
             deadline,
-            |_| match this.borrow_mut().look(wanted, Budget::between_clocks()) {
+            |_| match this.borrow_mut().look_until(wanted, deadline) {
                 Ok(run) => Look::Ready(run),
                 Err(TryError::WouldBlock) => Look::NotYet,
                 Err(TryError::Corrupted) => Look::Corrupted,
