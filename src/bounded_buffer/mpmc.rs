@@ -108,8 +108,8 @@
 //! # The segment
 //!
 //! `examples/c/mpmc.h` is the same for C programs. All integers have the byte order of the machine. "Claim" is the
-//! word that names a process by its [token](super#liveness): bits 0 to 30 the token's identifier, 31 to 47 the low
-//! bits of its creation time in seconds, 48 to 63 its size in bytes.
+//! word that names a process by its [token](super#liveness): bits 0 to 30 the token's identifier, 31 to 62 its size in
+//! bytes; bit 63 is set in that of a process without one.
 //!
 //! | byte | width | holds | written by |
 //! |---|---|---|---|
@@ -123,7 +123,7 @@
 //! | 56 | 8 | bytes the ring takes, header included | the initialiser |
 //! | 128 | 8 | entries of the participant table, 1 to 512 | the initialiser |
 //! | 136 | 8 | slots beyond the capacity: 0. Whoever finds another number refuses the ring | the initialiser |
-//! | 144 | 8 | when a handle asked the kernel last who lives, in milliseconds since 1970 | whoever asks, by compare-and-swap |
+//! | 144 | 8 | when a handle asked the kernel last who lives, in milliseconds since 1970 | whoever asks, by compare-and-swap, and puts back what was there if the kernel did not tell |
 //! | 256 | 8 | hint: where a producer was lately, bits 0 to 30 slot, 31 to 63 lap | producers |
 //! | 384 | 8 | hint: where a consumer was lately | consumers |
 //! | 512 | 4 | sleepers' word of the producers | everybody |
