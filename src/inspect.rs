@@ -223,7 +223,7 @@ impl Inspector {
         Ok(Self { segment, anchor })
     }
 
-    /// The segment, for its identifier and status. See [`in_segment`](Self::in_segment) for an example.
+    /// The segment, for its identifier and status.
     pub fn segment(&self) -> &Segment<ReadOnly> {
         &self.segment
     }

@@ -237,7 +237,7 @@ pub type TryIter<'a, T> = iter::TryIter<'a, T, Mpmc>;
 /// Of [`mpmc`](self) alone.
 impl options::Options<Mpmc> {
     /// How many handles can exist at once, in all processes: 1 to 512, 64 unless set. An existing ring must have
-    /// exactly this many entries in its table, if it is set. See [`Options`](options::Options) for an example.
+    /// exactly this many entries in its table, if it is set.
     ///
     /// Each entry takes 64 bytes, and whoever recovers asks the kernel about each process that has some, about 0.4 µs.
     /// [`BoundedBuffer::producer`](ring::BoundedBuffer::producer) shows what happens when the table is full. Creating
@@ -285,8 +285,7 @@ impl<T> ring::BoundedBuffer<T, Mpmc> {
         Ok(self.ring.recover())
     }
 
-    /// How many entries the participant table has: handles that can exist at once, in all processes. See
-    /// [`Options`] for an example.
+    /// How many entries the participant table has: handles that can exist at once, in all processes.
     #[must_use]
     pub fn max_participants(&self) -> usize {
         self.ring.geometry.participants as usize

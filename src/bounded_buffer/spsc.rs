@@ -119,7 +119,7 @@ impl options::Options<Spsc> {
 /// Of [`spsc`](self) alone.
 impl<T> producer::Producer<T, Spsc> {
     /// Counts the items pushed into this buffer since it was made, by all its producers: the position of the next
-    /// one. See [`len`](Self::len) for an example.
+    /// one.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.end.position()
@@ -129,7 +129,7 @@ impl<T> producer::Producer<T, Spsc> {
 /// Of [`spsc`](self) alone.
 impl<T> consumer::Consumer<T, Spsc> {
     /// Counts the items popped from this buffer since it was made, by all its consumers: the position of the next
-    /// one. See [`len`](Self::len) for an example.
+    /// one.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.end.position()

@@ -75,12 +75,12 @@ impl Canceller {
         Self(Arc::clone(end.cancel()))
     }
 
-    /// Ends the handle's waits, present and future. See [`Canceller`] for an example.
+    /// Ends the handle's waits, present and future.
     pub fn cancel(&self) {
         self.0.pull();
     }
 
-    /// Lets the handle wait again. See [`Canceller`] for an example.
+    /// Lets the handle wait again.
     pub fn reset(&self) {
         self.0.reset();
     }

@@ -155,7 +155,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
         }
     }
 
-    /// As [`try_reserve`](Self::try_reserve), which has an example, waiting for room for one item at least.
+    /// As [`try_reserve`](Self::try_reserve), waiting for room for one item at least.
     ///
     /// # Errors
     ///
@@ -178,23 +178,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// # Panics
     ///
     /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// let wait = Duration::from_millis(1);
-    /// let mut space = producer.reserve_timeout(5, wait)?; // there is room for two
-    /// space.set(0, 10);
-    /// space.set(1, 20);
-    /// space.commit(2)?;
-    /// assert_eq!(producer.reserve_timeout(1, wait).unwrap_err(), PushError::TimedOut(()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn reserve_timeout(
         &mut self,
         wanted: usize,
@@ -247,7 +230,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
 pub struct Reservation<'a, T, P: Protocol>(Chunk<'a, T, P::Push>);
 
 impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
-    /// How many slots there are: 1 or more. See [`Reservation`] for an example.
+    /// How many slots there are: 1 or more.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -255,7 +238,7 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
         self.0.len()
     }
 
-    /// Writes one item. See [`Reservation`] for an example.
+    /// Writes one item.
     ///
     /// # Panics
     ///
@@ -265,7 +248,7 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
         self.write_from(index, &[item]);
     }
 
-    /// Copies items in, from slot `index` of the reservation on. See [`Reservation`] for an example.
+    /// Copies items in, from slot `index` of the reservation on.
     ///
     /// # Panics
     ///
@@ -305,7 +288,7 @@ impl<T: Pod, P: Protocol> Reservation<'_, T, P> {
     }
 
     /// Pushes the first `count` items, as one operation; in `mpmc` the other slots are skipped until the next lap. 0
-    /// pushes nothing. See [`Reservation`] for an example.
+    /// pushes nothing.
     ///
     /// **C call:** none, unless a sleeping consumer must be woken (`futex`).
     ///
@@ -352,22 +335,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Panics
     ///
     /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[10, 20, 30])?;
-    /// let items = consumer.try_peek(2)?;
-    /// assert_eq!((items.get(0), items.get(1)), (10, 20));
-    /// drop(items); // nothing was popped
-    /// consumer.try_peek(1)?.release(1)?;
-    /// assert_eq!(consumer.pop()?, 20);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn try_peek(&mut self, wanted: usize) -> Result<Peek<'_, T, P>, PopError> {
         assert!(wanted > 0, "a peek at no items");
@@ -378,7 +345,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         Ok(Peek(Chunk::new(&mut self.end, run)))
     }
 
-    /// As [`try_peek`](Self::try_peek), which has an example, waiting for an item.
+    /// As [`try_peek`](Self::try_peek), waiting for an item.
     ///
     /// # Errors
     ///
@@ -401,29 +368,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Panics
     ///
     /// If `wanted` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[3, 4])?;
-    /// let mut results = Vec::new();
-    /// let reason = loop {
-    ///     match consumer.peek_timeout(1, Duration::from_millis(1)) {
-    ///         Ok(job) => {
-    ///             results.push(job.get(0) * 10);
-    ///             job.release(1)?;
-    ///         }
-    ///         Err(error) => break error,
-    ///     }
-    /// };
-    /// assert_eq!((results, reason), (vec![30, 40], PopError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn peek_timeout(
         &mut self,
         wanted: usize,
@@ -476,7 +420,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 pub struct Peek<'a, T, P: Protocol>(Chunk<'a, T, P::Pop>);
 
 impl<T: Pod, P: Protocol> Peek<'_, T, P> {
-    /// How many items there are: 1 or more. See [`Peek`] for an example.
+    /// How many items there are: 1 or more.
     #[must_use]
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
@@ -484,7 +428,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
         self.0.len()
     }
 
-    /// A copy of one item. See [`Peek`] for an example.
+    /// A copy of one item.
     ///
     /// # Panics
     ///
@@ -497,7 +441,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
         item[0]
     }
 
-    /// Copies items out, from item `index` on. See [`Peek`] for an example.
+    /// Copies items out, from item `index` on.
     ///
     /// # Panics
     ///
@@ -508,7 +452,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
     }
 
     /// The items as a view, in the [contiguous](crate::bounded_buffer::Layout::Contiguous) layout; `None` in the interleaved one,
-    /// where items do not lie side by side. See [`Reservation::as_shared_slice`] for an example.
+    /// where items do not lie side by side.
     ///
     /// # Panics
     ///
@@ -520,8 +464,7 @@ impl<T: Pod, P: Protocol> Peek<'_, T, P> {
         self.0.view().map(SharedSlice::read_only)
     }
 
-    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing. See [`Peek`]
-    /// for an example.
+    /// Pops the first `count` items, as one operation; the others are delivered again. 0 pops nothing.
     ///
     /// **C call:** none, unless a sleeping producer must be woken (`futex`).
     ///

@@ -19,6 +19,33 @@ use std::time::Duration;
 /// Popping is one operation that takes effect at one instruction. A process that is killed has popped all of a batch
 /// or none of it. What it did with the item after that died with it: to have each item handled at least once, work on
 /// it [in place](Self::peek), and release it afterwards.
+///
+/// # Examples
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use sysvshm::Key;
+/// use sysvshm::bounded_buffer::{PeerState, PopError, spsc::BoundedBuffer};
+///
+/// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
+/// buffer.segment().mark_for_removal()?;
+/// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+/// assert_eq!(consumer.try_pop(), Err(PopError::Empty));
+/// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
+/// producer.push_slice(&[1, 2, 3])?;
+/// assert_eq!(consumer.pop(), Ok(1));                                      // waits while there is no item
+/// let mut items = [0; 8];
+/// assert_eq!(consumer.try_pop_slice(&mut items), Ok(2));                  // what there is, as one operation
+/// assert_eq!(items[..2], [2, 3]);
+/// assert_eq!(consumer.pop_slice_timeout(&mut items, Duration::ZERO), Err(PopError::TimedOut));
+/// assert!(consumer.is_empty() && consumer.position() == 3);
+/// assert_eq!(consumer.buffer().producer_state(), PeerState::Alive);
+///
+/// let popping = thread::spawn(move || consumer.pop_slice(&mut items));    // one at least
+/// producer.push(4)?;
+/// assert_eq!(popping.join().unwrap(), Ok(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Consumer<T, P: Protocol> {
     pub(crate) end: P::Pop,
     pub(super) how: WaitOptions,
@@ -47,19 +74,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Errors
     ///
     /// [`PopError::Empty`], [`PopError::Corrupted`], [`PopError::Forked`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// assert_eq!(consumer.try_pop(), Err(PopError::Empty));
-    /// producer.push(1)?;
-    /// assert_eq!(consumer.try_pop(), Ok(1));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
         self.pop_until(Patience::None)
@@ -78,19 +92,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// [`PopError::PeerDead`] (`spsc`): the buffer is drained and the producer is dead; noticed within 100 ms after the
     /// kernel has released its memory. [`PopError::PeerLeft`], [`PopError::Corrupted`], [`PopError::Forked`].
     /// Signals do not end the wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let waiting = std::thread::spawn(move || consumer.pop());
-    /// producer.push(7)?;
-    /// assert_eq!(waiting.join().unwrap(), Ok(7));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn pop(&mut self) -> Result<T, PopError> {
         self.pop_until(Patience::Forever)
@@ -101,18 +102,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Errors
     ///
     /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut consumer = buffer.consumer()?;
-    /// assert_eq!(consumer.pop_timeout(Duration::from_millis(1)), Err(PopError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopError> {
         self.pop_until(Patience::AtMost(timeout))
@@ -154,22 +143,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Errors
     ///
     /// As [`try_pop`](Self::try_pop).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.push_slice(&[1, 2, 3])?;
-    /// let mut items = [0; 2];
-    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(2));
-    /// assert_eq!(items, [1, 2]);
-    /// assert_eq!(consumer.try_pop_slice(&mut items), Ok(1));
-    /// assert_eq!(consumer.try_pop_slice(&mut items), Err(PopError::Empty));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn try_pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
         if !self.end.is_ready() {
@@ -187,27 +160,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Errors
     ///
     /// Those of [`pop`](Self::pop).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let adding = std::thread::spawn(move || {
-    ///     let (mut items, mut sum, mut seen) = ([0; 8], 0, 0);
-    ///     while seen < 1000 {
-    ///         let count = consumer.pop_slice(&mut items).unwrap();
-    ///         sum += items[..count].iter().sum::<u64>();
-    ///         seen += count;
-    ///     }
-    ///     sum
-    /// });
-    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
-    /// assert_eq!(adding.join().unwrap(), 499_500);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn pop_slice(&mut self, into: &mut [T]) -> Result<usize, PopError> {
         self.pop_slice_until(into, None, self.how)
     }
@@ -217,21 +169,6 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// # Errors
     ///
     /// [`PopError::TimedOut`] and those of [`pop`](Self::pop).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut consumer = buffer.consumer()?;
-    /// buffer.producer()?.push_slice(&[1, 2])?;
-    /// let (mut items, wait) = ([0; 8], Duration::from_millis(1));
-    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Ok(2)); // what there is
-    /// assert_eq!(consumer.pop_slice_timeout(&mut items, wait), Err(PopError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn pop_slice_timeout(
         &mut self,
         into: &mut [T],
@@ -266,8 +203,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         count
     }
 
-    /// How calls wait; [`Waiting::Sleep`] unless set. See [`Producer::waiting`](super::producer::Producer::waiting) for an
-    /// example.
+    /// How calls wait; [`Waiting::Sleep`] unless set.
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.how.strategy = waiting;
         self
@@ -275,14 +211,14 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 
     /// Whether a wait ends with [`PopError::PeerLeft`] when the buffer is drained, there have been producers and none
     /// is left. An item that another consumer works on in place counts as there, because it may come back. Otherwise, and
-    /// unless set, the wait goes on, for another producer may come. See [`iter`](Self::iter) for an example.
+    /// unless set, the wait goes on, for another producer may come.
     pub fn notice_departure(&mut self, notice: bool) -> &mut Self {
         self.how.ends_on_disconnect = notice;
         self
     }
 
     /// Whether a wait ends with [`PopError::Removed`] when the ring's segment is removed, although a producer lives; as
-    /// [`Producer::notice_removal`](super::producer::Producer::notice_removal), which has an example.
+    /// [`Producer::notice_removal`](super::producer::Producer::notice_removal).
     pub fn notice_removal(&mut self, notice: bool) -> &mut Self {
         self.how.ends_on_removal = notice;
         self
@@ -296,8 +232,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         self
     }
 
-    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits. See [`Canceller`] for an
-    /// example.
+    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         Canceller::of(&self.end)
@@ -305,41 +240,24 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 
     /// Counts the items. In `spsc` the producer may have added some meanwhile, but no other handle can have taken any.
     /// Loads the word of every slot.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::BoundedBuffer}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.try_push_slice(&[1, 2])?;
-    /// assert!(consumer.is_full() && consumer.len() == 2);
-    /// consumer.try_pop_slice(&mut [0; 2])?;
-    /// assert!(consumer.is_empty() && consumer.position() == 2);
-    /// assert_eq!(consumer.buffer().producer_state(), PeerState::Alive);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.end.len()
     }
 
-    /// Whether there is no item. A producer may have added one meanwhile. See [`len`](Self::len) for an example.
+    /// Whether there is no item. A producer may have added one meanwhile.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.end.is_empty()
     }
 
-    /// Whether there is no room. In `spsc`, if so, that stays until this consumer pops an item. See
-    /// [`len`](Self::len) for an example.
+    /// Whether there is no room. In `spsc`, if so, that stays until this consumer pops an item.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.buffer().capacity()
     }
 
-    /// The ring: for its capacity, layout and segment, and for what is known of the producers. See [`len`](Self::len)
-    /// for an example.
+    /// The ring: for its capacity, layout and segment, and for what is known of the producers.
     #[must_use]
     pub fn buffer(&self) -> &BoundedBuffer<T, P> {
         BoundedBuffer::of_ref(self.end.ring())
@@ -355,19 +273,6 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     /// # Errors
     ///
     /// Those of [`producer`](Self::producer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
-    ///
-    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// buffer.producer()?.push(7)?;
-    /// assert_eq!(buffer.consumer()?.pop()?, 7);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn consumer(&self) -> Result<Consumer<T, P>, ClaimError> {
         Ok(Consumer::new(P::pop_end(&self.ring)?))
     }

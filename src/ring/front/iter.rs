@@ -71,7 +71,7 @@ pub struct Iter<'a, T, P: Protocol> {
 }
 
 impl<T, P: Protocol> Iter<'_, T, P> {
-    /// What [`Consumer::pop`] said at the end; `None` before it. See [`Consumer::iter`] for an example.
+    /// What [`Consumer::pop`] said at the end; `None` before it.
     #[must_use]
     pub fn why_it_ended(&self) -> Option<PopError> {
         self.end

@@ -67,8 +67,7 @@ impl<P: Protocol> fmt::Debug for Options<P> {
 
 impl<P: Protocol> Options<P> {
     /// No capacity, mode 0600, never removed, [`Layout::Interleaved`] when creating and any layout when opening, and
-    /// up to 5 seconds of patience; in `mpmc` 64 participants when creating and any number when opening. See
-    /// [`Options`] for an example.
+    /// up to 5 seconds of patience; in `mpmc` 64 participants when creating and any number when opening.
     pub const fn new() -> Self {
         Self {
             config: Config::new(P::EXTRA),
@@ -77,7 +76,7 @@ impl<P: Protocol> Options<P> {
 
     /// How many items fit, 1 or more. Needed by [`create_new`](Self::create_new) and by
     /// [`open_or_create`](Self::open_or_create), even if the ring exists. An existing ring must have exactly this
-    /// capacity, if it is set. See [`Options`] for an example.
+    /// capacity, if it is set.
     ///
     /// `spsc`: a power of two makes finding a slot cheaper in a few places off the fast path; nothing else depends on
     /// it. `mpmc`: at most 2^31.
@@ -94,8 +93,7 @@ impl<P: Protocol> Options<P> {
         self
     }
 
-    /// Who may use a ring that is created; 0600 unless set. Both sides need to read and to write. See
-    /// [`Options`] for an example.
+    /// Who may use a ring that is created; 0600 unless set. Both sides need to read and to write.
     pub fn mode(&mut self, mode: impl Into<Mode>) -> &mut Self {
         self.config.segment.mode(mode);
         self
@@ -104,16 +102,14 @@ impl<P: Protocol> Options<P> {
     /// What becomes of the segment of a ring that is created; see [`SegmentOptions::removal`]. Unless set,
     /// nobody removes it: that is what lets a process that starts again find its items.
     ///
-    /// The process that creates the ring decides. A ring that is only opened is left alone. See [`Options`] for
-    /// an example.
+    /// The process that creates the ring decides. A ring that is only opened is left alone.
     pub fn removal(&mut self, removal: Removal) -> &mut Self {
         self.config.segment.removal(removal);
         self
     }
 
     /// Whether [`open_or_create`](Self::open_or_create) accepts a ring that another user created; see
-    /// [`SegmentOptions::any_owner`]. Not unless set. The other calls do not ask. See [`Options`] for an
-    /// example.
+    /// [`SegmentOptions::any_owner`]. Not unless set. The other calls do not ask.
     pub fn any_owner(&mut self, any_owner: bool) -> &mut Self {
         self.config.segment.any_owner(any_owner);
         self
@@ -149,7 +145,7 @@ impl<P: Protocol> Options<P> {
 
     /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests,
     /// and for seccomp filters that kill a process for the call. Where the call does not exist, or is refused,
-    /// fences are used anyway. See [`Options`] for an example.
+    /// fences are used anyway.
     #[doc(alias = "membarrier")]
     pub fn fences(&mut self, fences: bool) -> &mut Self {
         self.config.fences = fences;
@@ -166,30 +162,12 @@ impl<P: Protocol> Options<P> {
     /// [`OpenError::System`]: those of [`SegmentOptions::create_new`], of which
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) says that the key is taken; or the token, a segment
     /// of its own, could not be made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::bounded_buffer::{OpenError, spsc::Options};
-    /// use sysvshm::{ErrorKind, Key, Removal};
-    ///
-    /// let key = Key::random()?;
-    /// let mut options = Options::new();
-    /// options.capacity(100).removal(Removal::OnDrop);
-    /// let buffer = options.create_new::<u64>(key)?;
-    /// match options.create_new::<u64>(key) {
-    ///     Err(OpenError::System(error)) => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
-    ///     other => panic!("{other:?}"),
-    /// }
-    /// # drop(buffer);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn create_new<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.create_new::<T, P>(key)?;
         Ok(BoundedBuffer::new(ring))
     }
 
-    /// Opens the ring that has this key. See [`Options`] for an example.
+    /// Opens the ring that has this key.
     ///
     /// **C calls:** those of [`SegmentOptions::open`] and of a [token](crate::bounded_buffer#liveness).
     ///

@@ -18,6 +18,32 @@ use std::time::Duration;
 ///
 /// Pushing is one operation that takes effect at one instruction. A process that is killed has pushed all of a
 /// batch or none of it. What it had claimed in an `mpmc` ring is skipped, by whoever comes across it.
+///
+/// # Examples
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use sysvshm::Key;
+/// use sysvshm::bounded_buffer::{PeerState, PushError, Waiting, spsc::BoundedBuffer};
+///
+/// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
+/// buffer.segment().mark_for_removal()?;
+/// let mut producer = buffer.producer()?;
+/// producer.waiting(Waiting::Sleep).notice_departure(true);                // settings can be chained
+/// producer.push(1)?;                                                      // waits while there is no room
+/// assert_eq!(producer.try_push_slice(&[2, 3, 4]), Ok(2));                 // what fits, as one operation
+/// assert!(producer.is_full() && producer.len() == 3 && producer.position() == 3);
+/// assert_eq!(producer.try_push(4), Err(PushError::Full(4)));              // the item comes back
+/// assert_eq!(producer.push_timeout(4, Duration::from_millis(1)), Err(PushError::TimedOut(4)));
+/// assert_eq!(producer.push_slice_timeout(&[4, 5], Duration::ZERO), Err(PushError::TimedOut(0))); // none was pushed
+/// assert_eq!(producer.buffer().consumer_state(), PeerState::Never);
+///
+/// let mut consumer = buffer.consumer()?;
+/// let adding = thread::spawn(move || consumer.iter().take(1003).sum::<u64>());
+/// producer.push_slice(&[1; 1000])?;                                       // all, as room comes
+/// assert_eq!(adding.join().unwrap(), 1006);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Producer<T, P: Protocol> {
     pub(crate) end: P::Push,
     pub(super) how: WaitOptions,
@@ -45,18 +71,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// # Errors
     ///
     /// [`PushError::Full`], [`PushError::Corrupted`], [`PushError::Forked`]; each gives the item back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// assert_eq!(producer.try_push(1), Ok(()));
-    /// assert_eq!(producer.try_push(2), Err(PushError::Full(2)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn try_push(&mut self, item: T) -> Result<(), PushError<T>> {
         self.push_until(item, Patience::None)
@@ -75,21 +89,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// [`PushError::PeerDead`] (`spsc`): the buffer is full and the consumer is dead; noticed within 100 ms after the
     /// kernel has released its memory. [`PushError::PeerLeft`], [`PushError::Corrupted`], [`PushError::Forked`]. Signals
     /// do not end the wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let adding = std::thread::spawn(move || consumer.iter().take(1000).sum::<u64>());
-    /// for item in 0..1000 {
-    ///     producer.push(item)?;
-    /// }
-    /// assert_eq!(adding.join().unwrap(), 499_500);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
         self.push_until(item, Patience::Forever)
@@ -100,20 +99,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// # Errors
     ///
     /// [`PushError::TimedOut`] and those of [`push`](Self::push).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// let wait = Duration::from_millis(1);
-    /// assert_eq!(producer.push_timeout(1, wait), Ok(()));
-    /// assert_eq!(producer.push_timeout(2, wait), Err(PushError::TimedOut(2)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn push_timeout(&mut self, item: T, timeout: Duration) -> Result<(), PushError<T>> {
         self.push_until(item, Patience::AtMost(timeout))
@@ -169,19 +154,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// # Errors
     ///
     /// As [`try_push`](Self::try_push).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// assert_eq!(producer.try_push_slice(&[1, 2]), Ok(2));
-    /// assert_eq!(producer.try_push_slice(&[3, 4]), Ok(1));
-    /// assert_eq!(producer.try_push_slice(&[4]), Err(PushError::Full(())));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[inline(always)]
     pub fn try_push_slice(&mut self, items: &[T]) -> Result<usize, PushError<()>> {
         if !self.end.is_ready() {
@@ -204,19 +176,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// # Errors
     ///
     /// Those of [`push`](Self::push); what they give back is how many items were pushed before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::BoundedBuffer};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// let adding = std::thread::spawn(move || consumer.iter().take(1000).sum::<u64>());
-    /// producer.push_slice(&(0..1000).collect::<Vec<u64>>())?;
-    /// assert_eq!(adding.join().unwrap(), 499_500);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn push_slice(&mut self, items: &[T]) -> Result<(), PushError<usize>> {
         self.push_slice_until(items, None)
     }
@@ -227,19 +186,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     ///
     /// [`PushError::TimedOut`] and those of [`push_slice`](Self::push_slice); what they give back is how many items
     /// were pushed before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PushError}};
-    /// # use std::time::Duration;
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// let result = producer.push_slice_timeout(&[1, 2, 3, 4], Duration::from_millis(1));
-    /// assert_eq!(result, Err(PushError::TimedOut(3)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn push_slice_timeout(
         &mut self,
         items: &[T],
@@ -302,20 +248,6 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     }
 
     /// How calls wait; [`Waiting::Sleep`] unless set. Of this handle alone, and for all calls from now on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::{Waiting, spsc::BoundedBuffer}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 4)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
-    /// producer.waiting(Waiting::Spin); // has a processor of its own
-    /// consumer.waiting(Waiting::Yield).notice_departure(true); // settings can be chained
-    /// producer.push(1)?;
-    /// assert_eq!(consumer.pop()?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
         self.how.strategy = waiting;
         self
@@ -389,8 +321,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
         self
     }
 
-    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits. See [`Canceller`] for an
-    /// example.
+    /// Makes a canceller, by which another thread or a signal handler ends this handle's waits.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         Canceller::of(&self.end)
@@ -398,40 +329,24 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
 
     /// Counts the items. In `spsc` the consumer may have taken some meanwhile, but no other handle can have added any;
     /// it is one load. In `mpmc` that is as [`BoundedBuffer::len`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sysvshm::{Key, bounded_buffer::{PeerState, spsc::BoundedBuffer}};
-    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 2)?;
-    /// # buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// assert!(producer.is_empty());
-    /// producer.try_push_slice(&[1, 2])?;
-    /// assert!(producer.is_full() && producer.len() == 2 && producer.position() == 2);
-    /// assert_eq!(producer.buffer().consumer_state(), PeerState::Never);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.end.len()
     }
 
-    /// Whether there is no item. In `spsc`, if so, that stays until this producer pushes one. See [`len`](Self::len)
-    /// for an example.
+    /// Whether there is no item. In `spsc`, if so, that stays until this producer pushes one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.end.is_empty()
     }
 
-    /// Whether there is no room. A consumer may have made some meanwhile. See [`len`](Self::len) for an example.
+    /// Whether there is no room. A consumer may have made some meanwhile.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.buffer().capacity()
     }
 
-    /// The ring: for its capacity, layout and segment, and for what is known of the consumers. See [`len`](Self::len)
-    /// for an example.
+    /// The ring: for its capacity, layout and segment, and for what is known of the consumers.
     #[must_use]
     pub fn buffer(&self) -> &BoundedBuffer<T, P> {
         BoundedBuffer::of_ref(self.end.ring())

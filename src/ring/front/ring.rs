@@ -66,52 +66,36 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     /// word of every slot.
     ///
     /// In `spsc`, the [producer](super::producer::Producer::len) and the [consumer](super::consumer::Consumer::len) know one half of it for sure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
-    ///
-    /// let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 3)?;
-    /// buffer.segment().mark_for_removal()?;
-    /// let mut producer = buffer.producer()?;
-    /// assert!(buffer.is_empty());
-    /// producer.try_push_slice(&[1, 2, 3])?;
-    /// assert!(buffer.is_full() && buffer.len() == 3 && buffer.capacity() == 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         P::len(&self.ring)
     }
 
-    /// Whether there was no item, at some moment of the past. As [`len`](Self::len), which has an example.
+    /// Whether there was no item, at some moment of the past. As [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot held an item, at some moment of the past. As [`len`](Self::len), which has an example.
+    /// Whether every slot held an item, at some moment of the past. As [`len`](Self::len).
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// How many items fit. All of them can be used. See [`Options`](super::options::Options) for an example.
+    /// How many items fit. All of them can be used.
     #[must_use]
     pub fn capacity(&self) -> usize {
         P::capacity(&self.ring.geometry)
     }
 
-    /// Which layout its creator chose. See [`Options`](super::options::Options) for an example.
+    /// Which layout its creator chose.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.ring.layout
     }
 
-    /// The random number of this initialisation: another one means that the buffer was removed and made anew. See
-    /// [`Options`](super::options::Options) for an example.
+    /// The random number of this initialisation: another one means that the buffer was removed and made anew.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.ring.generation
@@ -143,7 +127,7 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
         P::state(&self.ring, Role::Producer)
     }
 
-    /// What is known of who pops; as [`producer_state`](Self::producer_state), which has an example.
+    /// What is known of who pops; as [`producer_state`](Self::producer_state).
     #[must_use]
     pub fn consumer_state(&self) -> PeerState {
         P::state(&self.ring, Role::Consumer)

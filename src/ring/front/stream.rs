@@ -52,8 +52,6 @@ impl io::Write for Producer<u8, Spsc> {
 
 /// Bytes out: a read takes as many as there are, waiting for one. The end of the stream (0 bytes) is a drained
 /// buffer whose producer is gone, dead or not; before the first producer came, reading waits.
-///
-/// See [`Producer`](Producer#impl-Write-for-Producer<u8,+Spsc>) for an example.
 impl io::Read for Consumer<u8, Spsc> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.end.cancel().is_pulled() {
