@@ -237,63 +237,6 @@ fn another_ipc_namespace_may_not_write() {
     assert_eq!(stranger.arg(owned.raw()).run(), ["true", "true"]);
 }
 
-/// A segment attached in another IPC namespace, and one here that has its identifier and its size: who writes there
-/// seems dead here, and who writes here would seem dead there.
-#[test]
-fn a_segment_whose_identifier_has_a_twin_here_may_not_be_written() {
-    fn check<C: Cell<Value = [u64; 3]>>() {
-        let fresh = || {
-            common::enter_private_namespace();
-            let shared = SharedStruct::<C>::create_new(Key::PRIVATE).unwrap();
-            shared.segment().mark_for_removal().unwrap();
-            shared
-        };
-        let there = fresh();
-        let again = || there.segment().id().attach().unwrap();
-        let [held, free, free_too] = [again(), again(), again()];
-        let writer = cell(&there).writer().unwrap();
-        let twin = fresh();
-        assert_eq!(
-            twin.segment().id(),
-            there.segment().id(),
-            "otherwise this shows nothing"
-        );
-        let is_refused = |segment| {
-            let here = SharedStruct::<C>::from_segment(segment).unwrap();
-            let result = cell(&here).writer().map(drop);
-            assert!(
-                matches!(result, Err(WriterError::WrongNamespace)),
-                "{result:?}"
-            );
-            here
-        };
-        let here = is_refused(held);
-        // In the middle of a write, if there is one copy.
-        let sequence = here.segment().reference::<u64>(0).unwrap();
-        sequence.store(1);
-        let read = cell(&here).load(Duration::from_millis(1));
-        assert_ne!(read, Err(LoadError::WriterDied));
-        sequence.store(0);
-        drop(writer);
-        drop(is_refused(free));
-        assert_eq!(sequence.load(), 0);
-        let role = here.segment().reference::<u64>(8).unwrap();
-        assert_eq!(role.load(), 0, "the role was given back");
-        let mut writer = cell(&twin).writer().unwrap();
-        writer.store(value(1));
-        // The twin holds what this one would hold.
-        drop(is_refused(free_too));
-        assert_eq!(role.load(), 0);
-    }
-    let alone = peer!(|_| {
-        check::<Committed<[u64; 3]>>();
-        check::<SequenceLocked<[u64; 3]>>();
-    });
-    if common::root_or_skip() {
-        alone.private_namespace().run();
-    }
-}
-
 #[test]
 fn nonsense_in_a_cell_ends_in_wrong_values_or_in_time() {
     fn check<C: Cell<Value = [u64; 3]>>() {

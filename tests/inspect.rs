@@ -666,32 +666,3 @@ fn in_another_namespace_everybody_is_unknown() {
     producer.push(1).unwrap();
     looker.arg(ring.segment().id().as_raw()).run();
 }
-
-/// Identifier and size agree, and participants of the one would seem dead in the other.
-#[test]
-fn a_ring_of_another_namespace_whose_identifier_has_a_twin_here_is_refused() {
-    let looker = peer!(|_| {
-        let fresh = || {
-            common::enter_private_namespace();
-            spsc_ring(4, Layout::Interleaved)
-        };
-        let there = fresh();
-        let segment = there.segment().id().attach_read_only().unwrap();
-        let twin = fresh();
-        assert_eq!(
-            twin.segment().id(),
-            there.segment().id(),
-            "otherwise this shows nothing"
-        );
-        let refused = Inspector::in_segment(segment);
-        assert!(
-            matches!(refused, Err(OpenError::WrongNamespace)),
-            "{refused:?}"
-        );
-        let segment = twin.segment().id().attach_read_only().unwrap();
-        Inspector::in_segment(segment).unwrap();
-    });
-    if root_or_skip() {
-        looker.private_namespace().run();
-    }
-}

@@ -5,9 +5,12 @@ use crate::common::{
 };
 use crate::seccomp::{Answer, install};
 use crate::support::{Ring, consume, id, kill, open, owner, produce, ring, token, until};
+use std::time::Duration;
 use sysvshm::bounded_buffer::spsc::Options;
 use sysvshm::bounded_buffer::{ClaimError, OpenError, PeerState, mpmc};
-use sysvshm::{Key, Segment, SegmentId, SegmentOptions, system};
+use sysvshm::inspect::Inspector;
+use sysvshm::memory::cell::{Cell, Committed, LoadError, SequenceLocked, WriterError};
+use sysvshm::{Key, Segment, SegmentId, SegmentOptions, SharedStruct, system};
 
 /// A segment of this size, the first of a fresh namespace.
 fn first(bytes: usize) -> Segment {
@@ -84,6 +87,84 @@ fn a_segment_of_another_namespace_is_refused_although_its_identifier_has_a_twin_
     }
     for proc in ["with /proc", "without /proc"] {
         alone.clone().arg(proc).private_namespace().run();
+    }
+}
+
+/// A segment attached in another IPC namespace, and one here that has its identifier and its size: who writes there
+/// seems dead here, and who writes here would seem dead there.
+#[test]
+fn a_cell_of_a_segment_whose_identifier_has_a_twin_here_may_not_be_written() {
+    fn check<C: Cell<Value = [u64; 3]>>() {
+        let fresh = || {
+            enter_private_namespace();
+            let shared = SharedStruct::<C>::create_new(Key::PRIVATE).unwrap();
+            shared.segment().mark_for_removal().unwrap();
+            shared
+        };
+        let there = fresh();
+        let again = || there.segment().id().attach().unwrap();
+        let [held, free, free_too] = [again(), again(), again()];
+        let writer = there.cell(there.view()).writer().unwrap();
+        let twin = fresh();
+        assert_eq!(
+            twin.segment().id(),
+            there.segment().id(),
+            "otherwise this shows nothing"
+        );
+        let is_refused = |segment| {
+            let here = SharedStruct::<C>::from_segment(segment).unwrap();
+            let result = here.cell(here.view()).writer().map(drop);
+            assert!(
+                matches!(result, Err(WriterError::WrongNamespace)),
+                "{result:?}"
+            );
+            here
+        };
+        let here = is_refused(held);
+        // In the middle of a write, if there is one copy.
+        let sequence = here.segment().reference::<u64>(0).unwrap();
+        sequence.store(1);
+        let read = here.cell(here.view()).load(Duration::from_millis(1));
+        assert_ne!(read, Err(LoadError::WriterDied));
+        sequence.store(0);
+        drop(writer);
+        drop(is_refused(free));
+        assert_eq!(sequence.load(), 0);
+        let role = here.segment().reference::<u64>(8).unwrap();
+        assert_eq!(role.load(), 0, "the role was given back");
+        let mut writer = twin.cell(twin.view()).writer().unwrap();
+        writer.store([1, 2, 3]);
+        // The twin holds what this one would hold.
+        drop(is_refused(free_too));
+        assert_eq!(role.load(), 0);
+    }
+    let alone = peer!(|_| {
+        check::<Committed<[u64; 3]>>();
+        check::<SequenceLocked<[u64; 3]>>();
+    });
+    if root_or_skip() {
+        alone.private_namespace().run();
+    }
+}
+
+/// Participants of the one ring would seem dead in the other.
+#[test]
+fn an_inspector_refuses_a_ring_whose_identifier_has_a_twin_here() {
+    let looker = peer!(|_| {
+        let fresh = || {
+            enter_private_namespace();
+            ring()
+        };
+        let there = fresh();
+        let segment = there.segment().id().attach_read_only().unwrap();
+        let twin = fresh();
+        assert_eq!(id(&twin), id(&there), "otherwise this shows nothing");
+        assert!(is_refused(Inspector::in_segment(segment)));
+        let segment = twin.segment().id().attach_read_only().unwrap();
+        Inspector::in_segment(segment).unwrap();
+    });
+    if root_or_skip() {
+        looker.private_namespace().run();
     }
 }
 
