@@ -50,6 +50,8 @@ fn pushes<P: Protocol>(producer: &mut Producer<u8, P>) {
 fn pops<P: Protocol>(consumer: &mut Consumer<u8, P>) {
     assert_eq!(consumer.pop(), Err(PopError::Cancelled));
     assert_eq!(consumer.pop_slice(&mut [0; 3]), Err(PopError::Cancelled));
+    let no_time = consumer.pop_timeout(Duration::ZERO);
+    assert_eq!(no_time, Err(PopError::Cancelled));
     assert_eq!(consumer.peek(1).unwrap_err(), PopError::Cancelled);
     let mut items = consumer.iter();
     assert_eq!(items.next(), None);

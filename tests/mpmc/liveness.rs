@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-use sysvshm::bounded_buffer::mpmc::{BoundedBuffer, Options, PopError, PushError, Recovered};
+use sysvshm::bounded_buffer::mpmc::{
+    BoundedBuffer, Layout, Options, PopError, PushError, Recovered,
+};
 use sysvshm::bounded_buffer::{ClaimError, OpenError, PeerState, Waiting};
 use sysvshm::{Key, SegmentId, SegmentOptions, system};
 
@@ -530,4 +532,31 @@ fn patience_has_no_end() {
     let mut options = Options::new();
     let ring = ring_with::<u64>(options.capacity(4).patience(Duration::MAX));
     assert!(options.attach::<u64>(ring.segment().id()).is_ok());
+}
+
+/// A wait takes a redelivered item before others even where it has to be searched in all slots of a large ring, piece
+/// by piece.
+#[test]
+fn a_wait_searches_redelivered_items_to_the_end() {
+    const CAPACITY: u64 = 1 << 17;
+    const SLOT: u64 = 100_000;
+    let mut options = Options::new();
+    options.capacity(CAPACITY as usize).participants(2);
+    let ring = ring_with::<u64>(options.layout(Layout::Contiguous));
+    let mut producer = ring.producer().unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    (0..CAPACITY).for_each(|item| producer.try_push(item).unwrap());
+    assert_eq!(consumer.pop(), Ok(0));
+    let store = |at: u64, word| {
+        ring.segment()
+            .reference::<u64>(at as usize)
+            .unwrap()
+            .store(word)
+    };
+    // REDELIVER in lap 0; the first note of the log, "anywhere"; the epoch that counts it.
+    store(1408 + 2 * 64 + 8 * SLOT, 5);
+    store(896, 1);
+    store(768, 1);
+    assert_eq!(consumer.pop(), Ok(SLOT));
+    assert_eq!(consumer.pop_timeout(LONG), Ok(1));
 }

@@ -88,13 +88,16 @@ impl Budget {
         }
     }
 
-    /// Between two looks at the clock: less than a millisecond, whatever stands in the slots. The next look goes
-    /// on where this one ended.
+    /// Between two looks at the clock: less than a millisecond, whatever is in the slots.
     pub(crate) fn between_clocks() -> Self {
         Self {
             steps: 1 << 14,
             pause: 4,
         }
+    }
+
+    pub(crate) fn is_between_clocks(&self) -> bool {
+        self.pause > 0
     }
 
     /// Takes a step, if there is one left.
@@ -108,9 +111,8 @@ impl Budget {
     /// Pauses after a lost race, the longer the more there were.
     #[inline(always)]
     fn back_off(&mut self, lost_races: u32) {
-        self.steps = self
-            .steps
-            .saturating_sub(u64::from(back_off(lost_races)) * self.pause);
+        let cost = u64::from(back_off(lost_races)) * self.pause;
+        self.steps = self.steps.saturating_sub(cost);
     }
 }
 

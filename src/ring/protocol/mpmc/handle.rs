@@ -266,6 +266,11 @@ impl Handle {
             if let Some(run) = self.claim_redelivered(budget) {
                 return Ok(run);
             }
+            if budget.is_between_clocks() && epoch(self.memory) != self.settled {
+                // The search goes on before any other item is taken.
+                self.is_under_way = true;
+                return Err(TryError::WouldBlock);
+            }
         }
         let searching = budget;
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
@@ -412,6 +417,9 @@ impl Handle {
     /// Claims slots, with a deadline that has passed: as without waiting.
     fn wait_no_time(&mut self, wanted: usize, how: WaitOptions) -> Result<Run, WaitError> {
         let claimed = match self.claim(wanted) {
+            Err(TryError::WouldBlock) if self.seldom.cancel.is_pulled() => {
+                return Err(WaitError::Cancelled);
+            }
             Err(TryError::WouldBlock)
                 if how.ends_on_disconnect
                     && self.seldom.core.is_abandoned_by(self.role.other()) =>
