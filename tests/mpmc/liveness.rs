@@ -551,7 +551,7 @@ fn a_wait_searches_redelivered_items_to_the_end() {
         ring.segment()
             .reference::<u64>(at as usize)
             .unwrap()
-            .store(word)
+            .store(word);
     };
     // REDELIVER in lap 0; the first note of the log, "anywhere"; the epoch that counts it.
     store(1408 + 2 * 64 + 8 * SLOT, 5);
