@@ -10,9 +10,10 @@
 //! | ask for status, change owner or mode, remove, without attaching | [`SegmentId`], [`Status`] |
 //! | say whose turn it is: `semget`, `semop`, `semtimedop`, `semctl` | [`SemaphoreSet`] |
 //! | share a value larger than a word that no kill leaves half written | [`memory::cell`] |
+//! | send messages through the kernel: `msgget`, `msgsnd`, `msgrcv`, `msgctl` | [`MessageQueue`] |
 //! | pass items from producers to consumers, even if some are killed | [`bounded_buffer`] |
 //! | see who takes part in a ring, who of them lives, and whether it moves | [`inspect`] |
-//! | see all segments and semaphore sets, limits and usage, as `ipcs` does | [`system`] |
+//! | see all segments, semaphore sets and message queues, limits and usage, as `ipcs` does | [`system`] |
 //! | know why a call failed and what to do | [`Error`], [`ErrorKind`] |
 //! | carry a C program over line by line | [`raw`]: the calls under their C names |
 //! | know who removes a segment and when; what a kill leaves; why the accesses are sound; how a C program is ported | the [`guide`] |
@@ -78,11 +79,11 @@
 //! ring::protocol   -- how slots change hands: spsc, mpmc
 //! ring::wait       -- one waiter, for one handle that sleeps or many
 //! ring::shm        -- the ring's memory: access by offset, header, slots, copies
-//! memory semaphore system
+//! memory semaphore message_queue system
 //! liveness         -- who lives: owner id, token, namespace
 //! segment
 //! access fork      -- all code that reads or writes shared bytes; telling a forked child from its parent
-//! error key flags user sysvipc
+//! control error key flags permissions user sysvipc
 //! sys              -- all foreign calls
 //! ```
 //!
@@ -93,6 +94,7 @@
 
 mod access;
 pub mod bounded_buffer;
+mod control;
 pub mod error;
 mod flags;
 mod fork;
@@ -101,6 +103,8 @@ pub mod inspect;
 mod key;
 mod liveness;
 pub mod memory;
+pub mod message_queue;
+mod permissions;
 pub mod raw;
 mod ring;
 pub mod segment;
@@ -117,6 +121,8 @@ pub use flags::{AttachFlags, Mode};
 pub use key::Key;
 #[doc(inline)]
 pub use memory::{SharedArray, SharedRef, SharedSlice, SharedStruct};
+#[doc(inline)]
+pub use message_queue::{MessageQueue, MessageQueueId, MessageQueueOptions};
 #[doc(inline)]
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,

@@ -4,8 +4,9 @@
 //! with the flags of each call in a type of its own, identifiers and addresses as C has them, `-1` and `errno`
 //! turned into [`Result`]. Once it runs, its calls are replaced by [`Segment`](crate::Segment) and its relatives,
 //! one at a time: [`SegmentId::from_raw`](crate::SegmentId::from_raw) and
-//! [`Segment::from_raw`](crate::Segment::from_raw), and for semaphores
-//! [`SemaphoreSet::from_raw`](crate::SemaphoreSet::from_raw), take over what these calls return. The guide shows
+//! [`Segment::from_raw`](crate::Segment::from_raw), for semaphores
+//! [`SemaphoreSet::from_raw`](crate::SemaphoreSet::from_raw) and for queues
+//! [`MessageQueueId::from_raw`](crate::MessageQueueId::from_raw), take over what these calls return. The guide shows
 //! [a whole port](crate::guide::porting).
 //!
 //! A function is `unsafe` exactly where C's can corrupt memory: `shmat` may replace mappings or get in the way of a
@@ -43,16 +44,16 @@
 
 #[cfg(all(test, target_os = "linux"))]
 mod layout_tests;
+mod queues;
 mod semaphores;
 
+pub use queues::*;
 pub use semaphores::*;
 
 use crate::error::{self, Asked, Call, Error, ErrorKind, Hint};
 pub use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;
-#[cfg(target_os = "linux")]
-use crate::sys::Errno;
-use crate::sys::{os, shm};
+use crate::sys::{Errno, os, shm};
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -260,13 +261,13 @@ pub enum Command<'a> {
 pub fn shmctl(id: i32, command: Command<'_>) -> Result<i32, Error> {
     let (name, result) = match command {
         Command::IpcRmid => (error::Command::Remove, shm::shmctl_rmid(id).map(|()| 0)),
-        Command::IpcSet(buffer) => (set_command(buffer), shm::shmctl_set(id, buffer).map(|()| 0)),
+        Command::IpcSet(buffer) => (
+            error::Command::set(buffer.shm_perm, None),
+            shm::shmctl_set(id, buffer).map(|()| 0),
+        ),
         Command::IpcStat(buffer) => (
             error::Command::Status,
-            shm::shmctl_stat(id).map(|status| {
-                *buffer = status;
-                0
-            }),
+            fill(buffer, shm::shmctl_stat(id).map(|status| (status, 0))),
         ),
         Command::ShmLock => (error::Command::Lock, shm::shmctl_lock(id, true).map(|()| 0)),
         Command::ShmUnlock => (
@@ -310,20 +311,9 @@ pub fn shmlba() -> usize {
     os::shmlba()
 }
 
-#[cfg(target_os = "linux")]
 fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno> {
     answer.map(|(value, returned)| {
         *buffer = value;
         returned
     })
-}
-
-fn set_command(buffer: &shmid_ds) -> error::Command {
-    let permissions = buffer.shm_perm;
-    #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
-    error::Command::Set {
-        uid: permissions.uid,
-        gid: permissions.gid,
-        mode: u32::from(permissions.mode),
-    }
 }

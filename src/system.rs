@@ -1,5 +1,5 @@
-//! The whole machine's shared memory and semaphores: limits, usage, every segment and every set, as `ipcs` shows
-//! them, and what [kills leave behind](abandoned_tokens).
+//! The whole machine's shared memory, semaphores and message queues: limits, usage, every segment, set and queue, as
+//! `ipcs` shows them, and what [kills leave behind](abandoned_tokens).
 //!
 //! All of it is per IPC namespace: a container sees its own.
 //!
@@ -24,15 +24,18 @@
 //! The list is taken segment by segment while others create and remove: it is no snapshot. A segment that appears
 //! or goes meanwhile may be in it or not.
 
+mod queues;
 mod semaphores;
 mod tokens;
 
+pub use queues::*;
 pub use semaphores::*;
 pub use tokens::{AbandonedToken, abandoned_tokens, abandoned_tokens_by_age};
 
 use crate::error::{Call, Command, Error};
 use crate::segment::{SegmentId, Status, table};
 use crate::sys::{Errno, os, process};
+use crate::sysvipc::{Row, Table};
 use std::collections::HashMap;
 
 /// What the system allows; see shmctl(2), `proc_sys_kernel(5)` and, elsewhere, sysctl(8). Made by [`limits`].
@@ -245,6 +248,22 @@ fn walk<T>(
         }
     }
     Ok(found)
+}
+
+/// What [`walk`] found, or, where it was refused, what a file of `/proc/sysvipc` tells.
+fn listed<R, T>(
+    slots: Result<Vec<(R, i32)>, Errno>,
+    of_slot: impl Fn(&(R, i32)) -> T,
+    file: &str,
+    of_row: impl Fn(&Row<'_>) -> Option<T>,
+    failed: impl Fn(Errno) -> Error,
+) -> Result<Vec<T>, Error> {
+    match slots {
+        Ok(slots) => Ok(slots.iter().map(of_slot).collect()),
+        Err(errno) => Table::read(file)
+            .and_then(|table| table.rows(of_row))
+            .ok_or_else(|| failed(errno)),
+    }
 }
 
 fn failed(id: i32, command: Command) -> impl Fn(Errno) -> Error {

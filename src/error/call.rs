@@ -2,8 +2,8 @@
 
 use super::object::Object;
 use crate::sys::sem::{IPC_NOWAIT, SEM_UNDO, sembuf};
-use crate::sys::{RawKey, os};
-use std::ffi::c_int;
+use crate::sys::{RawKey, msg, os};
+use std::ffi::{c_int, c_long};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -15,13 +15,13 @@ pub(crate) enum Call {
     Ftok { path: Box<Path>, id: i32 },
     /// The kernel's random numbers, for a fresh key.
     Random,
-    /// `shmget(key, size, flags)`, `semget(key, semaphores, flags)`.
+    /// `shmget(key, size, flags)`, `semget(key, semaphores, flags)`, `msgget(key, flags)`.
     Get {
         key: RawKey,
         asked: Asked,
         flags: c_int,
     },
-    /// `shmctl(id, command, ...)`, `semctl(id, semaphore, command, ...)`.
+    /// `shmctl(id, command, ...)`, `semctl(id, semaphore, command, ...)`, `msgctl(id, command, ...)`.
     Control(Object, c_int, Command),
     /// `shmat(id, address, flags)`.
     Shmat {
@@ -33,6 +33,8 @@ pub(crate) enum Call {
     Shmdt { address: usize },
     /// `semop(id, operations)` or `semtimedop(id, operations, timeout)`.
     Semop(SemopCall),
+    /// `msgsnd(id, message, bytes, flags)` or `msgrcv(id, message, room, type, flags)`.
+    Message(MessageCall),
     /// `madvise(address, len, advice)` on an attached segment.
     Madvise { id: c_int, advice: &'static str },
     /// `mmap` of the page by which a forked child is told from its parent.
@@ -55,6 +57,8 @@ pub(crate) enum Call {
 pub(crate) enum Asked {
     Bytes(usize),
     Semaphores(c_int),
+    /// A queue has no size of its own.
+    Queue,
 }
 
 impl Asked {
@@ -62,14 +66,16 @@ impl Asked {
         match self {
             Self::Bytes(_) => Object::Segment,
             Self::Semaphores(_) => Object::Set,
+            Self::Queue => Object::Queue,
         }
     }
 
-    /// `None` for less than nothing, which C can express.
+    /// `None` for less than nothing, which C can express, and where nothing is asked.
     pub(super) fn amount(self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => u64::try_from(bytes).ok(),
             Self::Semaphores(semaphores) => u64::try_from(semaphores).ok(),
+            Self::Queue => None,
         }
     }
 }
@@ -81,7 +87,7 @@ pub(crate) enum Access {
     Write,
 }
 
-/// The commands of shmctl(2) and semctl(2), with the arguments that matter.
+/// The commands of shmctl(2), semctl(2) and msgctl(2), with the arguments that matter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Command {
     Remove,
@@ -89,6 +95,8 @@ pub(crate) enum Command {
         uid: u32,
         gid: u32,
         mode: u32,
+        /// `msg_qbytes`, of queues alone.
+        bytes: Option<u64>,
     },
     Status,
     Limits,
@@ -113,6 +121,17 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// `IPC_SET` with what C passes.
+    pub(crate) fn set(permissions: libc::ipc_perm, bytes: Option<u64>) -> Self {
+        #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
+        Self::Set {
+            uid: permissions.uid,
+            gid: permissions.gid,
+            mode: u32::from(permissions.mode),
+            bytes,
+        }
+    }
+
     /// The number of the one semaphore that the command is about.
     pub(super) fn semaphore(self) -> Option<c_int> {
         match self {
@@ -156,6 +175,32 @@ impl SemopCall {
     }
 }
 
+/// `msgsnd` or `msgrcv`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageCall {
+    pub(crate) direction: Direction,
+    pub(crate) id: c_int,
+    /// The type of the message, or which one is asked for: with `MSG_COPY` its position.
+    pub(crate) which: c_long,
+    /// The length of the message, or the room for one.
+    pub(crate) bytes: usize,
+    pub(crate) flags: c_int,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What a call does with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Send,
+    Receive,
+}
+
+impl MessageCall {
+    pub(super) fn copies(&self) -> bool {
+        msg::MSG_COPY.is_some_and(|bit| self.flags & bit != 0)
+    }
+}
+
 impl Call {
     pub(crate) const fn shmctl(id: c_int, command: Command) -> Self {
         Self::Control(Object::Segment, id, command)
@@ -165,12 +210,17 @@ impl Call {
         Self::Control(Object::Set, id, command)
     }
 
+    pub(crate) const fn msgctl(id: c_int, command: Command) -> Self {
+        Self::Control(Object::Queue, id, command)
+    }
+
     /// What the call is about.
     pub(super) fn object(&self) -> Object {
         match self {
             Self::Get { asked, .. } => asked.object(),
             Self::Control(object, ..) => *object,
             Self::Semop(_) => Object::Set,
+            Self::Message(_) => Object::Queue,
             _ => Object::Segment,
         }
     }
@@ -186,6 +236,8 @@ impl Call {
             Self::Shmdt { .. } => "shmdt",
             Self::Semop(call) if call.timeout.is_some() => "semtimedop",
             Self::Semop(_) => "semop",
+            Self::Message(call) if call.direction == Direction::Send => "msgsnd",
+            Self::Message(_) => "msgrcv",
             Self::ForkPage => "mmap",
             Self::Madvise { .. } | Self::ForkAdvice => "madvise",
             #[cfg(target_os = "macos")]
@@ -220,6 +272,7 @@ impl fmt::Display for Call {
                 match asked {
                     Asked::Bytes(bytes) => write!(f, ", {bytes} {unit}, ")?,
                     Asked::Semaphores(semaphores) => write!(f, ", {semaphores} {unit}, ")?,
+                    Asked::Queue => f.write_str(", ")?,
                 }
                 get_flags(*flags, f)?;
             }
@@ -234,6 +287,7 @@ impl fmt::Display for Call {
             }
             Self::Shmdt { address } => write!(f, "{address:#x}")?,
             Self::Semop(call) => call.fmt(f)?,
+            Self::Message(call) => call.fmt(f)?,
             Self::Madvise { id, advice } => write!(f, "segment {id}, {advice}")?,
             Self::ForkPage => f.write_str("one page, to notice forks")?,
             Self::ForkAdvice => f.write_str("MADV_WIPEONFORK, to notice forks")?,
@@ -260,15 +314,21 @@ fn control(object: Object, id: c_int, command: Command, f: &mut fmt::Formatter<'
     }
     match object {
         Object::Segment => write!(f, "id {id}, ")?,
-        Object::Set => write!(f, "{} {id}, ", table.short)?,
+        Object::Set | Object::Queue => write!(f, "{} {id}, ", table.short)?,
     }
     if let Some(semaphore) = command.semaphore() {
         write!(f, "semaphore {semaphore}, ")?;
     }
     match command {
         Command::Remove => f.write_str("IPC_RMID"),
-        Command::Set { uid, gid, mode } => {
-            write!(f, "IPC_SET uid {uid} gid {gid} mode {mode:04o}")
+        Command::Set {
+            uid,
+            gid,
+            mode,
+            bytes,
+        } => {
+            write!(f, "IPC_SET uid {uid} gid {gid} mode {mode:04o}")?;
+            bytes.map_or(Ok(()), |bytes| write!(f, " msg_qbytes {bytes}"))
         }
         Command::Lock => f.write_str("SHM_LOCK"),
         Command::Unlock => f.write_str("SHM_UNLOCK"),
@@ -306,6 +366,39 @@ impl fmt::Display for SemopCall {
                     f.write_str(" IPC_NOWAIT")?;
                 }
             }
+        }
+        match self.timeout {
+            Some(timeout) => write!(f, ", {timeout:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `queue 5, type 1, 100 bytes, IPC_NOWAIT`.
+impl fmt::Display for MessageCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (which, bytes) = (self.which, self.bytes);
+        write!(f, "queue {}, ", self.id)?;
+        match (self.direction, which) {
+            (Direction::Send, _) => write!(f, "type {which}, {bytes} bytes")?,
+            _ if self.copies() => write!(f, "position {which}, room for {bytes} bytes")?,
+            (_, 0) => write!(f, "any type, room for {bytes} bytes")?,
+            _ => write!(f, "type {which}, room for {bytes} bytes")?,
+        }
+        let mut flags = self.flags;
+        let named = [
+            (Some(libc::IPC_NOWAIT), "IPC_NOWAIT"),
+            (Some(msg::MSG_NOERROR), "MSG_NOERROR"),
+            (msg::MSG_EXCEPT, "MSG_EXCEPT"),
+            (msg::MSG_COPY, "MSG_COPY"),
+        ];
+        let mut separator = ", ";
+        for name in take_named(&mut flags, named) {
+            write!(f, "{separator}{name}")?;
+            separator = "|";
+        }
+        if flags != 0 {
+            write!(f, "{separator}{flags:#x}")?;
         }
         match self.timeout {
             Some(timeout) => write!(f, ", {timeout:?}"),

@@ -65,6 +65,17 @@ impl Hint {
         })
     }
 
+    /// To find something without a name.
+    pub(crate) fn private_key(object: Object) -> Self {
+        Self::Kind(object, [0; 2], |f, object, _| {
+            let short = object.table().short;
+            write!(
+                f,
+                "with IPC_PRIVATE the kernel would create a new {short}; pass the identifier of the existing one"
+            )
+        })
+    }
+
     /// The identifier names nothing any more.
     pub(super) fn gone(object: Object) -> Self {
         Self::Kind(object, [0; 2], |f, object, _| {

@@ -23,17 +23,17 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// `ENOENT`: no segment, or no semaphore set, has this key in this IPC namespace.
+    /// `ENOENT`: no segment, semaphore set or message queue has this key in this IPC namespace.
     NotFound,
-    /// `EEXIST`: exclusive creation found a segment, or a semaphore set, under the key.
+    /// `EEXIST`: exclusive creation found a segment, a semaphore set or a message queue under the key.
     AlreadyExists,
-    /// `EACCES`: the mode of the segment or the semaphore set does not let this user do that.
+    /// `EACCES`: the mode of the segment, the semaphore set or the message queue does not let this user do that.
     PermissionDenied,
-    /// `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment or a
-    /// semaphore set.
+    /// `EPERM`: only the owner, the creator and a privileged process may change, lock or remove a segment, a
+    /// semaphore set or a message queue.
     NotOwner,
-    /// No call failed: the segment or the semaphore set under the key was created by another user, and the caller
-    /// did not say that this is welcome.
+    /// No call failed: the segment, the semaphore set or the message queue under the key was created by another user,
+    /// and the caller did not say that this is welcome.
     ForeignCreator,
     /// `shmget` `EINVAL`, creating: zero bytes, or more than `shmmax`.
     SizeOutOfRange,
@@ -83,11 +83,21 @@ pub enum ErrorKind {
     ValueOutOfRange,
     /// `semop` `E2BIG`: more operations in one step than `SEMOPM`.
     TooManyOperations,
-    /// `semop` `EAGAIN` with `IPC_NOWAIT`: it cannot be done at once. Nothing was changed.
+    /// `msgget` `ENOSPC`: as many queues exist as `msgmni` allows.
+    QueueLimit,
+    /// `msgsnd`, `msgrcv` or `msgctl` `EINVAL` or `EIDRM`: the id names no message queue (any more).
+    NoSuchQueue,
+    /// `msgsnd` `EINVAL`: the message is longer than `msgmax`. `msgrcv` `E2BIG`: it is longer than the room for it, and
+    /// stays in the queue.
+    MessageTooLarge,
+    /// `msgctl(IPC_SET)` `EPERM`: this user may not let a queue hold more than `msgmnb` bytes.
+    QueueSizeLimit,
+    /// `semop` and `msgsnd` `EAGAIN`, `msgrcv` `ENOMSG`, with `IPC_NOWAIT`: it cannot be done at once. Nothing was
+    /// changed.
     WouldBlock,
-    /// `semtimedop` `EAGAIN`: it could not be done in time. Nothing was changed.
+    /// `semtimedop` and `msgsnd` `EAGAIN`, `msgrcv` `ENOMSG`: it could not be done in time. Nothing was changed.
     TimedOut,
-    /// `semop` `EIDRM`: the set was removed while this process waited.
+    /// `semop`, `msgsnd` or `msgrcv` `EIDRM`: the set or the queue was removed while this process waited.
     Removed,
     /// No call failed: the creator of a set had not initialised it by the deadline.
     NotInitialised,
@@ -104,8 +114,8 @@ pub enum ErrorKind {
     InUse,
     /// The arguments contradict each other or mean something the caller cannot want. No call was made.
     InvalidInput,
-    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop` `EINTR`: a handled one did, and the caller asked
-    /// to be told.
+    /// `shmat` or `shmdt` `EINTR`: a fatal signal arrived. `semop`, `msgsnd` or `msgrcv` `EINTR`: a handled one did,
+    /// and the caller asked to be told.
     Interrupted,
     /// `ENOSYS`, or a feature this system does not have.
     Unsupported,
@@ -116,8 +126,8 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether there is nothing of that name: no key, or an identifier of something that is gone.
     ///
-    /// The kinds are [`NotFound`](Self::NotFound), [`NoSuchSegment`](Self::NoSuchSegment) and
-    /// [`NoSuchSet`](Self::NoSuchSet). All error types of this crate that can hold one of them have a method of this
+    /// The kinds are [`NotFound`](Self::NotFound), [`NoSuchSegment`](Self::NoSuchSegment),
+    /// [`NoSuchSet`](Self::NoSuchSet) and [`NoSuchQueue`](Self::NoSuchQueue). All error types of this crate that can hold one of them have a method of this
     /// name, so that waiting until another program has created something looks the same everywhere.
     ///
     /// ```
@@ -131,7 +141,10 @@ impl ErrorKind {
     /// ```
     #[must_use]
     pub const fn is_not_found(self) -> bool {
-        matches!(self, Self::NotFound | Self::NoSuchSegment | Self::NoSuchSet)
+        matches!(
+            self,
+            Self::NotFound | Self::NoSuchSegment | Self::NoSuchSet | Self::NoSuchQueue
+        )
     }
 }
 
@@ -168,7 +181,11 @@ impl fmt::Display for ErrorKind {
             Self::TooManyOperations => "too many operations for one step",
             Self::WouldBlock => "it cannot be done at once",
             Self::TimedOut => "it could not be done in time",
-            Self::Removed => "the semaphore set was removed while this process waited",
+            Self::QueueLimit => "the limit on the number of message queues is reached",
+            Self::NoSuchQueue => "no such message queue",
+            Self::MessageTooLarge => "the message is too large",
+            Self::QueueSizeLimit => "the limit on the size of message queues is reached",
+            Self::Removed => "removed while this process waited",
             Self::NotInitialised => {
                 "the creator of the semaphore set has not initialised it in time"
             }
@@ -207,6 +224,7 @@ impl fmt::Display for Name {
             libc::ENFILE => "ENFILE",
             libc::EMFILE => "EMFILE",
             libc::EFBIG => "EFBIG",
+            libc::ENOMSG => "ENOMSG",
             libc::ENOSPC => "ENOSPC",
             libc::ERANGE => "ERANGE",
             libc::ENAMETOOLONG => "ENAMETOOLONG",

@@ -34,7 +34,7 @@ mod kind;
 mod object;
 mod words;
 
-pub(crate) use call::{Access, Asked, Call, Command, SemopCall};
+pub(crate) use call::{Access, Asked, Call, Command, Direction, MessageCall, SemopCall};
 pub(crate) use hint::Hint;
 pub use kind::ErrorKind;
 pub(crate) use object::Object;
@@ -227,6 +227,7 @@ impl From<Error> for io::Error {
             ErrorKind::PermissionDenied
             | ErrorKind::NotOwner
             | ErrorKind::ForeignCreator
+            | ErrorKind::QueueSizeLimit
             | ErrorKind::HugePagesNotPermitted => io::ErrorKind::PermissionDenied,
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::Interrupted => io::ErrorKind::Interrupted,
@@ -241,6 +242,7 @@ impl From<Error> for io::Error {
             | ErrorKind::CountOutOfRange
             | ErrorKind::ValueOutOfRange
             | ErrorKind::TooManyOperations
+            | ErrorKind::MessageTooLarge
             | ErrorKind::NoSuchSemaphore
             | ErrorKind::InvalidAddress
             | ErrorKind::OutOfBounds => io::ErrorKind::InvalidInput,

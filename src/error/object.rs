@@ -1,10 +1,10 @@
 //! What the kernel keeps under a key and an identifier, and what is said about each kind of it.
 //!
-//! Segments and sets fail alike: no such key, no such identifier, not allowed, too small, too many. So one diagnosis
-//! serves both, and what differs stands in one table per kind of object. A further kind costs a table.
+//! Segments, sets and queues fail alike: no such key, no such identifier, not allowed, too small, too many. So one
+//! diagnosis serves all, and what differs stands in one table per kind of object. A further kind costs a table.
 
 use super::kind::ErrorKind;
-use crate::sys::{Errno, RawKey, os, process, sem, shm};
+use crate::sys::{Errno, RawKey, msg, os, process, sem, shm};
 use std::ffi::c_int;
 use std::fmt;
 
@@ -13,6 +13,7 @@ use std::fmt;
 pub(crate) enum Object {
     Segment,
     Set,
+    Queue,
 }
 
 /// What differs between the kinds.
@@ -97,11 +98,36 @@ const SET: Table = Table {
     count: || Ok([sem::limits()?.sets, sem::usage()?[0]]),
 };
 
+const QUEUE: Table = Table {
+    name: "message queue",
+    short: "queue",
+    unit: "bytes at most",
+    get: "msgget",
+    control: "msgctl",
+    prefix: "MSG",
+    option: "-q",
+    stake: "which messages arrive",
+    bits: "reading the status and receiving need the read bit of the mode, sending the write bit",
+    limit: "msgmni",
+    make_room: "no disk is involved: remove unused queues (`ipcs -q`, `ipcrm -q ID`) or raise the limit",
+    gone: ErrorKind::NoSuchQueue,
+    // A queue is never asked to have a size when it is found.
+    too_small: ErrorKind::Other,
+    full: ErrorKind::QueueLimit,
+    find: |key| msg::msgget(key, 0),
+    status: |id| msg::msgctl_stat(id).map(|status| Facts::of_queue(id, &status)),
+    status_any: |id| {
+        msg::msg_stat_any(id).map(|(status, found)| (Facts::of_queue(id, &status), found))
+    },
+    count: || Ok([msg::limits()?.queues, msg::usage()?[0]]),
+};
+
 impl Object {
     pub(super) fn table(self) -> &'static Table {
         match self {
             Self::Segment => &SEGMENT,
             Self::Set => &SET,
+            Self::Queue => &QUEUE,
         }
     }
 
@@ -164,29 +190,34 @@ impl fmt::Display for Facts {
     }
 }
 
-#[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // Widths differ by target.
+#[allow(clippy::unnecessary_cast)] // Widths differ by target.
 impl Facts {
     fn of_segment(id: c_int, status: &libc::shmid_ds) -> Self {
         Self {
-            object: Object::Segment,
-            id,
-            amount: status.shm_segsz as u64,
-            mode: status.shm_perm.mode as u16 & 0o777,
-            uid: status.shm_perm.uid,
-            gid: status.shm_perm.gid,
-            creator_uid: status.shm_perm.cuid,
             creator_pid: status.shm_cpid,
             attached: u32::try_from(status.shm_nattch as u64).unwrap_or(u32::MAX),
-            euid: process::effective_uid(),
+            ..Self::of(
+                Object::Segment,
+                id,
+                status.shm_segsz as u64,
+                status.shm_perm,
+            )
         }
     }
 
     fn of_set(id: c_int, status: &sem::semid_ds) -> Self {
-        let permissions = status.sem_perm;
+        Self::of(Object::Set, id, status.sem_nsems as u64, status.sem_perm)
+    }
+
+    fn of_queue(id: c_int, status: &msg::msqid_ds) -> Self {
+        Self::of(Object::Queue, id, status.msg_qbytes as u64, status.msg_perm)
+    }
+
+    fn of(object: Object, id: c_int, amount: u64, permissions: libc::ipc_perm) -> Self {
         Self {
-            object: Object::Set,
+            object,
             id,
-            amount: status.sem_nsems as u64,
+            amount,
             mode: permissions.mode as u16 & 0o777,
             uid: permissions.uid,
             gid: permissions.gid,
@@ -214,6 +245,7 @@ impl fmt::Display for Words {
         match self.0 {
             ErrorKind::NotFound => write!(f, "no {name} has this key"),
             ErrorKind::AlreadyExists => write!(f, "a {name} with this key exists already"),
+            ErrorKind::Removed => write!(f, "the {name} was removed while this process waited"),
             ErrorKind::ForeignCreator => write!(f, "the {name} was created by another user"),
             kind => kind.fmt(f),
         }

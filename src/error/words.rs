@@ -55,3 +55,18 @@ pub(super) const OPERATION_BITS: &str =
 pub(super) const NO_OPERATION: &str = "a list has at least one operation";
 pub(super) const UNDO_MEMORY: &str =
     "the kernel has no room to remember what SEM_UNDO would have to undo";
+
+// Queues.
+pub(super) const QUEUE_MEMORY: &str = "the kernel has no memory for a further queue";
+pub(super) const MESSAGE_MEMORY: &str = "the kernel has no memory for the message";
+pub(super) const QUEUE_REMOVED: &str = "another process removed the queue and the messages in it, and so ended every wait on it (IPC_RMID is immediate for queues, unlike segments): look the key up again, or end as well";
+pub(super) const SEND_BIT: &str = "sending needs the write bit of the mode";
+pub(super) const RECEIVE_BIT: &str = "receiving needs the read bit of the mode";
+pub(super) const MESSAGE_TYPE: &str =
+    "the type of a message is 1 or more; 0 and negative numbers mean something to receivers";
+pub(super) const NO_MSG_COPY: &str =
+    "MSG_COPY needs a kernel that was built with CONFIG_CHECKPOINT_RESTORE, Linux 3.8 or later";
+pub(super) const MSG_COPY_FLAGS: &str =
+    "MSG_COPY goes with IPC_NOWAIT and without MSG_EXCEPT, in kernels that have it";
+pub(super) const NO_MESSAGE_THERE: &str =
+    "the queue has no message at this position, counted from 0";

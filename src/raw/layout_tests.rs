@@ -162,7 +162,7 @@ fn the_key_and_the_times_are_read_from_where_the_kernel_writes_them() {
     let status = shm::shmctl_stat(id.as_raw());
     id.mark_for_removal().unwrap();
     let status = status.unwrap();
-    assert_eq!(os::key(&status), key.as_raw());
+    assert_eq!(os::key(status.shm_perm), key.as_raw());
     let [attached, detached, changed] = os::times(&status);
     assert_eq!((attached, detached), (0, 0));
     let now = std::time::SystemTime::now();

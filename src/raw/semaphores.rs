@@ -1,9 +1,8 @@
 //! `semget`, `semop`, `semtimedop` and `semctl` under their C names.
 
-use super::GetFlags;
+use super::{GetFlags, fill};
 use crate::error::{self, Asked, Call, Error, SemopCall};
 use crate::key::Key;
-use crate::sys::Errno;
 use crate::sys::sem::{self, Question};
 use std::time::Duration;
 
@@ -183,7 +182,8 @@ pub fn semctl(id: i32, semaphore: i32, command: SemCommand<'_>) -> Result<i32, E
     let (name, result) = match command {
         SemCommand::IpcRmid => (error::Command::Remove, sem::semctl_rmid(id).map(|()| 0)),
         SemCommand::IpcSet(buffer) => {
-            (set_command(buffer), sem::semctl_set(id, buffer).map(|()| 0))
+            let command = error::Command::set(buffer.sem_perm, None);
+            (command, sem::semctl_set(id, buffer).map(|()| 0))
         }
         SemCommand::IpcStat(buffer) => (
             error::Command::Status,
@@ -236,21 +236,4 @@ pub fn semctl(id: i32, semaphore: i32, command: SemCommand<'_>) -> Result<i32, E
 #[must_use]
 pub fn empty_semid_ds() -> semid_ds {
     sem::empty_status()
-}
-
-fn fill<T>(buffer: &mut T, answer: Result<(T, i32), Errno>) -> Result<i32, Errno> {
-    answer.map(|(value, returned)| {
-        *buffer = value;
-        returned
-    })
-}
-
-fn set_command(buffer: &semid_ds) -> error::Command {
-    let permissions = buffer.sem_perm;
-    #[allow(clippy::useless_conversion)] // 16 bits wide on some targets.
-    error::Command::Set {
-        uid: permissions.uid,
-        gid: permissions.gid,
-        mode: u32::from(permissions.mode),
-    }
 }

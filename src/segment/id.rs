@@ -1,6 +1,7 @@
 //! [`SegmentId`]: what can be asked of a segment without attaching it.
 
-use crate::error::{Asked, Call, Command, Error, ErrorKind, Hint};
+use crate::control;
+use crate::error::{Asked, Call, Command, Error, ErrorKind, Object};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::sys::{Errno, shm};
@@ -65,12 +66,7 @@ impl SegmentId {
             asked: Asked::Bytes(size),
             flags,
         };
-        if key.is_private() {
-            let hint = Hint::Text(
-                "with IPC_PRIVATE the kernel would create a new segment; pass the identifier of the existing one",
-            );
-            return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
-        }
+        control::refuse_private(key, Object::Segment, || call.clone())?;
         let mut attempts_left = 10;
         loop {
             let error = match shm::shmget(raw, size, flags) {
@@ -134,15 +130,10 @@ impl SegmentId {
     /// ```
     #[doc(alias("shmctl", "IPC_SET"))]
     pub fn set_permissions(self, uid: u32, gid: u32, mode: impl Into<Mode>) -> Result<(), Error> {
-        let mode = mode.into().bits();
-        let command = Command::Set { uid, gid, mode };
-        if mode & !0o777 != 0 {
-            let call = Call::shmctl(self.0, command);
-            let hint = Hint::Text(MODE_BITS);
-            return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
-        }
-        shm::shmctl_set_permissions(self.0, uid, gid, mode)
-            .map_err(|errno| self.failed(command, errno))
+        let values = (uid, gid, mode.into());
+        control::set_permissions(Object::Segment, self.0, values, None, |(uid, gid, mode)| {
+            shm::shmctl_set_permissions(self.0, uid, gid, mode)
+        })
     }
 
     /// Changes the mode and leaves owner and group.
@@ -288,10 +279,6 @@ impl SegmentId {
     }
 }
 
-pub(super) const MODE_BITS: &str =
-    "a mode has nine bits, 0 to 0777 octal; in C the bits above would turn into flags";
-
-/// The number, in decimal.
 impl fmt::Display for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

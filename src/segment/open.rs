@@ -1,10 +1,10 @@
 //! What [`SegmentOptions`] are for: creating a segment, finding it, attaching it.
 
+use crate::control;
 use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::segment::attach::{Origin, attach};
-use crate::segment::id::MODE_BITS;
 use crate::segment::{
     Access, ReadOnly, ReadWrite, Segment, SegmentId, SegmentOptions, Status, reclaim,
 };
@@ -399,14 +399,7 @@ impl SegmentOptions {
     }
 
     fn check_mode(&self, key: Key) -> Result<(), Error> {
-        match self.mode {
-            Some(mode) if mode.bits() & !0o777 != 0 => Err(Error::refused(
-                self.shmget_call(key, mode.bits() as c_int),
-                ErrorKind::InvalidInput,
-                Hint::Text(MODE_BITS),
-            )),
-            _ => Ok(()),
-        }
+        control::check_mode(self.mode, |flags| self.shmget_call(key, flags))
     }
 
     fn unsupported(&self, key: Key, why: &'static str) -> Error {

@@ -1,11 +1,13 @@
 //! [`Status`]: what the kernel knows about a segment, as one snapshot.
 
-use crate::error::{Command, Error};
+use crate::control;
+use crate::error::{Command, Error, Object};
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::permissions::{Permissions, owner_and_creator, pid, time};
 use crate::segment::SegmentId;
 use crate::sys::{os, process, shm};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What `IPC_STAT` said about a segment, at one moment.
 ///
@@ -53,11 +55,8 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     pub(super) id: SegmentId,
-    pub(super) key: Key,
+    pub(super) permissions: Permissions,
     pub(super) size_bytes: usize,
-    pub(super) mode_word: u32,
-    pub(super) owner: (u32, u32),
-    pub(super) creator: (u32, u32),
     pub(super) creator_pid: i32,
     pub(super) last_pid: i32,
     pub(super) attached: u64,
@@ -67,15 +66,11 @@ pub struct Status {
 
 impl Status {
     pub(crate) fn new(id: SegmentId, raw: &libc::shmid_ds) -> Self {
-        let permissions = raw.shm_perm;
-        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // Widths differ by target.
+        #[allow(clippy::unnecessary_cast)] // Widths differ by target.
         Self {
             id,
-            key: Key::from_raw(os::key(raw)),
+            permissions: Permissions::new(raw.shm_perm),
             size_bytes: raw.shm_segsz as usize,
-            mode_word: u32::from(permissions.mode),
-            owner: (permissions.uid, permissions.gid),
-            creator: (permissions.cuid, permissions.cgid),
             creator_pid: raw.shm_cpid,
             last_pid: raw.shm_lpid,
             attached: raw.shm_nattch as u64,
@@ -93,7 +88,7 @@ impl Status {
     /// marked for removal.
     #[must_use]
     pub fn key(&self) -> Key {
-        self.key
+        self.permissions.key
     }
 
     /// Its size in bytes, exactly as its creator asked. The memory itself comes in whole pages, zeroed.
@@ -106,50 +101,24 @@ impl Status {
     /// The nine permission bits, without the kernel's own flags, which some systems show in the same word.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        Mode::from_bits_truncate(self.mode_word)
+        self.permissions.mode()
     }
 
     /// Whether the segment goes at its last detach. No way leads back.
     #[doc(alias = "SHM_DEST")]
     #[must_use]
     pub fn is_marked_for_removal(&self) -> bool {
-        self.mode_word & os::SHM_DEST != 0
+        self.permissions.mode_word & os::SHM_DEST != 0
     }
 
     /// Whether its pages stay in memory; see [`SegmentId::lock_in_memory`].
     #[doc(alias = "SHM_LOCKED")]
     #[must_use]
     pub fn is_locked_in_memory(&self) -> bool {
-        self.mode_word & os::SHM_LOCKED != 0
+        self.permissions.mode_word & os::SHM_LOCKED != 0
     }
 
-    /// The owner's user id, which [`SegmentId::set_owner`] can change.
-    #[doc(alias = "uid")]
-    #[must_use]
-    pub fn owner_uid(&self) -> u32 {
-        self.owner.0
-    }
-
-    /// The owner's group id, which [`SegmentId::set_owner`] can change.
-    #[doc(alias = "gid")]
-    #[must_use]
-    pub fn owner_gid(&self) -> u32 {
-        self.owner.1
-    }
-
-    /// The creator's effective user id. Nobody can change it.
-    #[doc(alias = "cuid")]
-    #[must_use]
-    pub fn creator_uid(&self) -> u32 {
-        self.creator.0
-    }
-
-    /// The creator's effective group id. Nobody can change it.
-    #[doc(alias = "cgid")]
-    #[must_use]
-    pub fn creator_gid(&self) -> u32 {
-        self.creator.1
-    }
+    owner_and_creator!("crate::SegmentId::set_owner");
 
     /// The process that created the segment, as numbered in this pid namespace; `None` where it has no number here.
     ///
@@ -225,15 +194,6 @@ impl Status {
     pub fn change_time(&self) -> Option<SystemTime> {
         time(self.times[2])
     }
-}
-
-fn pid(raw: i32) -> Option<u32> {
-    u32::try_from(raw).ok().filter(|&pid| pid != 0)
-}
-
-fn time(seconds: i64) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds).ok().filter(|&s| s != 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Whether a process exists, as far as this process can tell.
@@ -328,14 +288,8 @@ impl SegmentId {
     /// ```
     #[doc(alias("shmctl", "SHM_STAT_ANY"))]
     pub fn status_regardless(self) -> Result<Status, Error> {
-        match shm::shmctl_stat(self.as_raw()) {
-            Ok(raw) => Ok(Status::new(self, &raw)),
-            Err(errno) if errno.0 == libc::EACCES => match os::shm_stat_any(self.as_raw()) {
-                // The kernel finds the slot by the low bits of the id; another segment may be in it by now.
-                Ok((raw, found)) if found == self.as_raw() => Ok(Status::new(self, &raw)),
-                _ => Err(self.failed(Command::Status, errno)),
-            },
-            Err(errno) => Err(self.failed(Command::Status, errno)),
-        }
+        let (stat, any) = (shm::shmctl_stat, os::shm_stat_any);
+        let raw = control::status_regardless(Object::Segment, self.as_raw(), stat, any)?;
+        Ok(Status::new(self, &raw))
     }
 }

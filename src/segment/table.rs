@@ -2,7 +2,7 @@
 //! them.
 
 use super::{SegmentId, Status};
-use crate::key::Key;
+use crate::permissions::Permissions;
 use crate::sysvipc::{Row, Table};
 
 /// One segment of the list.
@@ -22,11 +22,8 @@ fn listed(row: &Row<'_>) -> Option<Listed> {
     Some(Listed {
         status: Status {
             id: SegmentId::from_raw(row.get("shmid")?),
-            key: Key::from_raw(row.get("key")?),
+            permissions: Permissions::of_row(row)?,
             size_bytes: row.get("size")?,
-            mode_word: row.mode()?,
-            owner: (row.get("uid")?, row.get("gid")?),
-            creator: (row.get("cuid")?, row.get("cgid")?),
             creator_pid: row.get("cpid")?,
             last_pid: row.get("lpid")?,
             attached: row.get("nattch")?,

@@ -2,6 +2,7 @@
 
 use super::initialise::{self, Readiness};
 use super::set::{SemaphoreSet, status_regardless};
+use crate::control;
 use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
@@ -371,16 +372,7 @@ impl SemaphoreSetOptions {
     }
 
     fn check_mode(&self, key: Key, len: usize) -> Result<(), Error> {
-        match self.mode {
-            Some(mode) if mode.bits() & !0o777 != 0 => Err(Error::refused(
-                semget_call(key, len, mode.bits() as c_int),
-                ErrorKind::InvalidInput,
-                Hint::Text(
-                    "a mode has nine bits, 0 to 0777 octal; in C the bits above would turn into flags",
-                ),
-            )),
-            _ => Ok(()),
-        }
+        control::check_mode(self.mode, |flags| semget_call(key, len, flags))
     }
 }
 
@@ -419,13 +411,7 @@ fn uninitialised(waited: Duration, last_pid: i32) -> Hint {
 
 /// `semget` for an existing set; refuses the private key.
 fn find(key: Key, len: usize, flags: c_int) -> Result<i32, Error> {
-    if key.is_private() {
-        let hint = Hint::Text(
-            "with IPC_PRIVATE the kernel would create a new set; pass the identifier of the existing one",
-        );
-        let call = semget_call(key, len, flags);
-        return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
-    }
+    control::refuse_private(key, Object::Set, || semget_call(key, len, flags))?;
     semget(key, len, flags)
 }
 

@@ -3,7 +3,8 @@
 use super::operation::{Operation, Wait, operate};
 use super::single::Semaphore;
 use super::status::SemaphoreSetStatus;
-use crate::error::{Call, Command, Error, ErrorKind, Hint};
+use crate::control;
+use crate::error::{Call, Command, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::sys::{Errno, os, sem};
 use std::hash::{Hash, Hasher};
@@ -377,15 +378,10 @@ impl SemaphoreSet {
     /// ```
     #[doc(alias("semctl", "IPC_SET"))]
     pub fn set_permissions(&self, uid: u32, gid: u32, mode: impl Into<Mode>) -> Result<(), Error> {
-        let mode = mode.into().bits();
-        let command = Command::Set { uid, gid, mode };
-        if mode & !0o777 != 0 {
-            let call = self.semctl(command);
-            let hint = Hint::Text("a mode has nine bits, 0 to 0777 octal");
-            return Err(Error::refused(call, ErrorKind::InvalidInput, hint));
-        }
-        sem::semctl_set_permissions(self.id, uid, gid, mode)
-            .map_err(|errno| self.failed(command, errno))
+        let values = (uid, gid, mode.into());
+        control::set_permissions(Object::Set, self.id, values, None, |(uid, gid, mode)| {
+            sem::semctl_set_permissions(self.id, uid, gid, mode)
+        })
     }
 
     /// Changes the mode and leaves owner and group.
@@ -482,14 +478,7 @@ impl SemaphoreSet {
 
 /// The status even without read permission, where the system has a way (`SEM_STAT_ANY`, Linux 4.17).
 pub(super) fn status_regardless(id: i32) -> Result<SemaphoreSetStatus, Error> {
-    let failed = |errno| Error::from_call(Call::semctl(id, Command::Status), errno);
-    match sem::semctl_stat(id) {
-        Ok(raw) => Ok(SemaphoreSetStatus::new(id, &raw)),
-        Err(errno) if errno.0 == libc::EACCES => match sem::sem_stat_any(id) {
-            // The kernel finds the slot by the low bits of the id; another set may be in it by now.
-            Ok((raw, found)) if found == id => Ok(SemaphoreSetStatus::new(id, &raw)),
-            _ => Err(failed(errno)),
-        },
-        Err(errno) => Err(failed(errno)),
-    }
+    let (stat, any) = (sem::semctl_stat, sem::sem_stat_any);
+    let raw = control::status_regardless(Object::Set, id, stat, any)?;
+    Ok(SemaphoreSetStatus::new(id, &raw))
 }

@@ -2,9 +2,10 @@
 
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::permissions::{Permissions, owner_and_creator, time};
 use crate::sys::sem;
 use crate::sysvipc::Row;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What `IPC_STAT` said about a semaphore set, at one moment.
 ///
@@ -22,11 +23,8 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SemaphoreSetStatus {
     id: i32,
-    key: Key,
+    permissions: Permissions,
     len: usize,
-    mode_word: u32,
-    owner: (u32, u32),
-    creator: (u32, u32),
     /// Operation, change; seconds since 1970, 0 for never.
     times: [i64; 2],
 }
@@ -34,15 +32,11 @@ pub struct SemaphoreSetStatus {
 #[allow(clippy::len_without_is_empty)] // A set has at least one semaphore.
 impl SemaphoreSetStatus {
     pub(crate) fn new(id: i32, raw: &sem::semid_ds) -> Self {
-        let permissions = raw.sem_perm;
-        #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // Widths differ by target.
+        #[allow(clippy::unnecessary_cast)] // Widths differ by target.
         Self {
             id,
-            key: Key::from_raw(sem::key(raw)),
+            permissions: Permissions::new(raw.sem_perm),
             len: raw.sem_nsems as usize,
-            mode_word: u32::from(permissions.mode),
-            owner: (permissions.uid, permissions.gid),
-            creator: (permissions.cuid, permissions.cgid),
             times: sem::times(raw),
         }
     }
@@ -51,11 +45,8 @@ impl SemaphoreSetStatus {
     pub(crate) fn of_row(row: &Row<'_>) -> Option<Self> {
         Some(Self {
             id: row.get("semid")?,
-            key: Key::from_raw(row.get("key")?),
+            permissions: Permissions::of_row(row)?,
             len: row.get("nsems")?,
-            mode_word: row.mode()?,
-            owner: (row.get("uid")?, row.get("gid")?),
-            creator: (row.get("cuid")?, row.get("cgid")?),
             times: [row.get("otime")?, row.get("ctime")?],
         })
     }
@@ -69,7 +60,7 @@ impl SemaphoreSetStatus {
     /// The key it can be found under; [`Key::PRIVATE`] if it was created without one.
     #[must_use]
     pub fn key(&self) -> Key {
-        self.key
+        self.permissions.key
     }
 
     /// How many semaphores it has, at least 1.
@@ -83,34 +74,10 @@ impl SemaphoreSetStatus {
     /// the write bit.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        Mode::from_bits_truncate(self.mode_word)
+        self.permissions.mode()
     }
 
-    /// The owner's user id, which [`set_owner`](crate::SemaphoreSet::set_owner) can change.
-    #[must_use]
-    pub fn owner_uid(&self) -> u32 {
-        self.owner.0
-    }
-
-    /// The owner's group id, which [`set_owner`](crate::SemaphoreSet::set_owner) can change.
-    #[must_use]
-    pub fn owner_gid(&self) -> u32 {
-        self.owner.1
-    }
-
-    /// The creator's effective user id. Nobody can change it.
-    #[doc(alias = "cuid")]
-    #[must_use]
-    pub fn creator_uid(&self) -> u32 {
-        self.creator.0
-    }
-
-    /// The creator's effective group id. Nobody can change it.
-    #[doc(alias = "cgid")]
-    #[must_use]
-    pub fn creator_gid(&self) -> u32 {
-        self.creator.1
-    }
+    owner_and_creator!("crate::SemaphoreSet::set_owner");
 
     /// When an operation last succeeded, in whole seconds; `None` for never, which is how openers know a set that
     /// is not yet initialised.
@@ -126,9 +93,4 @@ impl SemaphoreSetStatus {
     pub fn change_time(&self) -> Option<SystemTime> {
         time(self.times[1])
     }
-}
-
-fn time(seconds: i64) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds).ok().filter(|&s| s != 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

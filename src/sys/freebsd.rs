@@ -24,9 +24,9 @@ pub(crate) fn shmlba() -> usize {
     super::process::page_size()
 }
 
-/// The key in a status.
-pub(crate) fn key(status: &shmid_ds) -> RawKey {
-    status.shm_perm.key
+/// The key in the permissions of a status.
+pub(crate) fn key(permissions: libc::ipc_perm) -> RawKey {
+    permissions.key
 }
 
 /// Attach, detach and change time of a status, in seconds since 1970; 0 for never.

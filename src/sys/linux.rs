@@ -81,7 +81,6 @@ const _: () = {
     assert!(mem::offset_of!(shm_info, shm_tot) == WORD);
     assert!(mem::offset_of!(shm_info, shm_swp) == 3 * WORD);
     // `key` reads the key as the first four bytes of the permissions.
-    assert!(mem::offset_of!(shmid_ds, shm_perm) == 0);
     assert!(mem::offset_of!(libc::ipc_perm, uid) == size_of::<RawKey>());
 };
 #[cfg(target_pointer_width = "64")]
@@ -135,11 +134,11 @@ pub(crate) fn shmlba() -> usize {
     }
 }
 
-/// The key in a status; 0 once the segment is marked for removal.
-pub(crate) fn key(status: &shmid_ds) -> RawKey {
+/// The key in the permissions of a status; 0 once a segment is marked for removal.
+pub(crate) fn key(permissions: libc::ipc_perm) -> RawKey {
     // The field has two names in the libc crate, chosen by its own build script; its place is asserted above.
-    let first = (&raw const status.shm_perm).cast::<RawKey>();
-    // SAFETY: the first four bytes of a borrowed ipc_perm are its key, aligned as the struct is.
+    let first = (&raw const permissions).cast::<RawKey>();
+    // SAFETY: the first four bytes of an ipc_perm are its key, aligned as the struct is.
     unsafe { first.read() }
 }
 

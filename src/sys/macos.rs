@@ -19,10 +19,10 @@ pub(crate) fn shmlba() -> usize {
     libc::SHMLBA as usize
 }
 
-/// The key in a status.
-pub(crate) fn key(status: &shmid_ds) -> RawKey {
+/// The key in the permissions of a status.
+pub(crate) fn key(permissions: libc::ipc_perm) -> RawKey {
     // The struct is packed to four bytes here: fields are copied, never borrowed.
-    status.shm_perm._key
+    permissions._key
 }
 
 /// Attach, detach and change time of a status, in seconds since 1970; 0 for never.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `shm.rs` | `shmget`, `shmat`, `shmdt`, `shmctl` |
 //! | `sem.rs` | `semget`, `semop`, `semctl`; `sem_values.rs`: the array of `GETALL` and `SETALL`; `sem_linux.rs`, `sem_bsd.rs`: `semtimedop`, constants and structs of one system |
+//! | `msg.rs` | `msgget`, `msgsnd`, `msgrcv`, `msgctl`; `msg_linux.rs`, `msg_bsd.rs`: constants and structs of one system; `timer.rs`: `timer_create` and its kin, and naps that a signal ends |
 //! | `process.rs` | `getpid`, `geteuid`, `kill` with signal 0, `getrlimit`, `getentropy`, the page size |
 //! | `mapping.rs` | `mmap`, `munmap`, `mprotect`, `madvise` |
 //! | `futex.rs` | `futex`, `membarrier` |
@@ -20,9 +21,11 @@ use std::ffi::c_int;
 pub(crate) mod bytes;
 pub(crate) mod futex;
 pub(crate) mod mapping;
+pub(crate) mod msg;
 pub(crate) mod process;
 pub(crate) mod sem;
 pub(crate) mod shm;
+pub(crate) mod timer;
 
 #[cfg(any(target_os = "macos", target_os = "freebsd"))]
 mod bsd;
@@ -52,6 +55,18 @@ impl Errno {
         // `raw_os_error` of a `last_os_error` is always there; 0 would mean that no call failed.
         Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
+}
+
+/// What `IPC_SET` reads of the permissions in a status: uid, gid and the nine mode bits.
+fn permissions(mut raw: libc::ipc_perm, uid: u32, gid: u32, mode: u32) -> libc::ipc_perm {
+    raw.uid = uid;
+    raw.gid = gid;
+    // The field is 16 bits wide on some targets; the nine bits that IPC_SET reads fit everywhere.
+    #[allow(clippy::unnecessary_cast)]
+    {
+        raw.mode = (mode & 0o777) as _;
+    }
+    raw
 }
 
 /// Turns the convention "negative means failure, see `errno`" into a `Result`.

@@ -1,8 +1,8 @@
 //! `semget`, `semop`, `semtimedop` and `semctl`, as semget(2), semop(2) and semctl(2) describe them.
 
-use super::{Errno, RawKey, check};
+use super::{Errno, RawKey, check, permissions};
 pub(crate) use sem_os::{
-    SEM_UNDO, highest_slot, key, limits, sem_stat, sem_stat_any, semtimedop, times, usage,
+    SEM_UNDO, highest_slot, limits, sem_stat, sem_stat_any, semtimedop, times, usage,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use sem_os::{ipc_info, sem_info};
@@ -95,13 +95,7 @@ pub(crate) fn semctl_set_permissions(
     mode: u32,
 ) -> Result<(), Errno> {
     let mut status = empty_status();
-    status.sem_perm.uid = uid;
-    status.sem_perm.gid = gid;
-    // The field is 16 bits wide on some targets; the nine bits that IPC_SET reads fit everywhere.
-    #[allow(clippy::unnecessary_cast)]
-    {
-        status.sem_perm.mode = (mode & 0o777) as _;
-    }
+    status.sem_perm = permissions(status.sem_perm, uid, gid, mode);
     semctl_set(id, &status)
 }
 

@@ -3,7 +3,7 @@
 //! Facts are those of `bsd/sys/sem.h` and `bsd/kern/sysv_sem.c` of XNU and `sys/sys/sem.h` of FreeBSD, which share
 //! the numbers.
 
-use super::super::{Errno, RawKey, os};
+use super::super::{Errno, os};
 use super::sembuf;
 pub use libc::semid_ds;
 use std::ffi::{CStr, c_int};
@@ -94,19 +94,6 @@ pub(crate) fn sem_stat(_slot: c_int) -> Result<(semid_ds, c_int), Errno> {
 /// `SEM_STAT_ANY` does not exist here.
 pub(crate) fn sem_stat_any(_slot: c_int) -> Result<(semid_ds, c_int), Errno> {
     Err(Errno(libc::ENOSYS))
-}
-
-/// The key in a status.
-pub(crate) fn key(status: &semid_ds) -> RawKey {
-    #[cfg(target_os = "macos")]
-    {
-        // The struct is packed to four bytes here: fields are copied, never borrowed.
-        status.sem_perm._key
-    }
-    #[cfg(target_os = "freebsd")]
-    {
-        status.sem_perm.key
-    }
 }
 
 /// Operation and change time of a status, in seconds since 1970; 0 for never.

@@ -3,7 +3,7 @@
 //! Numbers and layouts are those of `include/uapi/linux/sem.h` and the `sembuf.h` of each machine in the kernel's
 //! sources; a test compares them with what a C compiler says on the machine that runs it.
 
-use super::super::{Errno, RawKey, check};
+use super::super::{Errno, check};
 use super::{read_status, sembuf, semctl, semun};
 pub(crate) use libc::{GETALL, GETNCNT, GETPID, GETVAL, GETZCNT, SETALL, SETVAL};
 use std::ffi::c_int;
@@ -85,8 +85,6 @@ const _: () = {
     assert!(size_of::<seminfo>() == 40);
     assert!(mem::offset_of!(seminfo, semmsl) == 16);
     assert!(mem::offset_of!(seminfo, semvmx) == 32);
-    // `key` reads the key as the first four bytes of the permissions.
-    assert!(mem::offset_of!(semid_ds, sem_perm) == 0);
 };
 #[cfg(target_arch = "x86_64")]
 const _: () = {
@@ -221,14 +219,6 @@ pub(crate) fn sem_stat(slot: c_int) -> Result<(semid_ds, c_int), Errno> {
 /// `semctl(slot, 0, SEM_STAT_ANY, &ds)`: the same without the permission, Linux 4.17.
 pub(crate) fn sem_stat_any(slot: c_int) -> Result<(semid_ds, c_int), Errno> {
     read_status(slot, libc::SEM_STAT_ANY)
-}
-
-/// The key in a status.
-pub(crate) fn key(status: &semid_ds) -> RawKey {
-    // The field has two names in the libc crate, chosen by its own build script; its place is asserted above.
-    let first = (&raw const status.sem_perm).cast::<RawKey>();
-    // SAFETY: the first four bytes of a borrowed ipc_perm are its key, aligned as the struct is.
-    unsafe { first.read() }
 }
 
 /// Operation and change time of a status, in seconds since 1970; 0 for never.

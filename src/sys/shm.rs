@@ -1,6 +1,6 @@
 //! `shmget`, `shmat`, `shmdt` and `shmctl`, as shmget(2), shmop(2) and shmctl(2) describe them.
 
-use super::{Errno, RawKey, check, os};
+use super::{Errno, RawKey, check, os, permissions};
 use libc::shmid_ds;
 use std::ffi::{c_int, c_void};
 use std::mem;
@@ -77,13 +77,7 @@ pub(crate) fn shmctl_set_permissions(
     mode: u32,
 ) -> Result<(), Errno> {
     let mut status = empty_status();
-    status.shm_perm.uid = uid;
-    status.shm_perm.gid = gid;
-    // The field is 16 bits wide on some targets; the nine bits that IPC_SET reads fit everywhere.
-    #[allow(clippy::unnecessary_cast)]
-    {
-        status.shm_perm.mode = (mode & 0o777) as _;
-    }
+    status.shm_perm = permissions(status.shm_perm, uid, gid, mode);
     shmctl_set(id, &status)
 }
 

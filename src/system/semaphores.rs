@@ -1,10 +1,9 @@
 //! The whole machine's semaphores: limits, usage, and every set, as `ipcs -s` shows them.
 
-use super::walk;
+use super::{listed, walk};
 use crate::error::{Call, Command, Error};
 use crate::semaphore::SemaphoreSetStatus;
 use crate::sys::{Errno, sem};
-use crate::sysvipc::Table;
 
 /// What the system allows for semaphores.
 #[doc(alias(
@@ -113,15 +112,10 @@ pub fn semaphore_usage() -> Result<SemaphoreUsage, Error> {
 /// ```
 #[doc(alias("ipcs", "SEM_STAT", "SEM_STAT_ANY"))]
 pub fn semaphore_sets() -> Result<Vec<SemaphoreSetStatus>, Error> {
-    match walk(sem::highest_slot, sem::sem_stat_any, sem::sem_stat) {
-        Ok(slots) => {
-            let status = |(raw, id): &(sem::semid_ds, i32)| SemaphoreSetStatus::new(*id, raw);
-            Ok(slots.iter().map(status).collect())
-        }
-        Err(errno) => Table::read("sem")
-            .and_then(|table| table.rows(SemaphoreSetStatus::of_row))
-            .ok_or_else(|| failed(Command::Usage)(errno)),
-    }
+    let slots = walk(sem::highest_slot, sem::sem_stat_any, sem::sem_stat);
+    let status = |(raw, id): &(_, _)| SemaphoreSetStatus::new(*id, raw);
+    let row = SemaphoreSetStatus::of_row;
+    listed(slots, status, "sem", row, failed(Command::Usage))
 }
 
 fn failed(command: Command) -> impl Fn(Errno) -> Error {

@@ -1,13 +1,14 @@
 //! From a call and its `errno` to a kind and a hint, by asking the kernel while the cause can still be seen.
 //!
-//! The tables are those of shmget(2), shmop(2), shmctl(2), semget(2), semop(2) and semctl(2) of the Linux manual
-//! pages 6.03, checked on Linux 6.18. Here stands what all kinds of objects have in common; `segment.rs` and `set.rs`
-//! hold what only one of them has.
+//! The tables are those of shmget(2), shmop(2), shmctl(2), semget(2), semop(2), semctl(2), msgget(2),
+//! msgop(2) and msgctl(2) of the Linux manual pages 6.03, checked on Linux 6.18. Here stands what all kinds of objects
+//! have in common; `segment.rs`, `set.rs` and `queue.rs` hold what only one of them has.
 //!
 //! The question may be asked a moment too late (another process removed the object meanwhile); the kind then falls
 //! back to the likeliest one.
 
 mod other;
+mod queue;
 mod segment;
 mod set;
 
@@ -17,7 +18,7 @@ use super::kind::ErrorKind;
 use super::object::Object;
 use super::words;
 use crate::sys::RawKey;
-use other::{Diagnosis, other};
+use other::{Diagnosis, not_owner, other};
 use std::ffi::c_int;
 
 /// Why `call` failed with `errno`.
@@ -26,6 +27,7 @@ pub(super) fn diagnose(call: &Call, errno: i32) -> Diagnosis {
         Call::Madvise { .. } => segment::advise(errno),
         Call::ForkPage if errno == libc::ENOMEM => segment::no_address_space(0),
         Call::ForkPage | Call::ForkAdvice => other(errno),
+        Call::Message(ref call) => queue::transfer(call, errno),
         _ if errno == libc::ENOSYS => (ErrorKind::Unsupported, Hint::Text(words::SWITCHED_OFF)),
         Call::Ftok { .. } => (ErrorKind::KeyFile, Hint::Text(words::KEY_FILE)),
         Call::Get { key, asked, flags } => get(key, asked, flags, errno),
@@ -46,6 +48,7 @@ fn get(key: RawKey, asked: Asked, flags: c_int, errno: i32) -> Diagnosis {
     let own = match asked {
         Asked::Bytes(_) => segment::get(asked, flags, creating, errno),
         Asked::Semaphores(_) => set::get(errno),
+        Asked::Queue => queue::get(errno),
     };
     if let Some(diagnosis) = own {
         return diagnosis;
@@ -66,6 +69,7 @@ fn get(key: RawKey, asked: Asked, flags: c_int, errno: i32) -> Diagnosis {
             Ok([max, used]) if used < max => match object {
                 Object::Segment => segment::total(asked),
                 Object::Set => set::total(asked),
+                Object::Queue => queue::total(),
             },
             Ok(numbers) => (object.table().full, Hint::full(object, numbers)),
             Err(_) => (object.table().full, Hint::Text(object.table().make_room)),
@@ -86,6 +90,7 @@ fn get_einval(key: RawKey, asked: Asked, flags: c_int, creating: bool) -> Diagno
     let out_of_range = match asked {
         Asked::Bytes(size) => segment::out_of_range(size, flags, creating),
         Asked::Semaphores(semaphores) => set::out_of_range(semaphores, creating),
+        Asked::Queue => Some(other(libc::EINVAL)),
     };
     let exclusive = libc::IPC_CREAT | libc::IPC_EXCL;
     let nothing_found = key == libc::IPC_PRIVATE || flags & exclusive == exclusive;
@@ -102,6 +107,7 @@ fn control(object: Object, id: c_int, command: Command, errno: i32) -> Diagnosis
     let own = match object {
         Object::Segment => segment::control(command, errno),
         Object::Set => set::control(id, command, errno),
+        Object::Queue => queue::control(id, command, errno),
     };
     if let Some(diagnosis) = own {
         return diagnosis;
@@ -129,16 +135,5 @@ fn control(object: Object, id: c_int, command: Command, errno: i32) -> Diagnosis
         }
         (_, libc::EOVERFLOW) => (ErrorKind::Other, Hint::Text(words::OLD_INTERFACE)),
         _ => other(errno),
-    }
-}
-
-/// `EPERM` where owner and creator alone may: either this user is neither, or a sandbox does not let it.
-fn not_owner(object: Object, id: c_int) -> Diagnosis {
-    match object.by_id(id) {
-        Some(facts) if [facts.uid, facts.creator_uid].contains(&facts.euid) => other(libc::EPERM),
-        Some(facts) => (ErrorKind::NotOwner, Hint::not_owner(facts)),
-        // To ask for the status needs no owner.
-        None if object.status_errno(id) == libc::EPERM => other(libc::EPERM),
-        None => (ErrorKind::NotOwner, Hint::Text(words::SEE_OWNERS)),
     }
 }
