@@ -175,18 +175,21 @@ impl SemopCall {
     }
 }
 
-/// `msgsnd` or `msgrcv`.
+/// `msgsnd` or `msgrcv`. Small, because every error has room for one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageCall {
-    pub(crate) direction: Direction,
+    pub(super) direction: Direction,
     pub(crate) id: c_int,
     /// The type of the message, or which one is asked for: with `MSG_COPY` its position.
     pub(crate) which: c_long,
     /// The length of the message, or the room for one.
     pub(crate) bytes: usize,
     pub(crate) flags: c_int,
-    pub(crate) timeout: Option<Duration>,
+    /// [`NO_TIMEOUT`], or nanoseconds: some centuries count as the most there is.
+    timeout: u64,
 }
+
+const NO_TIMEOUT: u64 = u64::MAX;
 
 /// What a call does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +199,32 @@ pub(crate) enum Direction {
 }
 
 impl MessageCall {
+    pub(crate) const fn new(
+        direction: Direction,
+        id: c_int,
+        which: c_long,
+        bytes: usize,
+        flags: c_int,
+    ) -> Self {
+        Self {
+            direction,
+            id,
+            which,
+            bytes,
+            flags,
+            timeout: NO_TIMEOUT,
+        }
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(NO_TIMEOUT);
+        self.timeout = nanos.min(NO_TIMEOUT - 1);
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        (self.timeout != NO_TIMEOUT).then(|| Duration::from_nanos(self.timeout))
+    }
+
     pub(super) fn copies(&self) -> bool {
         msg::MSG_COPY.is_some_and(|bit| self.flags & bit != 0)
     }
@@ -400,7 +429,7 @@ impl fmt::Display for MessageCall {
         if flags != 0 {
             write!(f, "{separator}{flags:#x}")?;
         }
-        match self.timeout {
+        match self.timeout() {
             Some(timeout) => write!(f, ", {timeout:?}"),
             None => Ok(()),
         }

@@ -33,14 +33,7 @@ pub(super) fn send(
     waiting: Waiting,
     patience: Patience,
 ) -> Result<(), Error> {
-    let call = MessageCall {
-        direction: Direction::Send,
-        id,
-        which: message_type,
-        bytes: content.len(),
-        flags: 0,
-        timeout: None,
-    };
+    let call = MessageCall::new(Direction::Send, id, message_type, content.len(), 0);
     with_envelope(message_type, content, |words| {
         let attempt = |flags| msg::msgsnd(id, words, content.len(), flags);
         carry_out(waiting, patience, call, attempt)
@@ -59,14 +52,7 @@ pub(super) fn receive(
     waiting: Waiting,
     patience: Patience,
 ) -> Result<(), Error> {
-    let mut call = MessageCall {
-        direction: Direction::Receive,
-        id,
-        which: 0,
-        bytes: 0,
-        flags: 0,
-        timeout: None,
-    };
+    let mut call = MessageCall::new(Direction::Receive, id, 0, 0, 0);
     (call.which, call.flags) = match what.to_raw() {
         Ok(raw) => raw,
         Err((kind, hint)) => return Err(Error::refused(Call::Message(call), kind, hint)),
@@ -81,15 +67,9 @@ pub(super) fn copy(
     message: &mut Message,
     waiting: Waiting,
 ) -> Result<(), Error> {
-    let mut call = MessageCall {
-        direction: Direction::Receive,
-        id,
-        // No queue holds so many.
-        which: c_long::try_from(position).unwrap_or(c_long::MAX),
-        bytes: 0,
-        flags: 0,
-        timeout: None,
-    };
+    // No queue holds more than the largest long.
+    let which = c_long::try_from(position).unwrap_or(c_long::MAX);
+    let mut call = MessageCall::new(Direction::Receive, id, which, 0, 0);
     let Some(flag) = msg::MSG_COPY else {
         let hint = Hint::Text("MSG_COPY does not exist on this system");
         return Err(Error::refused(
@@ -155,7 +135,7 @@ fn carry_out<T>(
         }
         Patience::Endless => sleep(waiting, &mut attempt),
         Patience::For(timeout) => {
-            call.timeout = Some(timeout);
+            call.set_timeout(timeout);
             match attempt(libc::IPC_NOWAIT) {
                 Err(errno) if is_not_yet(errno) => wait(waiting, timeout, call, &mut attempt)?,
                 result => result,

@@ -1,15 +1,18 @@
 //! What this crate declares or takes from the `libc` crate, compared with what the C headers of this machine say.
 
-use super::{shm_info, shminfo};
+use super::{msginfo, msqid_ds, shm_info, shminfo};
 use crate::flags::{AttachFlags, GetFlags};
 use crate::key::Key;
 use crate::segment::SegmentOptions;
-use crate::sys::{RawKey, os, shm};
+use crate::sys::{RawKey, msg, os, shm};
 use libc::{ipc_perm, shmid_ds};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::mem::offset_of;
 use std::process::{Command, Stdio};
+
+/// `IPC_TIME64` of musl on 32-bit machines, which its own wrapper takes away again.
+const TIME64: i32 = 0x100;
 
 /// Compiles and runs a program that prints each of these C expressions; `None`, and a word about it, where there is
 /// no compiler.
@@ -130,8 +133,6 @@ fn constants_have_the_values_of_the_c_library() {
 
 #[test]
 fn constants_have_the_values_of_the_kernels_headers() {
-    /// `IPC_TIME64` of musl on 32-bit machines, which its own wrapper takes away again.
-    const TIME64: i32 = 0x100;
     // A program of its own: these headers define some of the structures of the C library again.
     let constants: &[(&str, i128)] = &[
         ("SHM_STAT", (os::SHM_STAT & !TIME64).into()),
@@ -152,6 +153,30 @@ fn constants_have_the_values_of_the_kernels_headers() {
         ),
     ];
     compare(&["linux/shm.h"], constants);
+}
+
+#[test]
+fn message_queues_have_the_layout_and_the_numbers_of_the_c_headers() {
+    let layouts = layouts! {
+        "struct msqid_ds" msqid_ds {
+            msg_perm, msg_stime, msg_rtime, msg_ctime, __msg_cbytes, msg_qnum, msg_qbytes, msg_lspid, msg_lrpid,
+        }
+        "struct msginfo" msginfo { msgpool, msgmap, msgmax, msgmnb, msgmni, msgssz, msgtql, msgseg }
+    };
+    compare(&["sys/msg.h"], layouts);
+    let constants: &[(&str, i128)] = &[
+        ("MSG_NOERROR", msg::MSG_NOERROR.into()),
+        ("MSG_EXCEPT", msg::MSG_EXCEPT.unwrap().into()),
+        ("MSG_STAT", (msg::MSG_STAT & !TIME64).into()),
+        ("MSG_INFO", msg::MSG_INFO.into()),
+    ];
+    compare(&["sys/msg.h"], constants);
+    let constants: &[(&str, i128)] = &[
+        ("MSG_COPY", msg::MSG_COPY.unwrap().into()),
+        ("MSG_STAT_ANY", (msg::MSG_STAT_ANY & !TIME64).into()),
+    ];
+    compare(&["linux/msg.h"], constants);
+    assert_eq!(msg::TYPE_BYTES, size_of::<std::ffi::c_long>());
 }
 
 #[test]

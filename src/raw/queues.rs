@@ -81,19 +81,12 @@ pub fn msgsnd<C: Content + ?Sized>(
     flags: c_int,
 ) -> Result<(), Error> {
     let content = content.content();
-    let call = Call::Message(MessageCall {
-        direction: Direction::Send,
-        id,
-        which: message_type,
-        bytes: content.len(),
-        flags,
-        timeout: None,
-    });
+    let call = MessageCall::new(Direction::Send, id, message_type, content.len(), flags);
     with_envelope(message_type, content, |words| {
         msg::msgsnd(id, words, content.len(), flags)
     })
     .unwrap_or(Err(Errno(libc::ENOMEM)))
-    .map_err(|errno| Error::from_call(call, errno))
+    .map_err(|errno| Error::from_call(Call::Message(call), errno))
 }
 
 /// `msgrcv(id, &message, bytes, type, flags)`: receives a message of at most `bytes` bytes and returns its length. The
@@ -129,19 +122,12 @@ pub fn msgrcv(
     which: c_long,
     flags: c_int,
 ) -> Result<usize, Error> {
-    let call = Call::Message(MessageCall {
-        direction: Direction::Receive,
-        id,
-        which,
-        bytes,
-        flags,
-        timeout: None,
-    });
+    let call = MessageCall::new(Direction::Receive, id, which, bytes, flags);
     message
         .reserve(bytes)
         .and_then(|()| msg::msgrcv(id, message.words_mut(), bytes, which, flags))
         .inspect(|&received| message.filled(received))
-        .map_err(|errno| Error::from_call(call, errno))
+        .map_err(|errno| Error::from_call(Call::Message(call), errno))
 }
 
 /// What [`msgctl`] shall do, with the buffer that C passes as a pointer to whatever the command takes.

@@ -4,13 +4,15 @@ use super::{Errno, RawKey, check, permissions};
 pub(crate) use msg_os::{
     MSG_COPY, MSG_EXCEPT, bytes_now, highest_slot, limits, msg_stat, msg_stat_any, times, usage,
 };
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use msg_os::{MSG_INFO, MSG_STAT, MSG_STAT_ANY};
 #[cfg(target_os = "linux")]
 pub(crate) use msg_os::{ipc_info, msg_info};
 // Shown to users by `raw`.
 #[cfg(target_os = "linux")]
 pub use msg_os::msginfo;
 pub use msg_os::msqid_ds;
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::mem;
 
 #[cfg(any(target_os = "macos", target_os = "freebsd"))]
@@ -47,7 +49,7 @@ pub(crate) fn msgget(key: RawKey, flags: c_int) -> Result<c_int, Errno> {
 ///
 /// # Panics
 ///
-/// If the words do not hold so many bytes after the first word.
+/// If the words do not hold a type and so many bytes after it.
 #[inline]
 pub(crate) fn msgsnd(
     id: c_int,
@@ -55,7 +57,7 @@ pub(crate) fn msgsnd(
     bytes: usize,
     flags: c_int,
 ) -> Result<(), Errno> {
-    assert!(bytes <= room(message));
+    assert!(!message.is_empty() && bytes <= room(message));
     let first = message.as_ptr().cast();
     // SAFETY: a word for the type and `bytes` bytes after it can be read, which was checked above.
     check(unsafe { msg_os::msgsnd(id, first, bytes, flags) }).map(drop)
@@ -65,7 +67,7 @@ pub(crate) fn msgsnd(
 ///
 /// # Panics
 ///
-/// If there is no room for the type.
+/// If the words have no room for a type and so many bytes after it.
 #[inline]
 pub(crate) fn msgrcv(
     id: c_int,
@@ -114,7 +116,10 @@ pub(crate) fn msgctl_set_values(
 ) -> Result<(), Errno> {
     let mut status = empty_status();
     status.msg_perm = permissions(status.msg_perm, uid, gid, mode);
-    status.msg_qbytes = capacity_bytes.try_into().unwrap_or(libc::msglen_t::MAX);
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // The width differs by target.
+    {
+        status.msg_qbytes = capacity_bytes.min(c_ulong::MAX as u64) as _;
+    }
     msgctl_set(id, &status)
 }
 
@@ -131,4 +136,44 @@ fn read_status(id: c_int, command: c_int) -> Result<(msqid_ds, c_int), Errno> {
 pub(crate) fn empty_status() -> msqid_ds {
     // SAFETY: the struct holds integers, and on FreeBSD pointers that may be null: all zeros is a value of it.
     unsafe { mem::zeroed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue of its own, removed when the test ends, however it ends.
+    struct Queue(c_int);
+
+    impl Drop for Queue {
+        fn drop(&mut self) {
+            let _ = msgctl_rmid(self.0);
+        }
+    }
+
+    #[test]
+    fn no_length_reaches_beyond_the_words() {
+        let queue = Queue(msgget(libc::IPC_PRIVATE, libc::IPC_CREAT | 0o600).unwrap());
+        let words = [1, -1, -1];
+        let beyond = std::panic::catch_unwind(|| msgsnd(queue.0, &words, 2 * TYPE_BYTES + 1, 0));
+        assert!(beyond.is_err());
+        let no_type = std::panic::catch_unwind(|| msgsnd(queue.0, &[], 0, libc::IPC_NOWAIT));
+        assert!(no_type.is_err());
+        msgsnd(queue.0, &words, 2 * TYPE_BYTES, 0).unwrap();
+        for (len, room) in [(0, 0), (1, 1), (2, TYPE_BYTES + 1), (3, 2 * TYPE_BYTES + 1)] {
+            let beyond = std::panic::catch_unwind(|| {
+                msgrcv(queue.0, &mut [7, 7, 7, 7][..len], room, 0, libc::IPC_NOWAIT)
+            });
+            assert!(beyond.is_err(), "{len} words, room for {room} bytes");
+        }
+        // A message that is cut off ends where it should, to the byte.
+        let mut words = [7; 4];
+        let received = msgrcv(queue.0, &mut words, TYPE_BYTES + 1, 0, MSG_NOERROR);
+        assert_eq!(received, Ok(TYPE_BYTES + 1));
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        let end = 2 * TYPE_BYTES + 1;
+        assert!(bytes[TYPE_BYTES..end].iter().all(|&byte| byte == 0xff));
+        let untouched: Vec<u8> = bytemuck::cast_slice::<c_long, u8>(&[7; 4])[end..].to_vec();
+        assert_eq!(bytes[end..], untouched);
+    }
 }

@@ -1,14 +1,17 @@
-//! A last look, when the test binary ends: has any of its processes left a segment or a semaphore set behind?
+//! A last look, when the test binary ends: has any of its processes left a segment, a semaphore set or a message queue
+//! behind?
 
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::{Mutex, Once};
-use sysvshm::{SegmentId, SemaphoreSet, Status, system};
+use sysvshm::message_queue::MessageQueueStatus;
+use sysvshm::{MessageQueue, MessageQueueId, SegmentId, SemaphoreSet, Status, system};
 
 struct Watched {
     /// What existed before the first guard was made.
     before: HashSet<SegmentId>,
     sets_before: HashSet<i32>,
+    queues_before: HashSet<MessageQueueId>,
     /// This process and those it started.
     processes: Vec<u32>,
 }
@@ -28,6 +31,7 @@ pub(crate) fn watch() {
         *WATCHED.lock().unwrap() = Some(Watched {
             before: before.iter().map(|entry| entry.status.id()).collect(),
             sets_before: set_ids().collect(),
+            queues_before: queues().map(|status| status.id()).collect(),
             processes: vec![std::process::id()],
         });
         // SAFETY: the function is of the type atexit expects and lives as long as the program. libtest ends with
@@ -80,6 +84,22 @@ fn sets_left_behind(watched: &Watched) -> Vec<SemaphoreSet> {
         .collect()
 }
 
+fn queues() -> impl Iterator<Item = MessageQueueStatus> {
+    system::message_queues().unwrap_or_default().into_iter()
+}
+
+/// Queues that are new and that a watched process was the last to send to or to receive from. The kernel does not know
+/// who created a queue.
+fn queues_left_behind(watched: &Watched) -> Vec<MessageQueueStatus> {
+    let used_by_us = |status: &MessageQueueStatus| {
+        let mut pids = [status.last_sender(), status.last_receiver()].into_iter();
+        pids.any(|pid| pid.is_some_and(|pid| watched.processes.contains(&pid)))
+    };
+    queues()
+        .filter(|status| !watched.queues_before.contains(&status.id()) && used_by_us(status))
+        .collect()
+}
+
 extern "C" fn fail_on_leftovers() {
     let Ok(watched) = WATCHED.lock() else { return };
     let Some(watched) = watched.as_ref() else {
@@ -99,7 +119,12 @@ extern "C" fn fail_on_leftovers() {
         let _ = writeln!(std::io::stderr(), "left behind: {:?}", set.status());
         let _ = set.remove();
     }
-    if !left.is_empty() || !sets.is_empty() {
+    let queues = queues_left_behind(watched);
+    for status in &queues {
+        let _ = writeln!(std::io::stderr(), "left behind: {status:?}");
+        let _ = MessageQueue::from_id(status.id()).remove();
+    }
+    if !left.is_empty() || !sets.is_empty() || !queues.is_empty() {
         // SAFETY: ends the process at once, with a status that says that the run failed.
         unsafe { libc::_exit(101) };
     }

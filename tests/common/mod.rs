@@ -2,7 +2,7 @@
 //! look for leftovers.
 //!
 //! * [`Owned`] removes a segment, [`OwnedKey`] whatever is found under a key, [`Running`] kills a process;
-//!   [`OwnedSet`] and [`OwnedSetKey`] do it for semaphore sets.
+//!   [`OwnedSet`] and [`OwnedSetKey`] do it for semaphore sets, [`OwnedQueue`] and [`OwnedQueueKey`] for queues.
 //! * [`peer!`] declares a piece of a test that runs in a re-executed copy of the test binary, as another user or in
 //!   a private IPC namespace if need be.
 //! * [`Forked`] is a forked child of a peer.
@@ -10,8 +10,8 @@
 //! * [`for_each_case`] checks a property in many cases drawn from a seed, and names the one that fails.
 //! * [`alone`] keeps tests of one binary apart that change what the whole machine shares.
 //! * [`skipped`] says loudly what this machine cannot show.
-//! * A binary that used any of these looks at exit for segments and semaphore sets that its processes left behind,
-//!   removes them and fails the run.
+//! * A binary that used any of these looks at exit for segments, semaphore sets and message queues that its processes left
+//!   behind, removes them and fails the run.
 #![allow(dead_code, unused_imports, unused_macros)] // Each test file uses a part of it.
 #![allow(unsafe_code)] // fork, setuid and their like are what these tests are about.
 
@@ -22,6 +22,7 @@ pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
 mod peer;
+mod queues;
 mod random;
 mod semaphores;
 mod signals;
@@ -31,6 +32,9 @@ pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
 pub(crate) use mapping::Mapping;
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
+#[cfg(target_os = "linux")]
+pub(crate) use queues::until_asleep_in;
+pub(crate) use queues::{OwnedQueue, OwnedQueueKey};
 pub(crate) use random::{Random, budget, for_each_case, seed};
 pub(crate) use semaphores::{OwnedSet, OwnedSetKey, until};
 

@@ -24,7 +24,7 @@ pub(super) fn total() -> Diagnosis {
 
 /// `msgsnd` and `msgrcv`.
 pub(super) fn transfer(call: &MessageCall, errno: i32) -> Diagnosis {
-    let not_yet = match call.timeout {
+    let not_yet = match call.timeout() {
         Some(_) => ErrorKind::TimedOut,
         None => ErrorKind::WouldBlock,
     };
