@@ -331,10 +331,9 @@ fn next_operation(program: Program, answers: &[u64]) -> Option<Operation> {
         next: Cell::new(None),
     };
     let end = catch_unwind(AssertUnwindSafe(|| (program.run)(Replay(&tape, 0))));
-    if let Err(why) = end
-        && !why.is::<EndOfTape>()
-    {
-        resume_unwind(why);
+    match end {
+        Err(why) if !why.is::<EndOfTape>() => resume_unwind(why),
+        _ => {}
     }
     tape.next.get()
 }
