@@ -119,7 +119,7 @@ fn the_count_of_attaches_follows_other_processes() {
     for (done, peer) in running.iter_mut().enumerate() {
         peer.say("detach");
         assert_eq!(peer.hear(), "detached");
-        assert_eq!(both().0, 19 - done as u64);
+        assert_eq!(both().0, 19 - done as libc::shmatt_t);
     }
     assert_eq!(both(), (0, 0));
     for mut peer in running {

@@ -335,7 +335,7 @@ fn overcommit() -> String {
 
 #[test]
 fn memory_that_cannot_be_promised_is_refused_with_advice() {
-    const HUGE: usize = 1 << 62;
+    const HUGE: usize = 1 << (usize::BITS - 2);
     let limits = system::limits().unwrap();
     if overcommit().trim() == "1" || limits.max_segment_bytes < HUGE as u64 {
         skipped("vm.overcommit_memory is 1 or shmmax is small: the kernel would not say ENOMEM");
@@ -351,7 +351,7 @@ fn memory_that_cannot_be_promised_is_refused_with_advice() {
 
 #[test]
 fn without_reservation_a_segment_may_exceed_the_machine() {
-    const LARGE: usize = 1 << 46;
+    const LARGE: usize = if usize::BITS == 64 { 1 << 46 } else { 1 << 30 };
     if overcommit().trim() == "2" || system::limits().unwrap().max_segment_bytes < LARGE as u64 {
         skipped("vm.overcommit_memory is 2 or shmmax is small: SHM_NORESERVE has no effect");
         return;

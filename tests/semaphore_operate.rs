@@ -246,7 +246,7 @@ fn send_signal(process: u32, thread: &str) {
     let sent = unsafe {
         libc::syscall(
             libc::SYS_tgkill,
-            libc::c_long::from(process),
+            process as libc::c_long,
             thread,
             libc::c_long::from(libc::SIGUSR1),
         )

@@ -330,13 +330,10 @@ fn next_operation(program: Program, answers: &[u64]) -> Option<Operation> {
         answers: RefCell::new(answers.iter().copied().collect()),
         next: Cell::new(None),
     };
-    let end = catch_unwind(AssertUnwindSafe(|| (program.run)(Replay(&tape, 0))));
-    if let Err(why) = end
-        && !why.is::<EndOfTape>()
-    {
-        resume_unwind(why);
+    match catch_unwind(AssertUnwindSafe(|| (program.run)(Replay(&tape, 0)))) {
+        Err(why) if !why.is::<EndOfTape>() => resume_unwind(why),
+        _ => tape.next.get(),
     }
-    tape.next.get()
 }
 
 impl State {
