@@ -577,15 +577,16 @@ fn a_refusal_that_nothing_explains_any_more_is_still_about_the_size() {
 
 #[test]
 fn a_size_beyond_any_file_is_out_of_range() {
+    const TOO_MUCH: usize = 1 << (usize::BITS - 1);
     let owned = OwnedKey::random();
-    for size in [1 << 63, usize::MAX] {
+    for size in [TOO_MUCH, usize::MAX] {
         let error = sized(size).create_new(owned.key()).unwrap_err();
         let error = fails::<()>(Err(error), ErrorKind::SizeOutOfRange, libc::EINVAL);
         assert!(error.hint().is_some());
     }
     owned.create(10, 0o600);
     let error = fails(
-        sized(1 << 63).open(owned.key()),
+        sized(TOO_MUCH).open(owned.key()),
         ErrorKind::SegmentTooSmall,
         libc::EINVAL,
     );
