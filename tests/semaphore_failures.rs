@@ -108,11 +108,17 @@ fn every_other_errno_of_semop_has_a_kind() {
     ] {
         let day = Duration::from_secs(86_400);
         fails(failing(errno, || semaphore.acquire(1)), kind, errno);
-        fails(
-            failing(errno, || semaphore.acquire_timeout(1, day)),
-            kind,
-            errno,
-        );
+        if cfg!(target_pointer_width = "64") {
+            fails(
+                failing(errno, || semaphore.acquire_timeout(1, day)),
+                kind,
+                errno,
+            );
+        } else {
+            common::skipped(
+                "on 32-bit machines waits with a timeout go past the C library's function",
+            );
+        }
         fails(failing(errno, || semaphore.lock()), kind, errno);
     }
     for errno in [libc::ENOMEM, libc::ENOSPC] {
