@@ -65,14 +65,14 @@ fn addresses_that_the_kernel_chooses_are_multiples_of_shmlba() {
 #[test]
 fn a_misaligned_address_is_refused_with_the_multiple_it_should_be() {
     let owned = Owned::new(4, 0o600);
-    let address = 0x1_0000_0001;
+    let address = 0x4000_0001;
     let error = fails(
         at(&SegmentOptions::new(), address).attach(owned.id()),
         ErrorKind::InvalidAddress,
         libc::EINVAL,
     );
     let lba = raw::shmlba().to_string();
-    assert_says(&error, &["address 0x100000001", "EINVAL", "SHMLBA", &lba]);
+    assert_says(&error, &["address 0x40000001", "EINVAL", "SHMLBA", &lba]);
     fails(
         attach_at(owned.id(), address, AttachFlags::empty()),
         ErrorKind::InvalidAddress,

@@ -463,8 +463,11 @@ fn write_with_pauses<C: Cell<Value = [u64; N]>, const N: usize>(talk: &mut Talk)
     let mut writer = cell.writer().unwrap();
     talk.say("at work");
     for first in 1_u64.. {
+        let start = Instant::now();
         writer.store(value(first));
-        for _ in 0..first % 64 {
+        // Who reads the one copy there is needs a gap as long as copying takes on this machine.
+        let until = start.elapsed() * (1 + first as u32 % 4);
+        while start.elapsed() < until {
             std::hint::spin_loop();
         }
     }

@@ -119,7 +119,7 @@ fn the_count_of_attaches_follows_other_processes() {
     for (done, peer) in running.iter_mut().enumerate() {
         peer.say("detach");
         assert_eq!(peer.hear(), "detached");
-        assert_eq!(both().0, 19 - done as u64);
+        assert_eq!(both().0, 19 - done as libc::shmatt_t);
     }
     assert_eq!(both(), (0, 0));
     for mut peer in running {
@@ -220,7 +220,16 @@ fn the_limits_are_those_of_the_files() {
         ("shmmni", limits.max_segments, info.shmmni),
         ("shmall", limits.max_pages, info.shmall),
     ] {
-        let file: u64 = sysctl(name).parse().unwrap();
+        let mut file: u64 = sysctl(name).parse().unwrap();
+        if cfg!(target_pointer_width = "32") {
+            // What a 64-bit kernel tells 32-bit programs (`copy_compat_shminfo_to_user` in `ipc/shm.c`).
+            let narrow = u64::from(file as u32);
+            file = if name == "shmmax" {
+                file.min(i32::MAX as u64)
+            } else {
+                narrow
+            };
+        }
         #[allow(clippy::useless_conversion)] // c_ulong is 32 bits wide on some targets.
         let raw = u64::from(raw);
         assert_eq!((ours, raw), (file, file), "{name}");

@@ -75,7 +75,10 @@ fn counts_are_those_of_the_ring() {
         let seen = look(&inspector);
         assert!(pushed > 40 && popped > 20, "several laps");
         assert_eq!((seen.kind, seen.layout), (Kind::Spsc, layout));
-        assert_eq!((seen.item_size_bytes, seen.item_align_bytes), (8, 8));
+        assert_eq!(
+            (seen.item_size_bytes, seen.item_align_bytes),
+            (8, align_of::<u64>())
+        );
         assert_eq!((seen.version, seen.generation), (2, ring.generation()));
         assert_eq!(seen.total_bytes, ring.segment().len_bytes());
         assert_eq!(seen.max_participants, 2);

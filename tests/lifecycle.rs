@@ -427,7 +427,7 @@ fn one_process_sleeps_on_futexes_in_thirty_segments_and_another_wakes_the_last()
     }
     assert_eq!(
         woken,
-        SEGMENTS as i64 - 1,
+        SEGMENTS as libc::c_long - 1,
         "{}",
         std::io::Error::last_os_error()
     );

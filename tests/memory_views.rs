@@ -289,7 +289,10 @@ fn agree_on_atomics<T: Primitive + Debug>(
         expected = new;
         for i in 0..5 {
             let expected = if i == index { expected } else { T::zeroed() };
-            assert_eq!(view.read_only().at(i).atomic_load(SeqCst), expected);
+            // Read-only views have no load wider than a pointer.
+            #[cfg(target_pointer_width = "64")]
+            let view = view.read_only();
+            assert_eq!(view.at(i).atomic_load(SeqCst), expected);
         }
     }
 }

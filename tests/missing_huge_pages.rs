@@ -6,6 +6,8 @@
 #![allow(unsafe_code)] // Raw accesses, to show what the safe calls keep away.
 
 mod common;
+#[path = "common/ipc_calls.rs"]
+mod ipc_calls;
 #[path = "common/seccomp.rs"]
 mod seccomp;
 
@@ -134,7 +136,7 @@ fn assert_every_safe_attach_refuses(key: Key, id: SegmentId) {
         options().removal(Removal::OnDrop).open(key).map(done),
         "removal",
     );
-    let address = 1 << 40;
+    let address = 1 << 30;
     refused(at(&options(), address).attach(id).map(done), "address");
     let mut rounded = at(&options(), address + 5);
     rounded.round_address(true);

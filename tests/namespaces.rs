@@ -56,11 +56,16 @@ fn enter_namespace(namespace: &File) {
 
 /// A child made by `clone(CLONE_NEWIPC)`: born in its namespace instead of moving there.
 fn found_by_a_child_cloned_into_a_new_namespace(key: Key) -> bool {
-    let flags = libc::c_long::from(libc::CLONE_NEWIPC | libc::SIGCHLD);
+    let mut first_two = [libc::c_long::from(libc::CLONE_NEWIPC | libc::SIGCHLD), 0];
+    // s390 takes the stack before the flags (clone(2), "C library/kernel differences").
+    if cfg!(target_arch = "s390x") {
+        first_two.reverse();
+    }
+    let [first, second] = first_two;
     let none: libc::c_long = 0;
     // SAFETY: no stack and no memory is shared, so this is a fork with a new namespace; peers fork with no lock
     // held.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
     assert!(pid >= 0, "{}", std::io::Error::last_os_error());
     if pid == 0 {
         let found = SegmentId::find(key).is_ok();
@@ -70,7 +75,7 @@ fn found_by_a_child_cloned_into_a_new_namespace(key: Key) -> bool {
     let mut status = 0;
     // SAFETY: a child that nobody else waits for.
     let waited = unsafe { libc::waitpid(pid as i32, &raw mut status, 0) };
-    assert_eq!(i64::from(waited), pid);
+    assert_eq!(libc::c_long::from(waited), pid);
     assert!(libc::WIFEXITED(status));
     libc::WEXITSTATUS(status) == 1
 }

@@ -30,7 +30,7 @@ static void check(int failed, const char *what) {
 }
 
 int main(int argc, char **argv) {
-    key_t key = (key_t)strtol(argv[2], NULL, 0);
+    key_t key = (key_t)strtoul(argv[2], NULL, 0);
     const char *task = argv[1];
     union semun argument;
     (void)argc;

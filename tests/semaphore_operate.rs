@@ -246,7 +246,7 @@ fn send_signal(process: u32, thread: &str) {
     let sent = unsafe {
         libc::syscall(
             libc::SYS_tgkill,
-            libc::c_long::from(process),
+            libc::c_long::from(i32::try_from(process).unwrap()),
             thread,
             libc::c_long::from(libc::SIGUSR1),
         )

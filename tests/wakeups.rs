@@ -48,6 +48,9 @@ fn original() -> unsafe extern "C" fn(c_long, ...) -> c_long {
     unsafe { std::mem::transmute::<*const (), unsafe extern "C" fn(c_long, ...) -> c_long>(found) }
 }
 
+/// `SYS_futex_time64`, by which 32-bit machines wait; 64-bit machines have no call of this number.
+const FUTEX_TIME64: c_long = 422;
+
 /// Takes the place of the C library's function. Sleeps in rings are those on a word shared between processes; the
 /// standard library's own are private.
 ///
@@ -65,7 +68,7 @@ unsafe extern "C" fn syscall(
     f: c_long,
 ) -> c_long {
     let event = match number {
-        libc::SYS_futex if b == libc::FUTEX_WAIT.into() => Some(Event::Sleep),
+        libc::SYS_futex | FUTEX_TIME64 if b == libc::FUTEX_WAIT.into() => Some(Event::Sleep),
         libc::SYS_membarrier if a == libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED.into() => {
             Some(Event::Barrier)
         }

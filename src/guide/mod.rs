@@ -6,6 +6,7 @@
 //! | [`crash_safety`] | What is left of shared data when a process is killed? How is nothing lost, or done twice? |
 //! | [`porting`] | How does a C program become Rust: call by call, one process of a running system at a time? |
 //! | [`soundness`] | Why may safe code touch memory that others write? What is torn, what is ordered, what is checked how? |
+//! | [`systems`] | What would be wrong on macOS and FreeBSD, where the crate has never run? |
 
 #[doc = include_str!("lifecycle.md")]
 pub mod lifecycle {}
@@ -18,3 +19,6 @@ pub mod soundness {}
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}
+
+#[doc = include_str!("systems.md")]
+pub mod systems {}

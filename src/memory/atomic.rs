@@ -68,15 +68,66 @@ impl<T: Viewable, A: Access> SharedRef<'_, T, A> {
                 "this processor has no load of that width that is sure to work on read-only pages"
             );
         }
+        self.load_at_any_width(order)
+    }
+
+    /// # Panics
+    ///
+    /// As [`atomic_load`](Self::atomic_load), which besides checks the width.
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "reads shared bytes")]
+    fn load_at_any_width(self, order: Ordering) -> T
+    where
+        T: Primitive,
+    {
         let address = self.atomic_address();
         if !A::READ_ONLY {
             // SAFETY: whoever made this view checked that the bytes are there and may be written, and `'a` keeps
             // them mapped; the alignment was just checked.
             unsafe { access::atomic_load(address, order) }
         } else {
-            // SAFETY: as above, but for writing; the width was checked at compile time.
+            // SAFETY: as above, but for writing, of which both callers made sure.
             unsafe { access::atomic_load_read_only(address, order) }
         }
+    }
+}
+
+/// Read-only pages of 32-bit machines have no load of 64 bits that is sure to work.
+const IN_HALVES: bool = size_of::<usize>() < size_of::<u64>();
+/// Which half of a word in memory is the upper one.
+const UPPER: usize = if cfg!(target_endian = "big") { 0 } else { 1 };
+
+impl<A: Access> SharedRef<'_, u64, A> {
+    /// [`atomic_load`](Self::atomic_load), on a read-only view of a 32-bit machine too.
+    ///
+    /// There it reads halves with acquire ordering: the upper one again until it stays the same. Counters and other words whose upper half
+    /// never returns to an earlier value are never torn. A process that keeps changing the upper half gets a torn
+    /// value seen, but holds up nothing.
+    #[inline(always)]
+    #[track_caller]
+    #[allow(unsafe_code, reason = "reads shared bytes")]
+    pub(crate) fn load_word(self, order: Ordering) -> u64 {
+        if !A::READ_ONLY || !IN_HALVES {
+            return self.load_at_any_width(order);
+        }
+        let halves = self.atomic_address().cast::<u32>();
+        let half = |index: usize| {
+            // SAFETY: the index is 0 or 1, and the word has two halves.
+            let address = unsafe { halves.add(index) };
+            // SAFETY: the view's bytes are there and stay mapped; a half is as wide as a pointer and aligned.
+            unsafe { access::atomic_load_read_only(address, Ordering::Acquire) }
+        };
+        let mut upper = half(UPPER);
+        let mut lower = half(1 - UPPER);
+        for _ in 0..100 {
+            let again = half(UPPER);
+            if again == upper {
+                break;
+            }
+            (upper, lower) = (again, half(1 - UPPER));
+        }
+        u64::from(upper) << 32 | u64::from(lower)
     }
 }
 

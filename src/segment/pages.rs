@@ -273,9 +273,9 @@ mod tests {
                      VmFlags: rd wr sh mr mw me ms de ht sd\n\
                      7f0000400000-7f0000401000 rw-s 00000000 00:01 6 /SYSV00000000 (deleted)\n\
                      VmFlags: rd wr sh mr mw me ms sd\n";
-        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0000_0000), Some(true));
-        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0040_0000), Some(false));
-        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0010_0000), None);
-        assert_eq!(explicit_in_smaps("", 0x7f00_0000_0000), None);
+        assert_eq!(explicit_in_smaps(smaps, 0x7f00_0000), Some(true));
+        assert_eq!(explicit_in_smaps(smaps, 0x7f40_0000), Some(false));
+        assert_eq!(explicit_in_smaps(smaps, 0x7f10_0000), None);
+        assert_eq!(explicit_in_smaps("", 0x7f00_0000), None);
     }
 }

@@ -195,8 +195,8 @@ pub(crate) type Resource = std::ffi::c_int;
 /// Lowers soft and hard limit of this process; for a [`peer!`], because there is no way back. Allocates nothing.
 pub(crate) fn limit(resource: Resource, value: u64) {
     let limit = libc::rlimit {
-        rlim_cur: value,
-        rlim_max: value,
+        rlim_cur: value as libc::rlim_t,
+        rlim_max: value as libc::rlim_t,
     };
     // SAFETY: `limit` is a whole rlimit.
     let done = unsafe { libc::setrlimit(resource, &raw const limit) };

@@ -1,25 +1,31 @@
 //! System calls that a filter (seccomp) answers instead of the kernel, as sandboxes do.
 //!
-//! Included by its path where it is used. A filter holds for the calling thread and those it starts, for good: for a
+//! Included by its path, with `ipc_calls.rs`, where it is used. A filter holds for the calling thread and those it starts, for good: for a
 //! [`peer!`](crate::common::peer) alone.
 
 #![allow(dead_code)] // Each test file uses a part of it.
 
+use crate::ipc_calls::{self, Condition};
 use std::ffi::c_long;
 
 /// A call and the errno that it gets; 0 makes it succeed without having done anything.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     call: c_long,
-    /// Only with this value of the argument of this index.
-    argument: Option<(u32, i32)>,
+    /// Only with such arguments.
+    arguments: Vec<Condition>,
     errno: i32,
 }
 
 impl Answer {
     /// `shmctl` with this command.
     pub(crate) fn shmctl(command: i32, errno: i32) -> Self {
-        Self::with(libc::SYS_shmctl, 1, command, errno)
+        let (call, arguments) = ipc_calls::shmctl_with(command);
+        Self {
+            call,
+            arguments,
+            errno,
+        }
     }
 
     /// `membarrier` with this command.
@@ -36,7 +42,7 @@ impl Answer {
     pub(crate) fn every_madvise(errno: i32) -> Self {
         Self {
             call: libc::SYS_madvise,
-            argument: None,
+            arguments: Vec::new(),
             errno,
         }
     }
@@ -44,7 +50,7 @@ impl Answer {
     fn with(call: c_long, index: u32, value: i32, errno: i32) -> Self {
         Self {
             call,
-            argument: Some((index, value)),
+            arguments: vec![(index, !0, value)],
             errno,
         }
     }
@@ -70,14 +76,16 @@ pub(crate) fn install(answers: &[Answer]) {
     let mut program = Vec::new();
     for answer in answers {
         let refusal = libc::SECCOMP_RET_ERRNO | answer.errno as u32;
-        program.push(load(0));
-        match answer.argument {
-            None => program.push(unless_equal_skip(answer.call as u32, 1)),
-            Some((index, value)) => program.extend([
-                unless_equal_skip(answer.call as u32, 3),
+        // Each condition takes three statements; the refusal follows the last.
+        let mut left = 3 * answer.arguments.len() as u8 + 1;
+        program.extend([load(0), unless_equal_skip(answer.call as u32, left)]);
+        for &(index, mask, value) in &answer.arguments {
+            left -= 3;
+            program.extend([
                 load(16 + 8 * index + low),
-                unless_equal_skip(value as u32, 1),
-            ]),
+                statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, mask as u32),
+                unless_equal_skip(value as u32, left),
+            ]);
         }
         program.push(end(refusal));
     }

@@ -4,10 +4,12 @@
 //! Who lives is told by tokens; see `src/liveness`. `spsc::liveness` and `mpmc::liveness` have what ends a process,
 //! and how soon that is noticed.
 #![allow(unsafe_code)] // setns, mount, kill and filters are what these tests are about.
-#![cfg(all(target_os = "linux", target_pointer_width = "64"))] // 32-bit machines make these calls through SYS_ipc.
+#![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/ipc_calls.rs"]
+mod ipc_calls;
 #[path = "../common/seccomp.rs"]
 mod seccomp;
 

@@ -59,7 +59,7 @@ impl<T: Element, A: Access> Memory for Parts<'_, T, A> {
 
     #[inline(always)]
     fn count(&self, order: Ordering) -> u64 {
-        self.count.atomic_load(order)
+        self.count.load_word(order)
     }
 
     #[inline(always)]
@@ -231,8 +231,8 @@ impl<'a, C: Cell, A: Access> SharedCell<'a, C, A> {
 
     fn writer_died_writing(self) -> bool {
         let (sequence, word) = (
-            self.parts.count.atomic_load(Acquire),
-            self.parts.writer.atomic_load(Acquire),
+            self.parts.count.load_word(Acquire),
+            self.parts.writer.load_word(Acquire),
         );
         let is_dead = |writer: OwnerId| {
             let anchor = self.anchor.as_ref();
@@ -244,8 +244,8 @@ impl<'a, C: Cell, A: Access> SharedCell<'a, C, A> {
         sequence % 2 != 0
             && OwnerId::from_word(word).is_some_and(is_dead)
             // A writer that took over meanwhile changed the role before anything else.
-            && self.parts.writer.atomic_load(Acquire) == word
-            && self.parts.count.atomic_load(Acquire) == sequence
+            && self.parts.writer.load_word(Acquire) == word
+            && self.parts.count.load_word(Acquire) == sequence
     }
 
     #[cold]
@@ -299,7 +299,7 @@ impl<'a, C: Cell> SharedCell<'a, C> {
         let anchor = self.anchor.as_ref().map_err(Error::clone)?;
         let role = Role::take(self.parts.writer, self.writer_at, anchor)?;
         // After taking the role, whose exchange acquires what the predecessor stored.
-        let count = self.parts.count.atomic_load(Acquire);
+        let count = self.parts.count.load_word(Acquire);
         Ok(Writer {
             parts: self.parts,
             count,

@@ -273,7 +273,7 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         for layout in [Layout::Interleaved, Layout::Contiguous] {
             assert_eq!(Slots::new(layout, 768, usize::MAX, 8, 8), None);
-            assert_eq!(Slots::new(layout, 768, 1 << 60, 8, 8), None);
+            assert_eq!(Slots::new(layout, 768, 1 << (usize::BITS - 4), 8, 8), None);
             assert_eq!(Slots::new(layout, 768, 1, usize::MAX, 8), None);
             assert_eq!(Slots::new(layout, 768, 1, 8192, 8192), None);
         }
