@@ -16,13 +16,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use sysvshm::Key;
-use sysvshm::bounded_buffer::{Layout, mpmc, spsc};
+use sysvshm::bounded_buffer::{BoundedBuffer, Consumer, Layout, Protocol, mpmc, spsc};
 
 /// What a thread did in a ring's wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Barrier,
-    Sleep,
+    /// At most this long.
+    Sleep(Duration),
 }
 
 thread_local! {
@@ -68,7 +69,27 @@ unsafe extern "C" fn syscall(
     f: c_long,
 ) -> c_long {
     let event = match number {
-        libc::SYS_futex | FUTEX_TIME64 if b == libc::FUTEX_WAIT.into() => Some(Event::Sleep),
+        libc::SYS_futex | FUTEX_TIME64 if b == libc::FUTEX_WAIT.into() => {
+            // Seconds and nanoseconds, each of 64 bits for the newer call and as wide as a word for the older one.
+            let half = if number == FUTEX_TIME64 {
+                8
+            } else {
+                size_of::<c_long>()
+            };
+            let read = |at: usize| -> u64 {
+                let at = std::ptr::with_exposed_provenance::<u8>(d as usize + at);
+                if half == 8 {
+                    // SAFETY: rings never sleep without a timeout, and it lives across the call.
+                    unsafe { at.cast::<u64>().read_unaligned() }
+                } else {
+                    // SAFETY: as above.
+                    u64::from(unsafe { at.cast::<u32>().read_unaligned() })
+                }
+            };
+            Some(Event::Sleep(
+                Duration::from_secs(read(0)) + Duration::from_nanos(read(half)),
+            ))
+        }
         libc::SYS_membarrier if a == libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED.into() => {
             Some(Event::Barrier)
         }
@@ -76,7 +97,7 @@ unsafe extern "C" fn syscall(
     };
     if let Some(event) = event {
         EVENTS.with_borrow_mut(|events| events.push(event));
-        if event == Event::Sleep {
+        if matches!(event, Event::Sleep(_)) {
             SLEEPS.fetch_add(1, Ordering::Relaxed);
             if ENDLESS.load(Ordering::Relaxed) {
                 d = 0; // no timeout
@@ -230,6 +251,84 @@ fn a_sleeper_asks_for_one_barrier_before_it_sleeps() {
     for events in [of_one, of_many] {
         assert_eq!(events[0], Event::Barrier);
         assert!(events.len() >= 2, "{events:?}");
-        assert!(events[1..].iter().all(|&event| event == Event::Sleep));
+        assert!(
+            events[1..]
+                .iter()
+                .all(|event| matches!(event, Event::Sleep(_)))
+        );
     }
+}
+
+/// How long a consumer of an empty ring that is given an item as soon as it sleeps would have slept.
+fn slice<P: Protocol>(
+    ring: &BoundedBuffer<u64, P>,
+    set: impl FnOnce(&mut Consumer<u64, P>),
+) -> Duration {
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    set(&mut consumer);
+    SLEEPS.store(0, Ordering::Relaxed);
+    let events = thread::scope(|scope| {
+        let waiting = scope.spawn(move || {
+            EVENTS.take();
+            assert_eq!(consumer.pop(), Ok(1));
+            EVENTS.take()
+        });
+        until_slept(1);
+        producer.push(1).unwrap();
+        waiting.join().unwrap()
+    });
+    let slices = events.into_iter().filter_map(|event| match event {
+        Event::Sleep(slice) => Some(slice),
+        Event::Barrier => None,
+    });
+    // Without barriers the first one is shorter, to see what a publisher may have missed.
+    slices.max().unwrap()
+}
+
+fn intervals<P: Protocol>(ring: &BoundedBuffer<u64, P>) {
+    let ms = Duration::from_millis;
+    assert_eq!(slice(ring, |_| {}), ms(80));
+    for (interval, expected) in [(ms(1000), ms(800)), (ms(10), ms(8))] {
+        let set = |consumer: &mut Consumer<u64, P>| {
+            consumer.liveness_interval(interval);
+        };
+        assert_eq!(slice(ring, set), expected);
+    }
+    // Cancelling wakes nobody, and ends a wait within 100 ms nevertheless.
+    let mut canceller = None;
+    let set = |consumer: &mut Consumer<u64, P>| {
+        consumer.liveness_interval(ms(1000));
+        canceller = Some(consumer.canceller());
+    };
+    assert_eq!(slice(ring, set), ms(80));
+}
+
+/// The time between two checks is what was asked for: as the kernel is told, not as a clock says.
+#[test]
+fn an_idle_handle_sleeps_as_long_as_its_liveness_interval_allows() {
+    let _alone = alone();
+    intervals(&spsc_ring());
+    intervals(&mpmc_ring());
+}
+
+/// Producers sleep in the same way.
+#[test]
+fn a_producer_without_room_sleeps_as_long_as_its_liveness_interval_allows() {
+    let _alone = alone();
+    let ring = spsc_ring();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    while producer.try_push(0).is_ok() {}
+    producer.liveness_interval(Duration::from_secs(1));
+    SLEEPS.store(0, Ordering::Relaxed);
+    let events = thread::scope(|scope| {
+        let waiting = scope.spawn(move || {
+            EVENTS.take();
+            producer.push(1).unwrap();
+            EVENTS.take()
+        });
+        until_slept(1);
+        while consumer.try_pop().is_ok() {}
+        waiting.join().unwrap()
+    });
+    assert!(events.contains(&Event::Sleep(Duration::from_millis(800))));
 }

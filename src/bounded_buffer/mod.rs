@@ -41,7 +41,8 @@
 //! Of [`spsc`] and [`mpmc`]: every push, pop and batch is one operation that takes effect at one machine
 //! instruction. A process killed before it has done nothing; killed after it, it has done it all. Nothing in
 //! between: no item lost, doubled or torn, no slot lost, and no live process, polling or sleeping, waits for a dead
-//! one longer than 100 ms after the kernel has released the dead one's memory.
+//! one longer than 100 ms after the kernel has released the dead one's memory (or than the
+//! [`liveness_interval`](spsc::Consumer::liveness_interval) that its handle was given).
 //!
 //! What a process did with an item *after* its pop took effect died with it. Whoever needs each item handled at
 //! least once works in place and releases afterwards: [`spsc::Consumer::peek`].

@@ -205,7 +205,8 @@
 //!
 //! As in [`spsc`](super::spsc#waiting): a look for some 15 to 50 microseconds, then sleep, at no cost to those who
 //! are awake. A consumer is woken for each item; a producer when a quarter of the buffer has become free or a
-//! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
+//! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left;
+//! [`liveness_interval`](Consumer::liveness_interval) makes that longer or shorter.
 
 use super::ClaimError;
 use crate::ring::front::{chunk, consumer, iter, options, producer, ring};

@@ -76,7 +76,7 @@
 //! membarrier(2). A consumer is woken by the first item; a producer when a quarter of the buffer is free or the
 //! consumer finds nothing more to do, because waking it for each slot would cost more than it gets done. Each looks
 //! for itself every 80 ms, also whether its peer lives: an idle one uses what waking up a dozen times a second
-//! takes.
+//! takes, or less with a longer [`liveness_interval`](Consumer::liveness_interval).
 //!
 //! # What this does not protect you from
 //!

@@ -148,6 +148,7 @@ pub const SEMAPHORES: &str = "System V semaphores";
 pub const SPSC: &str = "sysvshm spsc";
 pub const SPSC_CONTIGUOUS: &str = "sysvshm spsc, contiguous";
 pub const SPSC_SPIN: &str = "sysvshm spsc, spinning";
+pub const SPSC_SECOND: &str = "sysvshm spsc, liveness interval 1 s";
 pub const MPMC: &str = "sysvshm mpmc";
 pub const MPMC_YIELD: &str = "sysvshm mpmc, yielding";
 pub const MPMC_HANDLES: &str = "sysvshm mpmc, many handles";
@@ -166,7 +167,13 @@ const ALONE_AND_SHARE: &[Workload] = &[Workload::Alternate, Workload::OneThread,
 macro_rules! rings {
     ($rings:ident, $handles:ident, $suffix:expr) => {{
         let named = |name: &str| -> &'static str { format!("{name}{}", $suffix).leak() };
-        let spsc = |layout, waiting| Between($rings::Spsc { layout, waiting });
+        let spsc = |layout, waiting| {
+            Between($rings::Spsc {
+                layout,
+                waiting,
+                interval: None,
+            })
+        };
         use $rings::{Layout, Waiting};
         [
             Contender::new(
@@ -237,6 +244,7 @@ macro_rules! rings {
 
 pub static CONTENDERS: LazyLock<Vec<Contender>> = LazyLock::new(|| {
     let mut all: Vec<Contender> = rings!(rings, handles, "").into();
+    all.push(checking_once_a_second());
     #[cfg(baseline)]
     {
         use before::{handles as old_handles, rings as old_rings};
@@ -248,6 +256,24 @@ pub static CONTENDERS: LazyLock<Vec<Contender>> = LazyLock::new(|| {
     all.extend(limits());
     all
 });
+
+/// A ring of which a dead peer may be noticed late.
+fn checking_once_a_second() -> Contender {
+    let driver = rings::Spsc {
+        layout: rings::Layout::Interleaved,
+        waiting: rings::Waiting::Sleep,
+        interval: Some(Duration::from_secs(1)),
+    };
+    Contender::new(
+        SPSC_SECOND,
+        Between(driver),
+        &[],
+        "this crate's ring for one producer and one consumer, of which the receiver notices within a second instead \
+         of 100 ms that the sender is dead",
+    )
+    .sleeps()
+    .only(&[Workload::Idle])
+}
 
 /// The lecture's buffer, in Rust and in C.
 fn own_lecture() -> Vec<Contender> {

@@ -15,6 +15,7 @@ use crate::endpoint::{
 use crate::item::{BY_VALUE_BYTES, Item};
 use anyhow::{Context, Result};
 use std::slice;
+use std::time::Duration;
 use sysvshm::bytemuck::Pod;
 
 pub use super::api::bounded_buffer::{Layout, Waiting};
@@ -83,6 +84,8 @@ fn shared_is<T: Item>(item: SharedRef<'_, T, ReadOnly>, number: u64) -> bool {
 pub struct Spsc {
     pub layout: Layout,
     pub waiting: Waiting,
+    /// The receiver's liveness interval, if it is not the default.
+    pub interval: Option<Duration>,
 }
 
 pub struct SpscSender<T> {
@@ -127,6 +130,9 @@ impl Peer for Spsc {
             .attach(segment_id(handle)?)?
             .consumer()?;
         consumer.waiting(self.waiting);
+        if let Some(interval) = self.interval {
+            consumer.liveness_interval(interval);
+        }
         Ok(SpscReceiver {
             consumer,
             mode: case.mode,

@@ -17,8 +17,9 @@ use std::sync::Arc;
 ///
 /// # When a wait ends
 ///
-/// A wait checks before and after each sleep, of which none is longer than 80 ms. So it ends within 100 ms; at once, if a
-/// signal is handled on the thread that waits, because that ends its sleep.
+/// A wait checks before and after each sleep, of which none is longer than 80 ms, whatever
+/// [`liveness_interval`](super::producer::Producer::liveness_interval) says, once the handle has a canceller. So it ends
+/// within 100 ms; at once, if a signal is handled on the thread that waits, because that ends its sleep.
 ///
 /// # In a signal handler
 ///
@@ -72,7 +73,9 @@ pub struct Canceller(Arc<Cancel>);
 
 impl Canceller {
     pub(super) fn of(end: &impl Endpoint) -> Self {
-        Self(Arc::clone(end.cancel()))
+        let cancel = end.cancel();
+        cancel.share();
+        Self(Arc::clone(cancel))
     }
 
     /// Ends the handle's waits, present and future.

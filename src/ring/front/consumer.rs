@@ -232,6 +232,14 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
         self
     }
 
+    /// How soon a wait notices what wakes nobody, such as the death of its peer; 100 ms unless set. As
+    /// [`Producer::liveness_interval`](super::producer::Producer::liveness_interval), which says what that is and has an
+    /// example.
+    pub fn liveness_interval(&mut self, interval: Duration) -> &mut Self {
+        self.how.notice_within(interval);
+        self
+    }
+
     /// Makes a canceller, by which another thread or a signal handler ends this handle's waits.
     #[must_use]
     pub fn canceller(&self) -> Canceller {

@@ -281,7 +281,7 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     /// Removed means marked for removal, by `ipcrm` or [`mark_for_removal`](crate::Segment::mark_for_removal), after this
     /// process opened the ring. A ring with [`Key::PRIVATE`](crate::Key::PRIVATE), or one that was marked before, is not
     /// found by a key anyway and never counts as removed. Noticed within 100 ms. **C call:** `shmctl(IPC_STAT)` every 80
-    /// ms of a wait.
+    /// ms of a wait; [`liveness_interval`](Self::liveness_interval) changes both.
     ///
     /// ```
     /// # use sysvshm::{Key, bounded_buffer::spsc::{BoundedBuffer, PopError, PushError}};
@@ -318,6 +318,42 @@ impl<T: Pod, P: Protocol> Producer<T, P> {
     #[doc(alias = "EINTR")]
     pub fn interruptible(&mut self, interruptible: bool) -> &mut Self {
         self.how.ends_on_signal = interruptible;
+        self
+    }
+
+    /// How soon a wait notices what wakes nobody; 100 ms unless set. A wait that sleeps checks every four fifths of this
+    /// time, 80 ms unless set, and that is all the processor time that an idle handle uses: with 1 second, a tenth.
+    ///
+    /// Longer or shorter by it become
+    ///
+    /// * in `spsc`, how late a wait finds that its peer is dead; in `mpmc`, how late a sleeping handle recovers what the
+    ///   dead left, unless another recovers it first: the [promise](crate::bounded_buffer#the-promise) of 100 ms becomes
+    ///   one of this interval;
+    /// * how late it finds that the ring is removed;
+    /// * how long a wake-up is late that was lost because the process that owed it was killed before waking;
+    /// * how long a producer sleeps while there is room, but less than a quarter of the buffer, and the consumer neither
+    ///   takes more nor finds the buffer empty.
+    ///
+    /// Items, a quarter of room, and a peer that leaves wake sleepers at once as always, and timeouts end in time. The
+    /// least is about a millisecond; `mpmc` looks for the dead every 10 ms at most. A handle with a
+    /// [`canceller`](Self::canceller) sleeps for 80 ms at most all the same. [`Waiting::Spin`] and [`Waiting::Yield`] ask
+    /// about the peer four times as often. Of this handle alone, and for all calls from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sysvshm::{Key, bounded_buffer::mpmc::BoundedBuffer};
+    /// # use std::time::Duration;
+    /// # let buffer = BoundedBuffer::<u64>::create_new(Key::PRIVATE, 1)?;
+    /// # buffer.segment().mark_for_removal()?;
+    /// let (mut producer, mut consumer) = (buffer.producer()?, buffer.consumer()?);
+    /// consumer.liveness_interval(Duration::from_secs(1)); // one of hundreds that are mostly idle
+    /// producer.push(1)?;
+    /// assert_eq!(consumer.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn liveness_interval(&mut self, interval: Duration) -> &mut Self {
+        self.how.notice_within(interval);
         self
     }
 

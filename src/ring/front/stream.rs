@@ -8,7 +8,6 @@ use super::producer::Producer;
 use super::refusal::{PopError, PushError};
 use crate::ring::protocol::Endpoint;
 use crate::ring::protocol::spsc::Spsc;
-use crate::ring::wait::WaitOptions;
 use std::io;
 
 /// Bytes in: a write takes as many as there is room for, waiting for room for one.
@@ -57,10 +56,8 @@ impl io::Read for Consumer<u8, Spsc> {
         if self.end.cancel().is_pulled() {
             return Err(PopError::Cancelled.into());
         }
-        let how = WaitOptions {
-            ends_on_disconnect: true,
-            ..self.how
-        };
+        let mut how = self.how;
+        how.ends_on_disconnect = true;
         match self.pop_slice_until(into, None, how) {
             Err(PopError::PeerDead | PopError::PeerLeft) => Ok(0),
             done => Ok(done?),

@@ -37,7 +37,7 @@
 //! with store buffers (`store_buffers`), where it loses nothing, and loses something as soon as the barrier is left
 //! out; storms between two processes (`litmus`) count on the machine at hand.
 //!
-//! Sleeping is in slices of at most [`SLICE`]. After each the sleeper looks for itself, asks the kernel whether its
+//! Sleeping is in slices, of at most [`SLICE`] unless the handle is told otherwise. After each the sleeper looks for itself, asks the kernel whether its
 //! peer lives, and sleeps on without a new barrier as long as its announcement stands. So whatever goes wrong with
 //! a wake-up, such as a publisher killed between clearing the word and the wake, costs one slice.
 
@@ -86,9 +86,11 @@ pub(crate) fn deadline(timeout: Duration) -> Deadline {
     Instant::now().checked_add(timeout)
 }
 
-/// How the calls of a handle wait.
-#[derive(Debug, Clone, Copy, Default)]
+/// How the calls of a handle wait. Passed by value to what is not inlined, so no larger than a register.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct WaitOptions {
+    /// The longest sleep without a look, in milliseconds.
+    slice: u32,
     pub(crate) strategy: Waiting,
     /// Whether a wait ends when the other side is not there any more.
     pub(crate) ends_on_disconnect: bool,
@@ -98,9 +100,34 @@ pub(crate) struct WaitOptions {
     pub(crate) ends_on_removal: bool,
 }
 
-/// The longest sleep without a look, by which a wait for a dead peer stays below 100 ms: the rest is for waking up.
-/// An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
-pub(crate) const SLICE: Duration = Duration::from_millis(80);
+impl Default for WaitOptions {
+    fn default() -> Self {
+        Self {
+            slice: SLICE.as_millis() as u32,
+            strategy: Waiting::default(),
+            ends_on_disconnect: false,
+            ends_on_signal: false,
+            ends_on_removal: false,
+        }
+    }
+}
+
+impl WaitOptions {
+    /// Sleeps so long without a look that what happens unannounced is noticed within this time: a fifth of it is for
+    /// waking up.
+    pub(crate) fn notice_within(&mut self, interval: Duration) {
+        let slice = (interval / 5 * 4).as_millis();
+        self.slice = u32::try_from(slice).unwrap_or(u32::MAX).max(1);
+    }
+
+    fn slice(self) -> Duration {
+        Duration::from_millis(self.slice.into())
+    }
+}
+
+/// The longest sleep without a look unless set, by which a wait for a dead peer stays below 100 ms: the rest is for
+/// waking up. An idle sleeper's processor time is proportional to the number of slices, and to nothing else.
+const SLICE: Duration = Duration::from_millis(80);
 
 /// Set once a barrier has failed in this process, which had registered for it: a filter denies the call since, or
 /// the kernel had no memory for it. From then on this process announces that it cannot have barriers, and fences.
@@ -193,6 +220,8 @@ pub(crate) struct Waiter<'a> {
     is_one_of_many: bool,
     /// How often to give the processor to others before sleeping.
     yields: u32,
+    /// The longest sleep without a look.
+    slice: Duration,
     cancel: Option<&'a Cancel>,
     ends_on_signal: bool,
 }
@@ -206,6 +235,7 @@ impl<'a> Waiter<'a> {
             has_barriers: registered && !BARRIERS_FAIL.load(Ordering::Relaxed),
             is_one_of_many: false,
             yields: 0,
+            slice: SLICE,
             cancel: None,
             ends_on_signal: false,
         }
@@ -226,9 +256,15 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    /// The same, ended by this flag as well, and by a signal if so asked.
+    /// The same, ended by this flag as well, and by a signal if so asked; with the slices that were asked for, unless
+    /// the flag may be pulled meanwhile, which wakes nobody.
     pub(crate) fn ended_by(self, cancel: &'a Cancel, how: WaitOptions) -> Self {
         Self {
+            slice: if cancel.is_shared() {
+                how.slice().min(SLICE)
+            } else {
+                how.slice()
+            },
             cancel: Some(cancel),
             ends_on_signal: how.ends_on_signal,
             ..self
@@ -347,7 +383,7 @@ impl<'a> Waiter<'a> {
         let mut announced = None;
         let mut slept = false;
         let result = loop {
-            let mut slice = SLICE;
+            let mut slice = self.slice;
             // What is not announced to sleepers, such as room in small amounts, is looked for after a slice without a
             // wake-up only: who is woken for every little costs more than it gets done.
             let mut effort = Effort::Thorough;
@@ -366,7 +402,7 @@ impl<'a> Waiter<'a> {
                     if !publishers_fence {
                         announce_no_barrier(memory, self.word);
                         wanted |= NO_BARRIER;
-                        slice = FIRST_SLICE_WITHOUT_BARRIERS;
+                        slice = FIRST_SLICE_WITHOUT_BARRIERS.min(slice);
                     }
                     // Pairs with the fence of every publisher that sees NO_BARRIER, or has none of its own.
                     memory.fence();
@@ -446,7 +482,7 @@ impl<'a> Waiter<'a> {
         Some(last_look(look, stop))
     }
 
-    /// Looks all the time, and now and then at the clock; asks for the peer once per slice.
+    /// Looks all the time, and now and then at the clock; asks for the peer four times per slice.
     fn poll<R>(
         &self,
         deadline: Deadline,
@@ -472,7 +508,7 @@ impl<'a> Waiter<'a> {
                 }
             }
             let now = Instant::now();
-            let due = asked.is_none_or(|before| now - before >= SLICE / 4);
+            let due = asked.is_none_or(|before| now - before >= self.slice / 4);
             if due || self.is_over(deadline).is_some() {
                 asked = Some(now);
                 if let Some(end) = self.finished(Effort::Thorough, deadline, look, peer) {
@@ -541,6 +577,28 @@ mod tests {
         });
         assert!(end.is_none());
         looks
+    }
+
+    #[test]
+    fn a_slice_is_four_fifths_of_the_interval_and_short_where_a_wait_may_be_cancelled() {
+        let slice = |cancel: &Cancel, interval: Duration| {
+            let mut how = WaitOptions::default();
+            how.notice_within(interval);
+            let waiter = Waiter::alone(0, Waiting::Sleep, false);
+            waiter.ended_by(cancel, how).slice
+        };
+        let cancel = Cancel::default();
+        let ms = Duration::from_millis;
+        assert_eq!(slice(&cancel, ms(100)), SLICE);
+        assert_eq!(WaitOptions::default().slice(), SLICE);
+        assert_eq!(slice(&cancel, ms(1000)), ms(800));
+        assert_eq!(slice(&cancel, ms(10)), ms(8));
+        assert_eq!(slice(&cancel, Duration::ZERO), ms(1));
+        assert_eq!(slice(&cancel, Duration::MAX), ms(u32::MAX.into()));
+        cancel.share();
+        assert_eq!(slice(&cancel, ms(1000)), SLICE);
+        assert_eq!(slice(&cancel, ms(10)), ms(8));
+        assert_eq!(size_of::<WaitOptions>(), 8);
     }
 
     #[test]
