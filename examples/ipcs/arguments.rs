@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) segments: bool,
     /// About semaphore sets.
     pub(crate) sets: bool,
+    /// About message queues.
+    pub(crate) queues: bool,
     /// About abandoned tokens alone, which are segments.
     pub(crate) tokens: bool,
     /// Tables of any width.
@@ -49,8 +51,8 @@ impl Settings {
             owner_uid,
             older_than: arguments.parsed("--older-than", parse_age)?,
         };
-        let [segments, semaphores, tokens] =
-            ["--segments", "--semaphores", "--tokens"].map(|name| arguments.flag(name));
+        let [segments, semaphores, queues, tokens] =
+            ["--segments", "--semaphores", "--queues", "--tokens"].map(|name| arguments.flag(name));
         let [wide, porcelain] = ["--wide", "--porcelain"].map(|name| arguments.flag(name));
         let [limits, usage] = ["--limits", "--usage"].map(|name| arguments.flag(name));
         let [remove_stale, yes] = ["--remove-stale", "--yes"].map(|name| arguments.flag(name));
@@ -59,6 +61,11 @@ impl Settings {
         if tokens && semaphores {
             return Err(Misuse::new(
                 "--tokens is about segments, not about semaphore sets",
+            ));
+        }
+        if tokens && queues {
+            return Err(Misuse::new(
+                "--tokens is about segments, not about message queues",
             ));
         }
         if wide && porcelain {
@@ -74,15 +81,16 @@ impl Settings {
             (_, false, true) => return Err(Misuse::new("--yes goes with --remove-stale")),
             (true, _, _) => {
                 return Err(Misuse::new(
-                    "--limits and --usage are about all segments together, or all sets",
+                    "--limits and --usage are about all segments together, all sets or all queues",
                 ));
             }
         };
         Ok(Self {
             task,
             filter,
-            segments: segments || tokens || !semaphores,
-            sets: semaphores || !(segments || tokens),
+            segments: segments || tokens || !(semaphores || queues),
+            sets: semaphores || !(segments || tokens || queues),
+            queues: queues || !(segments || tokens || semaphores),
             tokens,
             wide,
             porcelain,

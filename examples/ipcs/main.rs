@@ -1,4 +1,4 @@
-//! Lists the machine's shared memory and its semaphore sets, and removes what crashed programs left:
+//! Lists the machine's shared memory, semaphore sets and message queues, and removes what crashed programs left:
 //! `cargo run --example ipcs -- --help`.
 //!
 //! What `ipcs` of util-linux shows, and what an operator asks next: is the creator still there, does the memory really
@@ -7,14 +7,15 @@
 //!
 //! All of it comes from [`sysvshm::system`], and removing from
 //! [`SegmentId::mark_for_removal`](sysvshm::SegmentId::mark_for_removal) and
-//! [`SemaphoreSet::remove`](sysvshm::SemaphoreSet::remove): `main.rs` decides what is to be done, `arguments.rs` and
-//! `filter.rs` what it is about, `segments.rs` and `sets.rs` list and remove, `stale.rs` says when a segment may be
-//! removed, `show.rs` how all of it looks.
+//! [`SemaphoreSet::remove`](sysvshm::SemaphoreSet::remove) and its kin: `main.rs` decides what is to be done,
+//! `arguments.rs` and `filter.rs` what it is about, `segments.rs`, `sets.rs` and `queues.rs` list and remove, `stale.rs`
+//! says when a segment may be removed, `show.rs` how all of it looks.
 
 mod arguments;
 #[path = "../cli/mod.rs"]
 mod cli;
 mod filter;
+mod queues;
 mod segments;
 mod sets;
 mod show;
@@ -82,6 +83,8 @@ struct Found {
     segments: Option<Vec<segments::Entry>>,
     /// `None`: not asked for, or refused.
     sets: Option<Vec<sets::Entry>>,
+    /// `None`: not asked for, or refused.
+    queues: Option<Vec<queues::Entry>>,
     /// Whether the system refused nothing.
     complete: bool,
 }
@@ -93,9 +96,12 @@ impl Found {
         let segments = segments.and_then(|listed| unless_refused(listed, &mut complete));
         let sets = settings.sets.then(|| sets::list(settings));
         let sets = sets.and_then(|listed| unless_refused(listed, &mut complete));
+        let queues = settings.queues.then(|| queues::list(settings));
+        let queues = queues.and_then(|listed| unless_refused(listed, &mut complete));
         Self {
             segments,
             sets,
+            queues,
             complete,
         }
     }
@@ -105,6 +111,8 @@ impl Found {
         segments.for_each(|all| all.retain(segments::Entry::is_stale));
         let sets = self.sets.iter_mut();
         sets.for_each(|all| all.retain(sets::Entry::is_stale));
+        let queues = self.queues.iter_mut();
+        queues.for_each(|all| all.retain(queues::Entry::is_stale));
     }
 
     /// Removes all, and keeps in the lists what is gone by our doing. What could not be removed is said.
@@ -130,11 +138,15 @@ impl Found {
         if let Some(all) = &mut self.sets {
             all.retain(|entry| ours(&format!("semaphore set {}", entry.id()), entry.remove()));
         }
+        if let Some(all) = &mut self.queues {
+            all.retain(|entry| ours(&format!("message queue {}", entry.id()), entry.remove()));
+        }
     }
 
     fn count(&self) -> usize {
         let segments = self.segments.as_ref().map_or(0, Vec::len);
-        segments + self.sets.as_ref().map_or(0, Vec::len)
+        let sets = self.sets.as_ref().map_or(0, Vec::len);
+        segments + sets + self.queues.as_ref().map_or(0, Vec::len)
     }
 
     fn code(&self, unless_refused: u8) -> u8 {
@@ -148,15 +160,21 @@ impl Found {
     fn show(&self, settings: &Settings, users: &Users, note: Option<String>) -> String {
         let segments = self.segments.as_deref();
         let sets = self.sets.as_deref();
+        let queues = self.queues.as_deref();
         if settings.porcelain {
             let segments = segments.map(show::segment_lines).unwrap_or_default();
-            return segments + &sets.map(show::set_lines).unwrap_or_default();
+            let sets = sets.map(show::set_lines).unwrap_or_default();
+            return segments + &sets + &queues.map(show::queue_lines).unwrap_or_default();
         }
         let wide = settings.wide;
         let segments = segments.map(|all| show::segment_table(all, users, wide));
         let sets = sets.map(|all| show::set_table(all, users, wide));
+        let queues = queues.map(|all| show::queue_table(all, users, wide));
         let note = note.map(|note| note + "\n");
-        let parts: Vec<String> = [segments, sets, note].into_iter().flatten().collect();
+        let parts: Vec<String> = [segments, sets, queues, note]
+            .into_iter()
+            .flatten()
+            .collect();
         parts.join("\n")
     }
 }
@@ -178,7 +196,8 @@ fn summary(settings: &Settings, limits: bool, usage: bool) -> (u8, String) {
         .segments
         .then(|| show::segment_summary(limits, usage));
     let sets = settings.sets.then(|| show::set_summary(limits, usage));
-    let answers = [segments, sets].into_iter().flatten();
+    let queues = settings.queues.then(|| show::queue_summary(limits, usage));
+    let answers = [segments, sets, queues].into_iter().flatten();
     let groups: Vec<_> = answers
         .filter_map(|answer| unless_refused(answer, &mut complete))
         .flatten()

@@ -1,6 +1,7 @@
 //! How it looks: tables for people, lines for scripts.
 
 use crate::filter::age;
+use crate::queues;
 use crate::segments;
 use crate::sets;
 use crate::users::Users;
@@ -77,6 +78,44 @@ pub(crate) fn set_table(entries: &[sets::Entry], users: &Users, wide: bool) -> S
     table("Semaphore Arrays", &titles, rows)
 }
 
+/// The columns of `ipcs -q`, then ours. If not `wide`, a line has 80 characters at most: no cell is wider than this.
+///
+/// | key | msqid | owner | perms | bytes | messages | sender | receiver | idle | and blanks |
+/// |---|---|---|---|---|---|---|---|---|---|
+/// | 10 | 10 | 8 | 5 | 6 | 8 | 7 | 8 | 4 | 8 |
+pub(crate) fn queue_table(entries: &[queues::Entry], users: &Users, wide: bool) -> String {
+    let mut titles = vec![
+        "key", "msqid", "owner", "perms", "bytes", "messages", "sender", "receiver", "idle",
+    ];
+    if wide {
+        titles.extend(["age", "capacity"]);
+    }
+    let rows = entries.iter().map(|entry| {
+        let status = &entry.status;
+        let user = |pid, state_of| match wide {
+            true => process(pid, state_of, wide),
+            false => state(state_of).to_owned(),
+        };
+        let mut row = vec![
+            status.key().to_string(),
+            status.id().to_string(),
+            owner(users, status.owner_uid(), wide),
+            format!("{:o}", status.mode().bits()),
+            count(status.used_bytes(), 6, wide),
+            count(status.messages(), 8, wide),
+            user(status.last_sender(), status.last_sender_state()),
+            user(status.last_receiver(), status.last_receiver_state()),
+            time(entry.idle(), wide),
+        ];
+        if wide {
+            row.push(time(entry.age(), wide));
+            row.push(number(status.capacity_bytes()));
+        }
+        row
+    });
+    table("Message Queues", &titles, rows)
+}
+
 /// Columns as wide as what stands in them.
 fn table(heading: &str, titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let titles = titles.iter().map(|&title| title.to_owned()).collect();
@@ -142,6 +181,33 @@ pub(crate) fn set_lines(entries: &[sets::Entry]) -> String {
             status.len().to_string(),
             number(entry.waiting()),
             state(entry.last()).to_owned(),
+            number(entry.age().map(|age| age.as_secs())),
+            number(entry.idle().map(|idle| idle.as_secs())),
+        ]
+        .join(" ")
+            + "\n"
+    });
+    lines.collect()
+}
+
+/// The fields that `help.txt` documents. Scripts rely on them: add at the end, change nothing.
+pub(crate) fn queue_lines(entries: &[queues::Entry]) -> String {
+    let lines = entries.iter().map(|entry| {
+        let status = &entry.status;
+        [
+            "queue".to_owned(),
+            status.id().to_string(),
+            status.key().to_string(),
+            status.owner_uid().to_string(),
+            status.creator_uid().to_string(),
+            status.mode().to_string(),
+            status.used_bytes().to_string(),
+            status.messages().to_string(),
+            number(status.capacity_bytes()),
+            number(status.last_sender().map(u64::from)),
+            state(status.last_sender_state()).to_owned(),
+            number(status.last_receiver().map(u64::from)),
+            state(status.last_receiver_state()).to_owned(),
             number(entry.age().map(|age| age.as_secs())),
             number(entry.idle().map(|idle| idle.as_secs())),
         ]
@@ -228,6 +294,37 @@ pub(crate) fn set_summary(limits: bool, usage: bool) -> Result<Vec<Group>, Error
             ),
         ];
         let heading = "Semaphore Usage";
+        groups.push(Group { heading, lines });
+    }
+    Ok(groups)
+}
+
+/// The same of message queues.
+pub(crate) fn queue_summary(limits: bool, usage: bool) -> Result<Vec<Group>, Error> {
+    let most = system::message_queue_limits()?;
+    let (all, longest, largest) = (
+        most.max_queues,
+        most.max_message_bytes,
+        most.max_queue_bytes,
+    );
+    let mut groups = Vec::new();
+    if limits {
+        let lines = vec![
+            Line("queues", "max_queues", all, None),
+            Line("bytes in a message", "max_message_bytes", longest, None),
+            Line("bytes in a new queue", "max_queue_bytes", largest, None),
+        ];
+        let heading = "Message Queue Limits";
+        groups.push(Group { heading, lines });
+    }
+    if usage {
+        let used = system::message_queue_usage()?;
+        let lines = vec![
+            Line("queues", "queues", used.queues, Some(all)),
+            Line("messages", "messages", used.messages, None),
+            Line("bytes in messages", "message_bytes", used.bytes, None),
+        ];
+        let heading = "Message Queue Usage";
         groups.push(Group { heading, lines });
     }
     Ok(groups)

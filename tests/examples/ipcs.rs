@@ -4,8 +4,8 @@
 //! look at their own alone.
 
 use crate::common::{
-    Owned, OwnedKey, OwnedSet, OwnedSetKey, Running, Talk, euid, let_a_second_pass, page, peer,
-    root_or_skip, set_sysctl, skipped, sysctl,
+    Owned, OwnedKey, OwnedQueue, OwnedSet, OwnedSetKey, Running, Talk, euid, let_a_second_pass,
+    page, peer, root_or_skip, set_sysctl, skipped, sysctl,
 };
 use crate::{Place, Printed, assert_80_columns, closed, example, run};
 use std::process::Command;
@@ -51,6 +51,11 @@ pub(crate) fn segments(text: &str) -> Vec<Vec<&str>> {
 /// What the lines for scripts say about semaphore sets.
 pub(crate) fn sets(text: &str) -> Vec<Vec<&str>> {
     of_kind("set", text)
+}
+
+/// What the lines for scripts say about message queues.
+pub(crate) fn queues(text: &str) -> Vec<Vec<&str>> {
+    of_kind("queue", text)
 }
 
 /// A segment whose creator was killed, with its file.
@@ -259,6 +264,10 @@ fn a_table_has_80_columns_whatever_stands_in_it() {
         let set = OwnedSet::new(&[1; 1000]);
         set.set_owner(4_294_967_290, 0).unwrap();
         let id = huge.to_string();
+        set_sysctl("msg_next_id", 2_147_483_647);
+        let queue = OwnedQueue::new();
+        queue.send(1, &[0_u8; 8192]).unwrap();
+        queue.set_owner(4_294_967_290, 0).unwrap();
 
         let table = listed(0, &[]);
         let line = table.lines().find(|line| line.contains(&id)).unwrap();
@@ -266,8 +275,19 @@ fn a_table_has_80_columns_whatever_stands_in_it() {
         assert_eq!(words[2..5], ["4294967+", "666", "33554432M"], "{table}");
         let wide = listed(0, &["--wide"]);
         assert!(wide.contains(" 4294967290 666   35184372088832 "), "{wide}");
-        let other = table.lines().last().unwrap();
-        assert!(other.contains(" 4294967+ 600   1000 "), "{table}");
+        assert!(table.contains(" 4294967+ 600   1000 "), "{table}");
+        let last = table.lines().last().unwrap();
+        let words: Vec<&str> = last.split_whitespace().collect();
+        let expected = [
+            "2147483647",
+            "4294967+",
+            "600",
+            "8192",
+            "1",
+            "alive",
+            "unknown",
+        ];
+        assert_eq!(words[1..8], expected, "{table}");
     });
     if root_or_skip() {
         peer.private_namespace().run();
@@ -291,11 +311,12 @@ fn segments_and_sets_are_shown_together_or_alone() {
     assert_eq!(kinds(&["--semaphores"]), (0, 1));
     let table = listed(0, &["--key", &key]);
     let headings: Vec<&str> = table.lines().filter(|l| l.starts_with('-')).collect();
-    let [segments, sets] = ["Shared Memory Segments", "Semaphore Arrays"];
-    assert_eq!(
-        headings,
-        [segments, sets].map(|it| format!("------ {it} --------"))
-    );
+    let titles = [
+        "Shared Memory Segments",
+        "Semaphore Arrays",
+        "Message Queues",
+    ];
+    assert_eq!(headings, titles.map(|it| format!("------ {it} --------")));
     let summary = listed(0, &["--limits", "--usage"]);
     for heading in [
         "Shared Memory Limits",
@@ -355,9 +376,10 @@ fn limits_and_usage_are_the_kernels() {
 
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["--wide", "--porcelain"], "--wide is for people"),
         (&["--tokens", "--semaphores"], "not about semaphore sets"),
+        (&["--tokens", "--queues"], "not about message queues"),
         (&["--tokens", "--usage"], "all segments together"),
         (&["--yes"], "--yes goes with --remove-stale"),
         (&["--limits", "--yes"], "--yes goes with --remove-stale"),
@@ -396,6 +418,7 @@ fn help_documents_every_option_field_and_exit_code() {
         "--tokens",
         "--segments",
         "--semaphores",
+        "--queues",
         "--wide",
         "--porcelain",
         "--remove-stale",
@@ -405,10 +428,11 @@ fn help_documents_every_option_field_and_exit_code() {
     ] {
         assert!(help.contains(option), "{option}");
     }
-    // As many fields as the lines have, of either kind.
+    // As many fields as the lines have, of each kind.
     let (_, fields) = help.split_once("kind          segment").unwrap();
     let (of_segments, of_sets) = fields.split_once("kind          set\n").unwrap();
-    for (text, last) in [(of_segments, 17), (of_sets, 11)] {
+    let (of_sets, of_queues) = of_sets.split_once("kind          queue\n").unwrap();
+    for (text, last) in [(of_segments, 17), (of_sets, 11), (of_queues, 15)] {
         let documented = |number: &usize| {
             let begin = format!("  {number:2}  ");
             text.lines().any(|line| line.starts_with(&begin))

@@ -20,6 +20,7 @@ mod command_lines;
 mod common;
 mod inspect;
 mod ipcs;
+mod ipcs_queues;
 mod ipcs_removal;
 mod ipcs_sets;
 mod lecture;
