@@ -1,6 +1,7 @@
 //! [`RoleGuard`]: a claimed role, and what is known of the holder of one.
 
-use super::layout::{EVER, Geometry, owner_at, sleep_at};
+use super::cursor::load_out;
+use super::layout::{EVER, Geometry, OUT_LAZY, owner_at, sleep_at};
 use crate::bounded_buffer::PeerState;
 use crate::liveness::{Liveness, OwnerId, Token};
 use crate::ring::protocol::attached::Attached;
@@ -20,19 +21,16 @@ pub(crate) type Core = Attached<Geometry>;
 )]
 impl Core {
     pub(crate) fn state(&self, role: Role) -> PeerState {
+        // Before the claim: it is stored after one. So a role that was claimed when this was loaded, and is free below,
+        // was given back.
         // SAFETY: a constant of the layout.
+        let ever = unsafe { self.memory.load(owner_at(role) + EVER, Ordering::Acquire) };
+        // SAFETY: as above.
         let word = unsafe { self.memory.load(owner_at(role), Ordering::Acquire) };
         match OwnerId::from_word(word).map(|claim| claim.liveness(&self.anchor)) {
             Some(life) => life.into(),
-            None => {
-                // SAFETY: as above.
-                let ever = unsafe { self.memory.load(owner_at(role) + EVER, Ordering::Acquire) };
-                if ever == 0 {
-                    PeerState::Never
-                } else {
-                    PeerState::Left
-                }
-            }
+            None if ever == 0 => PeerState::Never,
+            None => PeerState::Left,
         }
     }
 
@@ -83,9 +81,6 @@ impl RoleGuard {
         {
             return Err(taken());
         }
-        // Before the claim: killed in between, this process merely seems to have come and gone.
-        // SAFETY: as above.
-        unsafe { memory.store(at + EVER, 1, Ordering::Relaxed) };
         // SAFETY: as above.
         while let Err(now) = unsafe { memory.compare_exchange(at, holder, claim.word()) } {
             // Given back meanwhile: once more. Taken by another: that one was just alive.
@@ -94,6 +89,10 @@ impl RoleGuard {
             }
             holder = now;
         }
+        // After the claim, or a reader in between would take the role for one that was given back. Release: pairs with
+        // the acquire of `state`.
+        // SAFETY: as above.
+        unsafe { memory.store(at + EVER, 1, Ordering::Release) };
         let flags = if registered { 0 } else { NO_BARRIER };
         // SAFETY: as above. A predecessor may have died asleep.
         unsafe { memory.store_wait(sleep_at(role), flags) };
@@ -138,6 +137,12 @@ fn release_role(claimed: NonNull<Claimed>) {
     let claimed = unsafe { Box::from_raw(claimed.as_ptr()) };
     let (core, role) = (&claimed.core, claimed.role);
     if core.fork_guard.is_current() {
+        if role == Role::Consumer {
+            // What was popped and not told yet: a producer that is woken below, or polls, finds the room.
+            let out = load_out(core.memory);
+            // SAFETY: a constant of the layout.
+            unsafe { core.memory.store(OUT_LAZY, out, Ordering::Release) };
+        }
         // Fails only if somebody scribbled over the claim.
         // SAFETY: a constant of the layout.
         let _ = unsafe {
