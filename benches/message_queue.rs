@@ -45,7 +45,7 @@ fn measure<const N: usize>(queue: &MessageQueue, passes: usize) {
         message_type: 1,
         bytes: [1; N],
     };
-    let content = [1; N];
+    let content = [1_u8; N];
     let mut message = Message::with_capacity(N);
     let mut check = || assert_eq!(queue.status().expect("a status").messages(), 0);
     // The sender is the raw call for both: what differs is how the message is received.

@@ -12,6 +12,8 @@ use std::fmt;
 /// without gaps that derive it. The bytes follow the type at once. A C struct `{ long mtype; T value; }` has them in the
 /// same place unless `T` is aligned to more than a `long`.
 ///
+/// A value is sent with the type that it has: `&[1, 2]` is two `i32`, eight bytes.
+///
 /// ```
 /// # use sysvshm::{Key, MessageQueue};
 /// let queue = MessageQueue::create_new(Key::PRIVATE)?;
