@@ -130,6 +130,8 @@ impl Mapped {
     /// `at` lies inside the memory, or right behind its end.
     #[inline(always)]
     pub(crate) unsafe fn address<P>(self, at: usize) -> *mut P {
+        #[cfg(test)]
+        steps::count();
         // Wrapping, for the sake of what was moved.
         self.base.wrapping_add(at).cast()
     }
@@ -280,5 +282,41 @@ impl<T: Pod> SharedItems<T> for Mapped {
             // SAFETY: as above; the value is private.
             unsafe { access::copy_in(item.cast(), (&raw const *value).cast(), size_of::<T>()) }
         }
+    }
+}
+
+/// Counts what the running thread does to mapped memory, for tests: a call that goes round for ever then fails.
+#[cfg(test)]
+pub(crate) mod steps {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How many are left, if they are counted.
+        static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    #[inline(always)]
+    pub(super) fn count() {
+        if let Some(left) = LEFT.get() {
+            count_down(left);
+        }
+    }
+
+    fn count_down(left: u64) {
+        let next = left.checked_sub(1);
+        // Not counted while this panics, because destructors run then.
+        LEFT.set(next);
+        assert!(
+            next.is_some(),
+            "more accesses than a call makes that returns"
+        );
+    }
+
+    /// Runs what makes at most so many accesses, and says how many it made.
+    pub(crate) fn at_most<R>(limit: u64, call: impl FnOnce() -> R) -> (R, u64) {
+        LEFT.set(Some(limit));
+        let result = call();
+        let left = LEFT.replace(None).unwrap_or(0);
+        (result, limit - left)
     }
 }
