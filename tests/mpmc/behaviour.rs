@@ -592,10 +592,8 @@ fn mismatches_say_both_values() {
         mismatch(Options::new().open::<u64>(key).map(drop)),
         ("item size", 4, 8)
     );
-    assert_eq!(
-        mismatch(Options::new().open::<[u16; 2]>(key).map(drop)),
-        ("item alignment", 4, 2)
-    );
+    // An alignment for which no item lies elsewhere is none to refuse.
+    assert!(Options::new().open::<[u16; 2]>(key).is_ok());
     for (wished, expected) in [
         (Options::new().capacity(9).clone(), ("capacity", 8, 9)),
         (

@@ -417,6 +417,7 @@ fn a_dead_initialiser_is_taken_over() {
     assert_eq!(running.hear(), "begun");
     // Remains of the dead one's work must not matter.
     for (at, value) in [
+        (0, u64::from_ne_bytes(*b"svshmpmc")),
         (32, 99),
         (128, 3),
         (256, 77),
@@ -436,7 +437,7 @@ fn a_dead_initialiser_is_taken_over() {
     };
     assert!(matches!(open(), Err(OpenError::NotInitialised { .. })));
     running.kill();
-    // Who was told no capacity cannot take over; it waits.
+    // Who was told no capacity, here or by the header, cannot take over; it waits.
     let result = Options::new()
         .patience(Duration::from_millis(50))
         .attach::<u64>(segment.id());

@@ -406,10 +406,8 @@ fn mismatches_say_both_values() {
         mismatch(Options::new().open::<u64>(key).map(drop)),
         ("item size", 4, 8)
     );
-    assert_eq!(
-        mismatch(Options::new().open::<[u16; 2]>(key).map(drop)),
-        ("item alignment", 4, 2)
-    );
+    // An alignment for which no item lies elsewhere is none to refuse.
+    assert!(Options::new().open::<[u16; 2]>(key).is_ok());
     assert_eq!(
         mismatch(open(Options::new().capacity(9))),
         ("capacity", 8, 9)

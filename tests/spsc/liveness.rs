@@ -284,6 +284,8 @@ fn a_dead_initialiser_is_taken_over() {
     let mut peer = Peer::start("begin", &[segment.id().as_raw() as u64]);
     peer.expect("begun");
     // Remains of the dead one's work must not matter.
+    let magic = u64::from_ne_bytes(*b"svshspsc");
+    segment.reference::<u64>(0).unwrap().store(magic);
     segment.reference::<u64>(256).unwrap().store(0x1234);
     segment.reference::<u64>(32).unwrap().store(99);
     let open = || {
@@ -293,7 +295,7 @@ fn a_dead_initialiser_is_taken_over() {
     };
     assert!(matches!(open(), Err(OpenError::NotInitialised { .. })));
     peer.kill();
-    // Who was told no capacity cannot take over; it waits.
+    // Who was told no capacity, here or by the header, cannot take over; it waits.
     let result = Options::new()
         .patience(Duration::from_millis(50))
         .attach::<u64>(segment.id());

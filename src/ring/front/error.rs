@@ -1,6 +1,9 @@
 //! What can go wrong with a ring before and beside its operations.
 
 use crate::error::{Error, ErrorKind};
+use crate::ring::protocol::RawProtocol;
+use crate::ring::protocol::mpmc::Mpmc;
+use crate::ring::protocol::spsc::Spsc;
 use crate::ring::shm::fault::LayoutFault;
 use std::time::Duration;
 
@@ -12,11 +15,9 @@ pub enum OpenError {
     #[error(transparent)]
     System(#[from] Error),
     /// The segment holds something else, or a ring of another shape.
-    #[error(
-        "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
-    )]
+    #[error("{}", mismatch(what, *found, *expected))]
     LayoutMismatch {
-        /// What differs: `magic`, `version`, `layout`, `item size`, `item alignment`, `capacity`,
+        /// What differs: `magic`, `state`, `version`, `layout`, `tag`, `item size`, `item alignment`, `capacity`,
         /// `participant table`, `segment size`.
         what: &'static str,
         /// What the segment says.
@@ -57,6 +58,20 @@ pub enum OpenError {
         /// The largest there can be, in bytes.
         most: usize,
     },
+}
+
+/// The words for what differs.
+fn mismatch(what: &str, found: u64, expected: u64) -> String {
+    let kinds = [(Spsc::MAGIC, Spsc::NAME), (Mpmc::MAGIC, Mpmc::NAME)];
+    let kind = |magic| kinds.iter().find(|kind| kind.0 == magic && what == "magic");
+    if let (Some((_, found)), Some((_, expected))) = (kind(found), kind(expected)) {
+        return format!(
+            "the segment holds an {found} ring, and an {expected} ring was expected: open it with bounded_buffer::{found}"
+        );
+    }
+    format!(
+        "the segment does not hold this ring: its {what} is {found:#x}, and {expected:#x} was expected"
+    )
 }
 
 impl OpenError {

@@ -8,7 +8,7 @@ use crate::liveness::{NamespaceAnchor, Token};
 use crate::ring::protocol::Protocol;
 use crate::ring::protocol::attached::Attached;
 use crate::ring::shm::fault::LayoutFault;
-use crate::ring::shm::header::{self, Description, Fresh};
+use crate::ring::shm::header::{self, Description, Fresh, Plan};
 use crate::ring::shm::memory::{Mapped, Shared};
 use crate::ring::shm::slots::{Items, Layout, MAX_ALIGN};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
@@ -26,6 +26,9 @@ pub(crate) struct Config<X> {
     pub(crate) segment: SegmentOptions,
     pub(crate) patience: Duration,
     pub(crate) fences: bool,
+    /// 0: none.
+    pub(crate) tag: u64,
+    pub(crate) replace_stale: bool,
     /// What one protocol's options have alone.
     pub(crate) extra: X,
 }
@@ -38,6 +41,8 @@ impl<X> Config<X> {
             segment: SegmentOptions::new(),
             patience: Duration::from_secs(5),
             fences: false,
+            tag: 0,
+            replace_stale: false,
             extra,
         }
     }
@@ -53,7 +58,7 @@ impl<X> Config<X> {
         let segment = options
             .size_bytes(P::total_bytes(&geometry))
             .create_new(key)?;
-        self.adopt::<T, P>(segment, Some(geometry), token)
+        self.adopt::<T, P>(segment, Some(geometry), token, Extent::Whole)
     }
 
     pub(super) fn open<T: Pod, P: Protocol<Extra = X>>(
@@ -62,7 +67,7 @@ impl<X> Config<X> {
     ) -> Result<Attached<P::Geometry>, OpenError> {
         // To find one, without a size or a mode, which would be asked of the segment.
         let segment = SegmentOptions::new().open(key)?;
-        self.adopt::<T, P>(segment, None, Token::current()?)
+        self.adopt::<T, P>(segment, None, Token::current()?, Extent::Whole)
     }
 
     pub(super) fn attach<T: Pod, P: Protocol<Extra = X>>(
@@ -70,10 +75,25 @@ impl<X> Config<X> {
         id: SegmentId,
     ) -> Result<Attached<P::Geometry>, OpenError> {
         let segment = SegmentOptions::new().attach(id)?;
-        self.adopt::<T, P>(segment, None, Token::current()?)
+        self.adopt::<T, P>(segment, None, Token::current()?, Extent::Whole)
     }
 
     pub(super) fn open_or_create<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        key: Key,
+    ) -> Result<Attached<P::Geometry>, OpenError> {
+        let opened = self.open_or_create_once::<T, P>(key);
+        let is_unfit = matches!(
+            opened,
+            Err(OpenError::LayoutMismatch { .. } | OpenError::NotInitialised { .. })
+        );
+        if self.replace_stale && is_unfit && SegmentId::find(key)?.remove_if_stale()? {
+            return self.open_or_create_once::<T, P>(key);
+        }
+        opened
+    }
+
+    fn open_or_create_once<T: Pod, P: Protocol<Extra = X>>(
         &self,
         key: Key,
     ) -> Result<Attached<P::Geometry>, OpenError> {
@@ -82,12 +102,22 @@ impl<X> Config<X> {
         let token = Token::current()?;
         let mut options = self.segment.clone();
         let total_bytes = P::total_bytes(&geometry);
-        match options.size_bytes(total_bytes).open_or_create(key) {
-            Ok(segment) => self.adopt::<T, P>(segment, Some(geometry), token),
-            // Too small for this ring: its own header can say better what differs.
-            Err(error) if error.kind() == ErrorKind::SegmentTooSmall => self.open::<T, P>(key),
-            Err(error) => Err(error.into()),
-        }
+        let segment = match options.size_bytes(total_bytes).open_or_create(key) {
+            // Too small for this ring: its own header can say better what differs. The same options, so that its
+            // creator is checked whatever its size.
+            Err(error) if error.kind() == ErrorKind::SegmentTooSmall => {
+                options.size_bytes(0).open_or_create(key)
+            }
+            found => found,
+        }?;
+        self.adopt::<T, P>(segment, Some(geometry), token, Extent::Whole)
+    }
+
+    /// How many bytes a segment needs for a ring that is made like this.
+    pub(super) fn required_bytes<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+    ) -> Result<usize, OpenError> {
+        Ok(P::total_bytes(&self.wanted::<T, P>()?))
     }
 
     pub(super) fn in_segment<T: Pod, P: Protocol<Extra = X>>(
@@ -104,11 +134,11 @@ impl<X> Config<X> {
         let may_initialise = geometry
             .as_ref()
             .is_some_and(|geometry| P::total_bytes(geometry) <= segment.len_bytes());
-        let was_checked = may_initialise && may_be_ring(&segment, P::MAGIC);
+        let was_checked = may_initialise && [0, P::MAGIC].contains(&magic_in(&segment));
         if was_checked {
             check_namespace(&segment)?;
         }
-        let attached = self.adopt::<T, P>(segment, geometry, token)?;
+        let attached = self.adopt::<T, P>(segment, geometry, token, Extent::Part)?;
         if !was_checked {
             check_namespace(&attached.segment)?;
         }
@@ -134,11 +164,18 @@ impl<X> Config<X> {
         segment: Segment,
         geometry: Option<P::Geometry>,
         token: Arc<Token>,
+        extent: Extent,
     ) -> Result<Attached<P::Geometry>, OpenError> {
         let len = segment.len_bytes();
         let is_long_enough = |least: usize| {
             LayoutFault::unless(len >= least, "segment size", len as u64, least as u64)
         };
+        is_long_enough(header::SIZE)?;
+        // First: of a ring of the other kind nothing else means the same.
+        let found_magic = magic_in(&segment);
+        if found_magic != 0 {
+            LayoutFault::unless_equal("magic", found_magic, P::MAGIC)?;
+        }
         is_long_enough(P::FRONT)?;
         let anchor = NamespaceAnchor::of(&segment)?;
         let status = segment.id().status_regardless()?;
@@ -150,21 +187,44 @@ impl<X> Config<X> {
         // length first.
         let memory = unsafe { Mapped::new(segment.base()) };
 
-        let fill;
         let wanted_bytes = geometry.as_ref().map_or(0, P::total_bytes);
+        let fits = match extent {
+            Extent::Whole => wanted_bytes == len,
+            Extent::Part => wanted_bytes <= len,
+        };
+        let random =
+            process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
+        let plan = |geometry: P::Geometry, layout, capacity| Plan {
+            description: self.describe::<T, P>(&geometry, layout, capacity, random),
+            fill: Box::new(move |memory| P::initialise(&self.extra, memory, &geometry)),
+        };
+        // One died that had written all there is to know of the ring.
+        let finish = |begun: &Description| {
+            let (layout, geometry) = P::find(&self.extra, memory, begun, len).ok()?;
+            let is_same = self
+                .check_items::<T, P>(memory, begun, &geometry, len)
+                .is_ok()
+                && P::total_bytes(&geometry) == len;
+            is_same.then(|| plan(geometry, layout, begun.capacity))
+        };
         let fresh = match geometry {
-            Some(geometry) if wanted_bytes <= len => {
-                let description = self.describe::<T, P>(&geometry)?;
-                fill = move |memory| P::initialise(&self.extra, memory, &geometry);
-                Fresh::Initialise(description, &fill)
-            }
-            // Too small: perhaps there is another ring, whose header can say better what differs.
-            _ => Fresh::Wait,
+            Some(geometry) if fits => Fresh::Initialise {
+                plan: plan(
+                    geometry,
+                    self.layout.unwrap_or_default(),
+                    self.capacity.unwrap_or(0),
+                ),
+                is_ours: extent == Extent::Whole && segment.was_created(),
+            },
+            // Of another size: perhaps there is another ring, whose header can say better what differs.
+            _ => Fresh::Wait { finish: &finish },
         };
         let (owner, patience) = (token.owner_id(), self.patience);
         let found = match header::settle(memory, P::MAGIC, owner, &anchor, &fresh, patience) {
             Err(fault @ LayoutFault::NotInitialised { .. }) => {
-                is_long_enough(wanted_bytes)?;
+                let is_known = geometry.is_none() || fits;
+                let (found, expected) = (len as u64, wanted_bytes as u64);
+                LayoutFault::unless(is_known, "segment size", found, expected)?;
                 return Err(fault.into());
             }
             found => found?,
@@ -172,17 +232,11 @@ impl<X> Config<X> {
 
         // From here on the numbers are this process's own.
         let (layout, geometry) = P::find(&self.extra, memory, &found, len)?;
+        self.check_items::<T, P>(memory, &found, &geometry, len)?;
         let capacity = self.capacity.unwrap_or(found.capacity);
-        let items = Items::of::<T>(capacity);
         let wanted = self.layout.unwrap_or(layout);
         for (what, found, expected) in [
-            ("item size", found.item_size.into(), items.size as u64),
-            (
-                "item alignment",
-                found.item_align.into(),
-                items.align as u64,
-            ),
-            ("capacity", found.capacity, items.capacity),
+            ("capacity", found.capacity, capacity),
             ("layout", found.variant.into(), wanted.variant().into()),
         ] {
             LayoutFault::unless_equal(what, found, expected)?;
@@ -200,38 +254,72 @@ impl<X> Config<X> {
         })
     }
 
+    /// Refuses a ring of other items, or with another tag, which was found to have this geometry.
+    ///
+    /// An alignment matters only where items would lie elsewhere for it: a 32-bit C compiler aligns a `uint64_t` to 4
+    /// bytes, and the slots are the same.
+    fn check_items<T: Pod, P: Protocol<Extra = X>>(
+        &self,
+        memory: Mapped,
+        found: &Description,
+        geometry: &P::Geometry,
+        len: usize,
+    ) -> Result<(), LayoutFault> {
+        let (size, align) = (size_of::<T>() as u64, align_of::<T>() as u64);
+        LayoutFault::unless_equal("tag", found.tag, self.tag)?;
+        LayoutFault::unless_equal("item size", found.item_size.into(), size)?;
+        let with_this_alignment = Description {
+            // Of a size that a header holds, as has just been seen.
+            item_align: align as u32,
+            ..*found
+        };
+        let lies_there = P::find(&self.extra, memory, &with_this_alignment, len)
+            .is_ok_and(|(_, with_this)| with_this == *geometry);
+        LayoutFault::unless(lies_there, "item alignment", found.item_align.into(), align)
+    }
+
     /// What the header of a ring made by this process says.
     fn describe<T: Pod, P: Protocol<Extra = X>>(
         &self,
         geometry: &P::Geometry,
-    ) -> Result<Description, OpenError> {
-        let generation =
-            process::random_u64().map_err(|errno| Error::from_call(Call::Random, errno))?;
-        Ok(Description {
+        layout: Layout,
+        capacity: u64,
+        generation: u64,
+    ) -> Description {
+        Description {
             magic: P::MAGIC,
             version: P::VERSION,
-            variant: self.layout.unwrap_or_default().variant(),
+            variant: layout.variant(),
             // `wanted` refused larger items and alignments.
             item_size: size_of::<T>() as u32,
             item_align: align_of::<T>() as u32,
-            capacity: self.capacity.unwrap_or(0),
+            capacity,
             generation,
             start: P::start(&self.extra),
             total_bytes: P::total_bytes(geometry) as u64,
-        })
+            tag: self.tag,
+        }
     }
 }
 
-/// Whether there is a ring of this kind, or nothing yet.
+/// How much of a segment a ring is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All of it: the call creates or finds the segment for the ring.
+    Whole,
+    /// It may be the first part: the caller chose the segment.
+    Part,
+}
+
+/// Which kind of ring a segment says it holds: 0 if it says nothing yet.
 ///
-/// The segment has room for a ring.
+/// The segment has at least `header::SIZE` bytes.
 #[allow(unsafe_code, reason = "reads a word at a constant offset")]
-fn may_be_ring(segment: &Segment, magic: u64) -> bool {
+fn magic_in(segment: &Segment) -> u64 {
     // SAFETY: attached, and used within this function alone.
     let memory = unsafe { Mapped::new(segment.base()) };
-    // SAFETY: a constant offset in a segment that has room for a ring, as the caller has seen.
-    let found = unsafe { memory.load(header::MAGIC, Ordering::Relaxed) };
-    found == 0 || found == magic
+    // SAFETY: a constant offset below `header::SIZE`.
+    unsafe { memory.load(header::MAGIC, Ordering::Relaxed) }
 }
 
 /// Refuses a segment that was attached in another IPC namespace: its identifier means another segment, or none, to

@@ -118,9 +118,9 @@ impl<P: Protocol> Options<P> {
     /// How long to wait for another process that has created the segment and not finished initialising it; 5
     /// seconds unless set. [`Duration::MAX`] is forever.
     ///
-    /// One that died meanwhile is not waited for by [`open_or_create`](Self::open_or_create), nor by
-    /// [`in_segment`](Self::in_segment) with a capacity: they take over. The others do not know what the ring
-    /// is to be, and wait for one that does.
+    /// One that died meanwhile is not waited for: who finds that takes over. [`open`](Self::open) and
+    /// [`attach`](Self::attach) need to know what the ring is to be. They do if the dead one had written that; else they
+    /// wait for a process that says it.
     ///
     /// # Examples
     ///
@@ -141,6 +141,84 @@ impl<P: Protocol> Options<P> {
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
         self.config.patience = patience;
         self
+    }
+
+    /// A number by which a ring is known to be the right one, kept in its header: 0, none, unless set. An existing ring
+    /// must have exactly this tag.
+    ///
+    /// Keys collide: `ftok` makes them of 8 bits of a number and 24 of a file. Two programs whose items have the same
+    /// size would then share a ring. With a tag of its own each is told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::{OpenError, spsc::Options};
+    ///
+    /// let key = Key::random()?;
+    /// let ours = Options::new().capacity(8).tag(0x6a6f_6273).create_new::<u64>(key)?;
+    /// let theirs = Options::new().tag(7).open::<u64>(key).unwrap_err();
+    /// assert_eq!(
+    ///     theirs.to_string(),
+    ///     "the segment does not hold this ring: its tag is 0x6a6f6273, and 0x7 was expected"
+    /// );
+    /// # ours.segment().mark_for_removal()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tag(&mut self, tag: u64) -> &mut Self {
+        self.config.tag = tag;
+        self
+    }
+
+    /// Whether [`open_or_create`](Self::open_or_create) removes a ring that is not what is asked for, and makes a new one,
+    /// if all its users are dead: its creator, and every process that attached it. Not unless set. Its items are lost.
+    ///
+    /// For a program that starts again, after a crash, with another capacity or another type of items. A ring that fits
+    /// is opened as ever, with its items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::Key;
+    /// use sysvshm::bounded_buffer::{OpenError, spsc::Options};
+    ///
+    /// let key = Key::random()?;
+    /// let older = Options::new().capacity(8).create_new::<u64>(key)?;
+    /// // Its creator lives, so it stays.
+    /// let newer = Options::new().capacity(16).replace_stale(true).open_or_create::<u64>(key);
+    /// assert!(matches!(newer, Err(OpenError::LayoutMismatch { what: "capacity", .. })));
+    /// # older.segment().mark_for_removal()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replace_stale(&mut self, replace: bool) -> &mut Self {
+        self.config.replace_stale = replace;
+        self
+    }
+
+    /// How many bytes a segment needs for a ring with these options: for [`in_segment`](Self::in_segment), and for limits
+    /// such as `shmmax`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::CapacityOutOfRange`]: the capacity is 0 or unset, or there cannot be such a ring.
+    /// [`OpenError::AlignmentOutOfRange`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sysvshm::bounded_buffer::mpmc::Options;
+    /// use sysvshm::{Key, SegmentOptions};
+    ///
+    /// let mut options = Options::new();
+    /// options.capacity(1000).participants(8);
+    /// let bytes = options.required_bytes::<u64>()?;
+    /// let segment = SegmentOptions::new().size_bytes(bytes).prefault(true).create_new(Key::PRIVATE)?;
+    /// segment.mark_for_removal()?;
+    /// options.in_segment::<u64>(segment)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn required_bytes<T: Pod>(&self) -> Result<usize, OpenError> {
+        self.config.required_bytes::<T, P>()
     }
 
     /// Whether to do without membarrier(2) even where it exists, by a full fence at every publish. For tests,

@@ -41,7 +41,7 @@ pub(crate) trait RawProtocol: Sized + 'static {
     /// Bytes that every ring of this kind has in front of its slots. A segment must have as many before anything is
     /// read.
     const FRONT: usize;
-    type Geometry: Copy + Debug + Send + Sync;
+    type Geometry: Copy + Debug + PartialEq + Send + Sync;
     /// What only this protocol's options have.
     type Extra: Clone + Debug + Send + Sync;
     /// What they are unless set.

@@ -12,7 +12,8 @@
 //! | 40 | 8 | generation: a random number of this initialisation |
 //! | 48 | 8 | the position both sides started at; 0 |
 //! | 56 | 8 | bytes the ring takes, this header included |
-//! | 64 | 56 | zero |
+//! | 64 | 8 | tag: what its creator called it, 0 if nothing |
+//! | 72 | 48 | zero |
 //! | 120 | 8 | whatever a process wrote there last to see whether two of its mappings show the same memory |
 //!
 //! All integers have the byte order of the machine and are accessed atomically, 32-bit fields in pairs as one
@@ -27,6 +28,10 @@
 //!
 //! Nothing is removed in a takeover, so nobody is left with a segment that others cannot find. What an initialiser
 //! writes does not depend on what was there, so one that was killed in the middle leaves nothing to clean up.
+//!
+//! A segment that begins with zeros need not be a ring to be. Only what the running call created is initialised without
+//! a check. In what it found, every word that a ring would have must be 0, or the magic and the claim of a dead
+//! initialiser must be there: the magic is written first.
 
 use super::fault::LayoutFault;
 use super::memory::Shared;
@@ -44,6 +49,7 @@ pub(crate) const CAPACITY: usize = 32;
 pub(crate) const GENERATION: usize = 40;
 pub(crate) const START: usize = 48;
 pub(crate) const TOTAL: usize = 56;
+pub(crate) const TAG: usize = 64;
 /// Means nothing: see [`show_the_same`].
 pub(crate) const PROBE: usize = 120;
 /// Where the ring's own words begin.
@@ -64,6 +70,7 @@ pub(crate) struct Description {
     pub(crate) generation: u64,
     pub(crate) start: u64,
     pub(crate) total_bytes: u64,
+    pub(crate) tag: u64,
 }
 
 #[allow(
@@ -71,8 +78,8 @@ pub(crate) struct Description {
     reason = "the offsets are this file's constants, below `SIZE`, which `settle` compares with the segment first"
 )]
 impl Description {
-    fn read<M: Shared>(memory: M) -> Self {
-        // Relaxed: whoever comes here loaded READY with acquire, or the fields mean nothing.
+    pub(crate) fn read<M: Shared>(memory: M) -> Self {
+        // Relaxed: whoever comes here loaded READY with acquire, or checks the fields as it does all others.
         // SAFETY: a constant offset in a segment of at least `SIZE` bytes; so below.
         Self::from_words(|at| unsafe { memory.load(at, Ordering::Relaxed) })
     }
@@ -91,6 +98,7 @@ impl Description {
             generation: load(GENERATION),
             start: load(START),
             total_bytes: load(TOTAL),
+            tag: load(TAG),
         }
     }
 
@@ -121,14 +129,18 @@ impl Description {
     }
 
     fn write<M: Shared>(&self, memory: M) {
+        // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
+        unsafe { memory.store(MAGIC, self.magic, Ordering::Relaxed) };
+        // Before all other words: by the magic a successor knows that they are an initialiser's.
+        memory.fence();
         let words = [
-            (MAGIC, self.magic),
             (VERSION_AND_VARIANT, join(self.version, self.variant)),
             (ITEM, join(self.item_size, self.item_align)),
             (CAPACITY, self.capacity),
             (GENERATION, self.generation),
             (START, self.start),
             (TOTAL, self.total_bytes),
+            (TAG, self.tag),
         ];
         for (at, word) in words {
             // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
@@ -137,12 +149,47 @@ impl Description {
     }
 }
 
+/// What to make of a segment: what the header is to say, and what then fills the ring's own words.
+pub(crate) struct Plan<'a, M> {
+    pub(crate) description: Description,
+    pub(crate) fill: Box<dyn Fn(M) + 'a>,
+}
+
 /// What to do with a segment whose ring nobody has initialised.
 pub(crate) enum Fresh<'a, M> {
-    /// Initialise it so; then `fill` the ring's own words.
-    Initialise(Description, &'a dyn Fn(M)),
-    /// Wait for somebody to do it.
-    Wait,
+    /// Initialise it so. `is_ours`: the running call created the segment.
+    Initialise { plan: Plan<'a, M>, is_ours: bool },
+    /// Wait for another process to do it. If one died over it, go on with what the header says already, if that is
+    /// enough.
+    Wait {
+        finish: &'a dyn Fn(&Description) -> Option<Plan<'a, M>>,
+    },
+}
+
+impl<M: Shared> Fresh<'_, M> {
+    /// How many bytes have to be untouched in a segment that is waited for, or is to be initialised.
+    fn needs_untouched(&self) -> usize {
+        match self {
+            Self::Initialise { is_ours: true, .. } => 0,
+            Self::Initialise { plan, .. } => plan.description.total_bytes as usize,
+            Self::Wait { .. } => SIZE,
+        }
+    }
+}
+
+/// Whether all words of the first `len` bytes are 0, but for the state and what means nothing.
+///
+/// The memory has as many.
+#[allow(
+    unsafe_code,
+    reason = "the offsets are below the length, which the caller answers for"
+)]
+fn is_untouched<M: Shared>(memory: M, len: usize) -> bool {
+    (0..len / 8)
+        .map(|index| index * 8)
+        .filter(|&at| at != STATE && at != PROBE)
+        // SAFETY: a multiple of 8 inside the memory.
+        .all(|at| unsafe { memory.load(at, Ordering::Relaxed) } == 0)
 }
 
 /// Whether the two show the same memory: what is written through one is read through the other.
@@ -174,9 +221,10 @@ pub(crate) fn show_the_same<M: Shared>(one: M, other: M, random: u64) -> bool {
 ///
 /// # Errors
 ///
-/// `NotInitialised` when the deadline passes first: nobody began, or who began lives and does not finish.
+/// `Mismatch`: there is another thing. `NotInitialised` when the deadline passes first: nobody began, or who began
+/// lives and does not finish.
 ///
-/// The memory has at least `SIZE` bytes.
+/// The memory has at least `SIZE` bytes, and as many as a plan to initialise it says.
 #[allow(
     unsafe_code,
     reason = "the offsets are this file's constants, and the caller compared `SIZE` with the segment"
@@ -195,24 +243,51 @@ pub(crate) fn settle<M: Shared>(
     loop {
         // Acquire pairs with the release of READY below: whoever sees it sees the fields.
         // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
-        let state = unsafe { memory.load(STATE, Ordering::Acquire) };
+        let load = |at| unsafe { memory.load(at, Ordering::Acquire) };
+        let state = load(STATE);
         // Neither untouched nor one of these rings: somebody else's memory, in which no state means anything.
-        // SAFETY: as above.
-        let found = unsafe { memory.load(MAGIC, Ordering::Relaxed) };
-        if found != 0 {
+        let found = load(MAGIC);
+        if found != 0 || state == READY {
             LayoutFault::unless_equal("magic", found, magic)?;
         }
-        let is_free = match OwnerId::from_word(state) {
-            _ if state == READY => return Ok(Description::read(memory)),
-            None => true,
-            // Only those who may initialise take over; the others wait for one of them.
-            Some(other) => {
-                matches!(fresh, Fresh::Initialise(..)) && other.liveness(anchor) == Liveness::Dead
-            }
+        if state == READY {
+            return Ok(Description::read(memory));
+        }
+        let claim = OwnerId::from_word(state);
+        let is_plausible = claim.is_none_or(OwnerId::is_plausible);
+        LayoutFault::unless(is_plausible, "state", state, READY)?;
+        let wrong = if found != 0 {
+            // A ring that was begun, by a claim.
+            claim.is_none().then_some(("state", state, READY))
+        } else {
+            let is_untouched = is_untouched(memory, fresh.needs_untouched());
+            (!is_untouched).then_some(("magic", found, magic))
         };
-        if let (true, Fresh::Initialise(description, fill)) = (is_free, fresh) {
+        if let Some((what, is, expected)) = wrong {
+            // An initialiser stores its claim first and then the magic, each before anything else, so what was begun
+            // meanwhile shows in these. Pairs with its fences.
+            memory.fence();
+            if (load(STATE), load(MAGIC)) == (state, found) {
+                return Err(LayoutFault::mismatch(what, is, expected));
+            }
+        }
+        let is_dead = claim.is_some_and(|other| other.liveness(anchor) == Liveness::Dead);
+        let finished;
+        let plan = match fresh {
+            // Begun meanwhile: once more.
+            _ if wrong.is_some() => None,
+            Fresh::Initialise { plan, .. } if claim.is_none() || is_dead => Some(plan),
+            Fresh::Wait { finish } if is_dead && found == magic => {
+                finished = finish(&Description::read(memory));
+                finished.as_ref()
+            }
+            _ => None,
+        };
+        if let Some(Plan { description, fill }) = plan {
             // SAFETY: as above.
             if unsafe { memory.compare_exchange(STATE, state, me.word()) }.is_ok() {
+                // Before all other words: whoever sees one of them sees the claim.
+                memory.fence();
                 description.write(memory);
                 fill(memory);
                 // Last, and release: pairs with the acquire above.
