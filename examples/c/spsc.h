@@ -41,7 +41,8 @@ struct spsc_header {
     uint64_t generation;
     uint64_t start;
     uint64_t total_bytes;
-    char reserved[56];
+    uint64_t tag;                 /* what its creator called it, 0 if nothing */
+    char reserved[48];
     _Atomic uint64_t probe;       /* means nothing */
     _Atomic uint64_t producer;    /* claim, 0 if there is none */
     _Atomic uint64_t producer_ever;
@@ -148,11 +149,12 @@ static inline int spsc_claim(struct spsc *r, int role)
         errno = EBUSY;
         return -1;
     }
-    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_ever : &h->consumer_ever, 1, memory_order_relaxed);
     if (!atomic_compare_exchange_strong(word, &holder, r->token)) {
         errno = EBUSY;
         return -1;
     }
+    /* After the claim: a reader in between would take the role for one that was given back. */
+    atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_ever : &h->consumer_ever, 1, memory_order_release);
     /* A predecessor may have died asleep; this side never sleeps. */
     atomic_store_explicit(role == SPSC_PRODUCER ? &h->producer_sleeps : &h->consumer_sleeps, 0,
                           memory_order_relaxed);

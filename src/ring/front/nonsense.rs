@@ -34,8 +34,8 @@ use std::io::{Read, Write};
 use std::mem::forget;
 use std::time::Duration;
 
-/// Accesses that a call makes at most which does not wait, in these small rings. The most that was seen is 128.
-const AT_ONCE: u64 = 1000;
+/// Accesses that a call makes at most which does not wait, in these small rings. A few hundred are usual.
+const AT_ONCE: u64 = 5000;
 /// Accesses that a call makes at most which waits for [`SHORT`], or is cancelled: a waiter polls before it sleeps.
 const WAITS: u64 = 20_000_000;
 const SHORT: Duration = Duration::from_micros(20);
@@ -383,7 +383,7 @@ fn mpmc_calls_return() {
         let mut options = options::<Mpmc>(layout, capacity);
         options.participants(4);
         let mut bench = Bench::<u64, Mpmc>::new(&options, |options, far| {
-            options.start_lap((far as u32) >> 2);
+            options.start_lap(far >> 2);
         });
         bench.of_ring.push((AT_ONCE, |ring, _| {
             let _ = ring.recover();

@@ -20,19 +20,16 @@ pub(crate) type Core = Attached<Geometry>;
 )]
 impl Core {
     pub(crate) fn state(&self, role: Role) -> PeerState {
+        // Before the claim: it is stored after one. So a role that was claimed when this was loaded, and is free below,
+        // was given back.
         // SAFETY: a constant of the layout.
+        let ever = unsafe { self.memory.load(owner_at(role) + EVER, Ordering::Acquire) };
+        // SAFETY: as above.
         let word = unsafe { self.memory.load(owner_at(role), Ordering::Acquire) };
         match OwnerId::from_word(word).map(|claim| claim.liveness(&self.anchor)) {
             Some(life) => life.into(),
-            None => {
-                // SAFETY: as above.
-                let ever = unsafe { self.memory.load(owner_at(role) + EVER, Ordering::Acquire) };
-                if ever == 0 {
-                    PeerState::Never
-                } else {
-                    PeerState::Left
-                }
-            }
+            None if ever == 0 => PeerState::Never,
+            None => PeerState::Left,
         }
     }
 
@@ -83,9 +80,6 @@ impl RoleGuard {
         {
             return Err(taken());
         }
-        // Before the claim: killed in between, this process merely seems to have come and gone.
-        // SAFETY: as above.
-        unsafe { memory.store(at + EVER, 1, Ordering::Relaxed) };
         // SAFETY: as above.
         while let Err(now) = unsafe { memory.compare_exchange(at, holder, claim.word()) } {
             // Given back meanwhile: once more. Taken by another: that one was just alive.
@@ -94,6 +88,10 @@ impl RoleGuard {
             }
             holder = now;
         }
+        // After the claim, or a reader in between would take the role for one that was given back. Release: pairs with
+        // the acquire of `state`.
+        // SAFETY: as above.
+        unsafe { memory.store(at + EVER, 1, Ordering::Release) };
         let flags = if registered { 0 } else { NO_BARRIER };
         // SAFETY: as above. A predecessor may have died asleep.
         unsafe { memory.store_wait(sleep_at(role), flags) };
