@@ -314,6 +314,20 @@ fn a_slice_is_not_pushed_for_ever_where_room_is_said_and_denied() {
     }
 }
 
+/// The word that a producer polls, and finds when it is woken.
+#[test]
+fn a_consumer_that_leaves_tells_of_the_room_it_made() {
+    let ring = ring::<u8, Spsc>();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    fill(&mut producer);
+    assert_eq!(consumer.pop(), Ok(0));
+    let told = ring.segment().reference::<u64>(384).unwrap();
+    assert_eq!(told.load(), 0);
+    drop(consumer);
+    assert_eq!(told.load(), 1);
+    assert_eq!(producer.push(1), Ok(()));
+}
+
 fn the_deadline_rules<P: Protocol>() {
     let ring = ring::<u8, P>();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());

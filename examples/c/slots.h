@@ -36,4 +36,21 @@ static inline int slots_place(struct slots *s, uint32_t variant, size_t front, u
     return first > bytes || capacity > (bytes - first) / s->item_stride ? -1 : 0;
 }
 
+/* The same for a ring whose header says `found_align`: it may be another than `item_align` if no slot lies elsewhere for
+ * it. A 32-bit compiler aligns a uint64_t to 4 bytes, and passes its own _Alignof. */
+static inline int slots_agree(struct slots *s, uint32_t variant, size_t front, uint64_t capacity, size_t item_size,
+                              size_t item_align, uint32_t found_align, size_t bytes)
+{
+    struct slots found;
+    if (found_align == 0 || (found_align & (found_align - 1)) != 0 || found_align > 4096)
+        return -1;
+    if (slots_place(s, variant, front, capacity, item_size, item_align, bytes) == -1 ||
+        slots_place(&found, variant, front, capacity, item_size, found_align, bytes) == -1)
+        return -1;
+    return s->words == found.words && s->word_stride == found.word_stride && s->items == found.items &&
+                   s->item_stride == found.item_stride
+               ? 0
+               : -1;
+}
+
 #endif

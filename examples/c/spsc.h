@@ -6,17 +6,23 @@
  *
  *   struct spsc ring;                                       one for each role
  *   spsc_attach(&ring, id, sizeof(item), _Alignof(item))    0, or -1 with errno
+ *   spsc_attach_tagged(&ring, id, sizeof(item), _Alignof(item), tag)    the same of a ring that was made with a tag
  *   spsc_claim(&ring, SPSC_PRODUCER)                        0, or -1: EBUSY if the holder lives
  *   spsc_try_push(&ring, &item)                             1 done, 0 full, -1 corrupted
  *   spsc_claim(&ring, SPSC_CONSUMER)
  *   spsc_try_pop(&ring, &item)                              1 done, 0 empty, -1 corrupted
  *   spsc_release_role(&ring, SPSC_PRODUCER)
  *
- * Nothing read from the segment is trusted: geometry is computed here and compared, and slots come from private
+ * A forked child attaches and claims anew: in it, calls on its parent's rings fail with EPERM.
+ *
+ * Include this first, or define _GNU_SOURCE. Nothing read from the segment is trusted: geometry is computed here and compared, and slots come from private
  * positions. */
 #ifndef SYSVSHM_SPSC_H
 #define SYSVSHM_SPSC_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
@@ -62,6 +68,7 @@ struct spsc_header {
 
 _Static_assert(offsetof(struct spsc_header, state) == 8, "state");
 _Static_assert(offsetof(struct spsc_header, capacity) == 32, "capacity");
+_Static_assert(offsetof(struct spsc_header, tag) == 64, "tag");
 _Static_assert(offsetof(struct spsc_header, producer) == 128, "producer");
 _Static_assert(offsetof(struct spsc_header, consumer) == 144, "consumer");
 _Static_assert(offsetof(struct spsc_header, out) == 256, "out");
@@ -85,8 +92,8 @@ struct spsc {
     uint64_t token;                                /* this process's claim, 0 before the first */
 };
 
-/* Attaches the ring and checks it. The ring must be ready. */
-static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t item_align)
+/* Attaches the ring and checks it. The ring must be ready, and have this tag, 0 if it was given none. */
+static inline int spsc_attach_tagged(struct spsc *r, int id, size_t item_size, size_t item_align, uint64_t tag)
 {
     struct shmid_ds ds;
     memset(r, 0, sizeof *r);
@@ -102,10 +109,10 @@ static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t i
     uint64_t capacity = h->capacity;
     uint32_t variant = h->variant;
     if (memcmp(h->magic, "svshspsc", 8) != 0 || h->version != 2 || variant > 1 || item_size == 0 ||
-        h->item_size != item_size || h->item_align != item_align || capacity == 0 || capacity > ds.shm_segsz / 8)
+        h->item_size != item_size || h->tag != tag || capacity == 0 || capacity > ds.shm_segsz / 8)
         goto fail;
     size_t front = sizeof *h;
-    if (slots_place(&r->slots, variant, front, capacity, item_size, item_align, ds.shm_segsz) == -1)
+    if (slots_agree(&r->slots, variant, front, capacity, item_size, item_align, h->item_align, ds.shm_segsz) == -1)
         goto fail;
     r->h = h;
     r->id = id;
@@ -119,6 +126,11 @@ fail:;
     shmdt(base);
     errno = why;
     return -1;
+}
+
+static inline int spsc_attach(struct spsc *r, int id, size_t item_size, size_t item_align)
+{
+    return spsc_attach_tagged(r, id, item_size, item_align, 0);
 }
 
 static inline _Atomic uint64_t *spsc_word(struct spsc *r, uint64_t position)
@@ -142,7 +154,7 @@ static inline int spsc_claim(struct spsc *r, int role)
 {
     struct spsc_header *h = r->h;
     _Atomic uint64_t *word = role == SPSC_PRODUCER ? &h->producer : &h->consumer;
-    if (r->token == 0 && (r->token = token_make()) == 0)
+    if ((r->token = token_of_process()) == 0)
         return -1;
     uint64_t holder = atomic_load_explicit(word, memory_order_acquire);
     if (holder != 0 && !spsc_is_dead(r, holder)) {
@@ -176,6 +188,8 @@ static inline int spsc_claim(struct spsc *r, int role)
 static inline void spsc_release_role(struct spsc *r, int role)
 {
     uint64_t mine = r->token;
+    if (!token_is_current(mine)) /* in a forked child the role is the parent's */
+        return;
     atomic_compare_exchange_strong(role == SPSC_PRODUCER ? &r->h->producer : &r->h->consumer, &mine, 0);
 }
 
@@ -190,6 +204,10 @@ static inline void spsc_wake(_Atomic uint32_t *sleeps)
 
 static inline int spsc_try_push(struct spsc *r, const void *item)
 {
+    if (!token_is_current(r->token)) {
+        errno = EPERM;
+        return -1;
+    }
     uint64_t used = r->position - atomic_load_explicit(&r->h->out, memory_order_acquire);
     if (used >= r->capacity)
         return used == r->capacity ? 0 : -1;
@@ -206,6 +224,10 @@ static inline int spsc_try_push(struct spsc *r, const void *item)
 /* `end` is kept between calls: a batch publishes only its first slot's word. */
 static inline int spsc_try_pop(struct spsc *r, void *item)
 {
+    if (!token_is_current(r->token)) {
+        errno = EPERM;
+        return -1;
+    }
     if ((int64_t)(r->end - r->position) <= 0) {
         uint64_t word = atomic_load_explicit(spsc_word(r, r->position), memory_order_acquire);
         uint64_t ahead = word - r->position;

@@ -78,6 +78,8 @@
 //! for itself every 80 ms, also whether its peer lives: an idle one uses what waking up a dozen times a second
 //! takes.
 //!
+//! [The guide](crate::guide::waiting) says what ends a wait, and what a wait cannot know.
+//!
 //! # What this does not protect you from
 //!
 //! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`)

@@ -20,7 +20,7 @@ fn compile(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c/spsc_peer.c");
     let binary = folder.join("spsc_peer");
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"])
+    cc.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])
         .arg(source)
         .arg("-o")
         .arg(&binary);
@@ -82,6 +82,18 @@ fn c_produces_and_consumes() {
             assert!(producer.is_empty());
         }
     }
+}
+
+/// A forked child does not go on with its parent's role, and any number of claims takes one token.
+#[test]
+fn c_knows_forks_and_makes_one_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = compile(folder.path());
+    let ring = ring::<u64>(4, LAYOUTS[0]);
+    // More than there can be segments, unless set otherwise.
+    let mut peer = start(&binary, &ring, "fork", 0, 5000, false);
+    assert!(peer.0.wait().unwrap().success());
+    assert_eq!(ring.consumer_state(), PeerState::Left);
 }
 
 /// A C process that is killed is known to be dead, and Rust goes on where it was, in the middle of a batch too; and

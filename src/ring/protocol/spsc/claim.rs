@@ -1,6 +1,7 @@
 //! [`RoleGuard`]: a claimed role, and what is known of the holder of one.
 
-use super::layout::{EVER, Geometry, owner_at, sleep_at};
+use super::cursor::load_out;
+use super::layout::{EVER, Geometry, OUT_LAZY, owner_at, sleep_at};
 use crate::bounded_buffer::PeerState;
 use crate::liveness::{Liveness, OwnerId, Token};
 use crate::ring::protocol::attached::Attached;
@@ -136,6 +137,12 @@ fn release_role(claimed: NonNull<Claimed>) {
     let claimed = unsafe { Box::from_raw(claimed.as_ptr()) };
     let (core, role) = (&claimed.core, claimed.role);
     if core.fork_guard.is_current() {
+        if role == Role::Consumer {
+            // What was popped and not told yet: a producer that is woken below, or polls, finds the room.
+            let out = load_out(core.memory);
+            // SAFETY: a constant of the layout.
+            unsafe { core.memory.store(OUT_LAZY, out, Ordering::Release) };
+        }
         // Fails only if somebody scribbled over the claim.
         // SAFETY: a constant of the layout.
         let _ = unsafe {
