@@ -45,11 +45,14 @@ const DEAD: u64 = 1 << 31 | 0x7fff_ffff;
 /// A call, and how many accesses it may make.
 type Call<H> = (u64, fn(&mut H, &mut Random));
 
+/// The same of the ring, which is shared.
+type CallOfRing<T, P> = (u64, fn(&BoundedBuffer<T, P>, &mut Random));
+
 /// A ring to be spoiled, the states from which that begins, and what is then called.
 struct Bench<T, P: Protocol> {
     ring: BoundedBuffer<T, P>,
     states: Vec<Vec<u64>>,
-    of_ring: Vec<(u64, fn(&BoundedBuffer<T, P>, &mut Random))>,
+    of_ring: Vec<CallOfRing<T, P>>,
     of_producer: Vec<Call<Producer<T, P>>>,
     of_consumer: Vec<Call<Consumer<T, P>>>,
 }
@@ -132,7 +135,7 @@ impl<T: Pod + From<u8>, P: Protocol> Bench<T, P> {
                     let _ = producer.push_slice_timeout(items, SHORT);
                 }),
                 (WAITS, |producer, _| {
-                    drop(producer.reserve_timeout(3, SHORT))
+                    drop(producer.reserve_timeout(3, SHORT));
                 }),
                 (WAITS, |producer, random| {
                     let canceller = producer.canceller();
