@@ -80,6 +80,8 @@
 //!
 //! [The guide](crate::guide::waiting) says what ends a wait, and what a wait cannot know.
 //!
+//! [The guide](crate::guide::waiting) says what ends a wait, and what a wait cannot know.
+//!
 //! # What this does not protect you from
 //!
 //! See [the module above](super#what-this-does-not-protect-you-from). And: a handle that was leaked (`mem::forget`)
