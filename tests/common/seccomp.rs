@@ -4,6 +4,7 @@
 //! [`peer!`](crate::common::peer) alone.
 
 #![allow(dead_code)] // Each test file uses a part of it.
+#![allow(unsafe_code)] // prctl.
 
 use std::ffi::c_long;
 
@@ -20,6 +21,11 @@ impl Answer {
     /// `shmctl` with this command.
     pub(crate) fn shmctl(command: i32, errno: i32) -> Self {
         Self::with(libc::SYS_shmctl, 1, command, errno)
+    }
+
+    /// `semctl` with this command.
+    pub(crate) fn semctl(command: i32, errno: i32) -> Self {
+        Self::with(libc::SYS_semctl, 2, command, errno)
     }
 
     /// `membarrier` with this command.
