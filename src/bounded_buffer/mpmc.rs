@@ -208,6 +208,7 @@
 //! consumer finds nothing more to do. Each looks for itself every 80 ms, and recovers what the dead left.
 
 use super::ClaimError;
+use crate::memory::Element;
 use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
 
 #[doc(no_inline)]
@@ -256,7 +257,7 @@ impl options::Options<Mpmc> {
 }
 
 /// Of [`mpmc`](self) alone.
-impl<T> ring::BoundedBuffer<T, Mpmc> {
+impl<T: Element> ring::BoundedBuffer<T, Mpmc> {
     /// Recovers what dead participants left, and says what that was.
     ///
     /// Nobody has to call it: whoever finds the buffer full or empty does the same, all together at most every 10 ms.
