@@ -1,5 +1,6 @@
 //! [`Mode`], and the flags that the raw calls take.
 
+use crate::text;
 use bitflags::bitflags;
 use std::ffi::c_int;
 use std::fmt;
@@ -55,10 +56,10 @@ impl From<u32> for Mode {
     }
 }
 
-/// Four octal digits.
+/// Four octal digits. A width is heeded, as for text: `{:<6}`.
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.bits())
+        text::pad(f, format_args!("{:04o}", self.bits()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Call, Error, ErrorKind, Hint};
 use crate::sys::{self, Errno, RawKey};
+use crate::text;
 use std::fmt;
 use std::num::ParseIntError;
 use std::os::unix::fs::MetadataExt;
@@ -193,13 +194,13 @@ fn ftok_value(device: u64, inode: u64, id: i32) -> RawKey {
 }
 
 /// Hexadecimal with eight digits, as `ipcs` prints keys; more only where `key_t` has 64 bits and the key needs
-/// them.
+/// them. A width is heeded, as for text: `{:<12}`.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[allow(clippy::useless_conversion)] // key_t is 64 bits wide on FreeBSD.
         match i32::try_from(self.0) {
-            Ok(short) => write!(f, "{short:#010x}"),
-            Err(_) => write!(f, "{:#x}", self.0),
+            Ok(short) => text::pad(f, format_args!("{short:#010x}")),
+            Err(_) => text::pad(f, format_args!("{:#x}", self.0)),
         }
     }
 }

@@ -81,9 +81,9 @@
 //! ring::shm        -- the ring's memory: access by offset, header, slots, copies
 //! memory semaphore message_queue system
 //! liveness         -- who lives: owner id, token, namespace
-//! segment
+//! segment owned
 //! access fork      -- all code that reads or writes shared bytes; telling a forked child from its parent
-//! control error key flags permissions user sysvipc
+//! control error key flags patience permissions text user sysvipc
 //! sys              -- all foreign calls
 //! ```
 //!
@@ -104,6 +104,8 @@ mod key;
 mod liveness;
 pub mod memory;
 pub mod message_queue;
+mod owned;
+mod patience;
 mod permissions;
 pub mod raw;
 mod ring;
@@ -112,6 +114,7 @@ pub mod semaphore;
 mod sys;
 pub mod system;
 mod sysvipc;
+mod text;
 mod user;
 
 pub use bytemuck;
@@ -123,6 +126,8 @@ pub use key::Key;
 pub use memory::{SharedArray, SharedRef, SharedSlice, SharedStruct};
 #[doc(inline)]
 pub use message_queue::{MessageQueue, MessageQueueId, MessageQueueOptions};
+pub use owned::{Ownable, Owned};
+pub use patience::wait_until_exists;
 #[doc(inline)]
 pub use segment::{
     HugePages, ProcessState, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,

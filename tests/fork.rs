@@ -7,14 +7,16 @@
 
 mod common;
 
-use common::{Forked, Owned, OwnedKey, at, peer, root_or_skip, skipped, watch};
-use std::fs::File;
+use common::{
+    Forked, Owned, OwnedKey, at, enter_namespace, enter_new_user_namespace, leave_namespace, peer,
+    root_or_skip, skipped, this_namespace, watch,
+};
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use sysvshm::bounded_buffer::{mpmc, spsc};
 use sysvshm::{
     AttachFlags, ErrorKind, Key, ReadOnly, ReadWrite, Removal, Segment, SegmentId, SegmentOptions,
     SemaphoreSetOptions, raw,
@@ -366,22 +368,6 @@ fn a_taken_over_address_of_a_gone_segment_is_refused_and_stays_the_callers() {
 }
 
 /// The IPC namespace of this thread, to come back to.
-fn this_namespace() -> File {
-    File::open("/proc/thread-self/ns/ipc").unwrap()
-}
-
-fn leave_namespace() {
-    // SAFETY: a plain number; moves the calling thread.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-}
-
-fn enter_namespace(namespace: &File) {
-    // SAFETY: an open namespace; moves the calling thread.
-    let done = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWIPC) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-}
-
 #[test]
 fn dropping_in_another_ipc_namespace_leaves_that_namespaces_segment_alone() {
     // A namespace of its own to begin with: so both segments get the first identifier there is.
@@ -441,22 +427,6 @@ fn a_changed_mode_or_owner_does_not_keep_a_segment_from_being_removed_on_drop() 
         }
     })
     .run();
-}
-
-/// Moves this process, which must have one thread, as a forked child has. Says "skipped" where the system has no user
-/// namespaces for its users.
-fn enter_new_user_namespace() -> bool {
-    // SAFETY: a plain number.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
-    let error = std::io::Error::last_os_error();
-    match (done, error.raw_os_error()) {
-        (0, _) => true,
-        (_, Some(libc::EPERM | libc::ENOSPC | libc::ENOSYS)) => {
-            skipped("this system lets its users have no user namespaces");
-            false
-        }
-        _ => panic!("{error}"),
-    }
 }
 
 #[test]
@@ -530,6 +500,7 @@ fn removal_on_drop_that_cannot_reach_the_segment_is_an_error() {
 fn a_user_without_a_number_in_this_namespace_counts_as_another() {
     let peer = peer!(|talk| {
         let (segment_key, set_key): (Key, Key) = (talk.arg(0), talk.arg(1));
+        let (one_key, many_key): (Key, Key) = (talk.arg(2), talk.arg(3));
         Forked::start(|_| {
             if !enter_new_user_namespace() {
                 return;
@@ -553,6 +524,21 @@ fn a_user_without_a_number_in_this_namespace_counts_as_another() {
                 .open_or_create(set_key, &[1])
                 .unwrap();
             assert_eq!(welcome.values().unwrap(), [1]);
+            let (mut one, mut many) = (spsc::Options::new(), mpmc::Options::new());
+            one.capacity(4);
+            many.capacity(4);
+            let foreign = [
+                one.open_or_create::<u8>(one_key).err(),
+                many.open_or_create::<u8>(many_key).err(),
+            ];
+            for error in foreign {
+                assert_eq!(
+                    error.map(|error| error.kind()),
+                    Some(ErrorKind::ForeignCreator)
+                );
+            }
+            one.any_owner(true).open_or_create::<u8>(one_key).unwrap();
+            many.any_owner(true).open_or_create::<u8>(many_key).unwrap();
         })
         .finish();
     });
@@ -561,7 +547,14 @@ fn a_user_without_a_number_in_this_namespace_counts_as_another() {
         segment_key.create(1, 0o666);
         let mut options = SemaphoreSetOptions::new();
         options.mode(0o666).create_new(set_key.key(), &[1]).unwrap();
+        let rings = [OwnedKey::random(), OwnedKey::random()];
+        let (mut one, mut many) = (spsc::Options::new(), mpmc::Options::new());
+        one.capacity(4).mode(0o666);
+        one.create_new::<u8>(rings[0].key()).unwrap();
+        many.capacity(4).mode(0o666);
+        many.create_new::<u8>(rings[1].key()).unwrap();
         let peer = peer.arg(segment_key.key()).arg(set_key.key());
+        let peer = peer.arg(rings[0].key()).arg(rings[1].key());
         peer.user(12345).run();
     }
 }

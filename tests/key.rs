@@ -6,7 +6,7 @@ use common::{CProgram, OwnedKey, assert_says, fails, peer};
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use sysvshm::{ErrorKind, Key, SegmentId, SegmentOptions, raw};
+use sysvshm::{ErrorKind, Key, Mode, SegmentId, SegmentOptions, raw};
 
 /// `ftok` over what `stat` says, written as the manual describes it.
 fn by_the_manual(path: &Path, id: u32) -> i32 {
@@ -221,4 +221,32 @@ fn random_keys_differ_and_are_never_the_private_one() {
     // A thousand draws out of 2^32 - 1 collide once in about 9000 runs; three times practically never.
     assert!(keys.len() > 997, "{} different ones", keys.len());
     assert!(!keys.contains(&Key::PRIVATE));
+}
+
+#[test]
+fn keys_modes_and_identifiers_heed_a_width() {
+    let (key, mode, id) = (Key::from_raw(-1), Mode::from(0o640), SegmentId::from_raw(7));
+    assert_eq!(
+        format!("{key:<12}|{key:>12}|{key}"),
+        "0xffffffff  |  0xffffffff|0xffffffff"
+    );
+    assert_eq!(
+        format!("{mode:<6}|{mode:^6}|{mode:*>6}|{mode}"),
+        "0640  | 0640 |**0640|0640"
+    );
+    assert_eq!(format!("{id:<3}|{id:3}|{id}"), "7  |  7|7");
+    // The longest of them: all bits of a mode that no call would take.
+    assert_eq!(format!("{:13}|", Mode::from(u32::MAX)), "37777777777  |");
+    assert_eq!(format!("{key:?} {mode:?}"), "Key(0xffffffff) Mode(0640)");
+}
+
+#[test]
+fn identifiers_are_read_as_they_are_written() {
+    for raw in [0, 32_768, i32::MAX, -1] {
+        let id = SegmentId::from_raw(raw);
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+    for text in ["", "0x1", "2147483648", "1 ", "one"] {
+        assert!(text.parse::<SegmentId>().is_err(), "{text:?}");
+    }
 }

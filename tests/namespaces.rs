@@ -6,9 +6,10 @@
 
 mod common;
 
-use common::{Forked, OwnedKey, lose_proc, peer, root_or_skip, set_sysctl, sysctl};
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use common::{
+    Forked, OwnedKey, enter_namespace, leave_namespace, lose_proc, peer, root_or_skip, set_sysctl,
+    sysctl, this_namespace,
+};
 use sysvshm::{ErrorKind, Key, Removal, Segment, SegmentId, SegmentOptions, system};
 
 fn unattached(key: Key) -> SegmentId {
@@ -36,22 +37,6 @@ fn is_found(key: Key) -> bool {
             false
         }
     }
-}
-
-fn this_namespace() -> File {
-    File::open("/proc/thread-self/ns/ipc").unwrap()
-}
-
-fn leave_namespace() {
-    // SAFETY: a plain number; moves the calling thread.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-}
-
-fn enter_namespace(namespace: &File) {
-    // SAFETY: an open namespace; moves the calling thread.
-    let done = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWIPC) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// A child made by `clone(CLONE_NEWIPC)`: born in its namespace instead of moving there.

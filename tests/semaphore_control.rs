@@ -1,16 +1,17 @@
 //! What semctl does: looking, setting, owning, listing, removing.
-#![allow(unsafe_code)] // Namespaces of a peer's own.
 
 mod common;
+#[path = "common/seccomp.rs"]
+mod seccomp;
 
 use common::{
-    CProgram, Forked, OwnedSet, OwnedSetKey, assert_says, fails, let_a_second_pass, limit, page,
-    peer, root_or_skip, set_sysctl, skipped,
+    CProgram, Forked, OwnedSet, OwnedSetKey, assert_says, enter_new_user_namespace_and, fails,
+    let_a_second_pass, limit, lose_proc, page, peer, root_or_skip, set_sysctl,
 };
 use std::mem::offset_of;
 use sysvshm::raw::{self, GetFlags, SemCommand};
 use sysvshm::semaphore::Operation;
-use sysvshm::{ErrorKind, Key, Mode, SegmentOptions, SemaphoreSet, system};
+use sysvshm::{ErrorKind, Key, Mode, SegmentOptions, SemaphoreSet, SemaphoreSetOptions, system};
 
 fn own_pid() -> Option<u32> {
     Some(std::process::id())
@@ -425,15 +426,8 @@ fn values_that_find_no_memory_are_an_error() {
 fn a_user_without_a_number_in_this_namespace_cannot_be_made_the_owner() {
     let alone = peer!(|_| {
         Forked::start(|_| {
-            // SAFETY: moves this process, which has one thread, to namespaces of its own.
-            let done = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) };
-            let error = std::io::Error::last_os_error();
-            match (done, error.raw_os_error()) {
-                (0, _) => {}
-                (_, Some(libc::EPERM | libc::ENOSPC | libc::ENOSYS)) => {
-                    return skipped("this system lets its users have no user namespaces");
-                }
-                _ => panic!("{error}"),
+            if !enter_new_user_namespace_and(libc::CLONE_NEWIPC) {
+                return;
             }
             // Nothing is mapped, so every number but -1 is as unknown as the next.
             let set = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
@@ -457,6 +451,48 @@ fn a_user_without_a_number_in_this_namespace_cannot_be_made_the_owner() {
         .finish();
     });
     alone.run();
+}
+
+/// `SEM_INFO`, `SEM_STAT_ANY` and `SEM_STAT` of `<linux/sem.h>`.
+const LISTING: [i32; 3] = [19, 20, 18];
+
+#[test]
+fn the_list_of_sets_is_whole_where_its_calls_are_refused() {
+    let listed = |sets: &[SemaphoreSet]| {
+        let all = system::semaphore_sets().unwrap();
+        let of = |set: &SemaphoreSet| all.iter().find(|status| status.id() == set.id()).cloned();
+        let found: Vec<_> = sets.iter().map(|set| of(set).expect("listed")).collect();
+        assert_eq!(all.len(), sets.len());
+        found
+    };
+    let peer = peer!(|talk| {
+        let errno = talk.arg(0);
+        let mut options = SemaphoreSetOptions::new();
+        let sets = [(&[1, 2][..], 0o640), (&[0; 3], 0o000)]
+            .map(|(values, mode)| options.mode(mode).create_new(Key::PRIVATE, values).unwrap());
+        let usual = listed(&sets);
+        assert_eq!(
+            usual.iter().map(|one| one.len()).collect::<Vec<_>>(),
+            [2, 3]
+        );
+        for command in LISTING {
+            seccomp::install(&[seccomp::Answer::semctl(command, errno)]);
+            // Alike where one of the calls is refused, two of them, or all three.
+            assert_eq!(listed(&sets), usual, "{command}");
+        }
+        // Without /proc nothing lists them: an error, and not an empty list.
+        lose_proc();
+        let error = fails(system::semaphore_sets(), ErrorKind::Unsupported, errno);
+        assert_says(&error, &["SEM_INFO"]);
+        for set in sets {
+            set.remove().unwrap();
+        }
+    });
+    if root_or_skip() {
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            peer.clone().private_namespace().arg(errno).run();
+        }
+    }
 }
 
 #[test]

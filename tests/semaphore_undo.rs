@@ -1,10 +1,11 @@
 //! What the kernel takes back when a process ends, and what a forked child must leave alone.
-#![allow(unsafe_code)] // Namespaces of a peer's own.
 
 mod common;
 
-use common::{Forked, OwnedSet, assert_says, fails, peer, root_or_skip, until};
-use std::os::fd::AsRawFd;
+use common::{
+    Forked, OwnedSet, assert_says, enter_namespace, fails, leave_namespace, peer, root_or_skip,
+    this_namespace, until,
+};
 use sysvshm::semaphore::Operation;
 use sysvshm::{ErrorKind, Key, SemaphoreSet};
 
@@ -200,15 +201,13 @@ fn a_forked_child_neither_releases_nor_undoes_what_its_parent_holds() {
 fn a_guard_of_another_ipc_namespace_leaves_that_namespaces_set_alone() {
     let alone = peer!(|_| {
         let set = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
-        let home = std::fs::File::open("/proc/thread-self/ns/ipc").unwrap();
+        let home = this_namespace();
         let guards = [(); 2].map(|()| {
             let guard = set.semaphore(0).lock().unwrap();
             set.semaphore(0).set_value(1).unwrap();
             guard
         });
-        // SAFETY: a plain number; moves this thread, the only one.
-        let done = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        leave_namespace();
         // A stranger's set of the same number, made and held by another process.
         Forked::start(|_| {
             let stranger = SemaphoreSet::create_new(Key::PRIVATE, &[1]).unwrap();
@@ -226,9 +225,7 @@ fn a_guard_of_another_ipc_namespace_leaves_that_namespaces_set_alone() {
         stranger.remove().unwrap();
 
         // Back home a guard whose set another process touched meanwhile is released all the same.
-        // SAFETY: an open namespace; moves this thread.
-        let done = unsafe { libc::setns(home.as_raw_fd(), libc::CLONE_NEWIPC) };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        enter_namespace(&home);
         set.semaphore(0).set_value(1).unwrap();
         let guard = set.semaphore(0).lock().unwrap();
         Forked::start(|_| set.semaphore(0).wait_for_zero().unwrap()).finish();

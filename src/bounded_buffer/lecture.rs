@@ -76,9 +76,9 @@ use std::hint;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use crate::memory::{LayoutError, SharedRef, SharedSlice};
+use crate::error::{ErrorKind, known_kind};
+use crate::memory::{Element, LayoutError, SharedRef, SharedSlice};
 use crate::segment::Segment;
-use bytemuck::Pod;
 
 /// The lecture's buffer of `N` positions, which holds up to `N - 1` items.
 ///
@@ -91,7 +91,7 @@ use bytemuck::Pod;
 /// ```
 #[doc(alias("buffer", "in", "out", "BUFFER_SIZE"))]
 #[derive(Clone, Copy)]
-pub struct BoundedBuffer<'a, T, const N: usize> {
+pub struct BoundedBuffer<'a, T: Element, const N: usize> {
     buffer: SharedSlice<'a, T>,
     next_in: SharedRef<'a, i32>,
     next_out: SharedRef<'a, i32>,
@@ -133,7 +133,38 @@ pub enum TryConsumeError {
     Corrupted(#[from] Corrupted),
 }
 
-impl<'a, T: Pod, const N: usize> BoundedBuffer<'a, T, N> {
+impl Corrupted {
+    /// Returns [`LayoutMismatch`](ErrorKind::LayoutMismatch).
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::LayoutMismatch
+    }
+}
+
+impl<T> TryProduceError<T> {
+    /// Returns what went wrong, in a form to match on.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Full(_) => ErrorKind::WouldBlock,
+            Self::Corrupted(error) => error.kind(),
+        }
+    }
+}
+
+impl TryConsumeError {
+    /// Returns what went wrong, in a form to match on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Empty => ErrorKind::WouldBlock,
+            Self::Corrupted(error) => error.kind(),
+        }
+    }
+}
+
+known_kind!(Corrupted, TryProduceError<T>, TryConsumeError);
+
+impl<'a, T: Element, const N: usize> BoundedBuffer<'a, T, N> {
     /// Where `in` lies, in bytes: after the items, at a multiple of 4.
     const IN_OFFSET: usize = {
         assert!(N >= 2, "a buffer of one position is always full");
@@ -492,7 +523,7 @@ fn corrupted<const N: usize>(index: &'static str, value: i32) -> Corrupted {
     }
 }
 
-impl<T: Pod, const N: usize> fmt::Debug for BoundedBuffer<'_, T, N> {
+impl<T: Element, const N: usize> fmt::Debug for BoundedBuffer<'_, T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("lecture::BoundedBuffer")
             .field("positions", &N)

@@ -209,6 +209,7 @@
 //! [`liveness_interval`](Consumer::liveness_interval) makes that longer or shorter.
 
 use super::ClaimError;
+use crate::memory::Element;
 use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
 
 #[doc(no_inline)]
@@ -257,7 +258,7 @@ impl options::Options<Mpmc> {
 }
 
 /// Of [`mpmc`](self) alone.
-impl<T> ring::BoundedBuffer<T, Mpmc> {
+impl<T: Element> ring::BoundedBuffer<T, Mpmc> {
     /// Recovers what dead participants left, and says what that was.
     ///
     /// Nobody has to call it: whoever finds the buffer full or empty does the same, all together at most every 10 ms.

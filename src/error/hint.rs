@@ -160,6 +160,17 @@ impl Hint {
         facts.map_or(Self::None, |facts| Self::smaller(facts, asked))
     }
 
+    /// What the calling thread would have removed may be in another IPC namespace.
+    pub(crate) fn out_of_reach(object: Object) -> Self {
+        Self::Kind(object, [0; 2], |f, object, _| {
+            let (short, option) = (object.table().short, object.table().option);
+            write!(
+                f,
+                "the calling thread seems to be in another IPC namespace than the {short}, which stays; drop it in a thread of its own namespace, or remove it there (`ipcrm {option}`)"
+            )
+        })
+    }
+
     /// As many objects exist as may.
     pub(super) fn full(object: Object, numbers: [u64; 2]) -> Self {
         Self::Kind(object, numbers, |f, object, [max, used]| {

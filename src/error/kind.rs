@@ -1,6 +1,6 @@
 //! [`ErrorKind`], and the names of `errno` values.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// What went wrong, told apart per call.
 ///
@@ -97,9 +97,14 @@ pub enum ErrorKind {
     WouldBlock,
     /// `semtimedop` and `msgsnd` `EAGAIN`, `msgrcv` `ENOMSG`: it could not be done in time. Nothing was changed.
     TimedOut,
-    /// `semop`, `msgsnd` or `msgrcv` `EIDRM`: the set or the queue was removed while this process waited.
+    /// `semop`, `msgsnd` or `msgrcv` `EIDRM`: the set or the queue was removed while this process waited. Or the segment of a
+    /// ring was, and no call failed.
     Removed,
-    /// No call failed: the creator of a set had not initialised it by the deadline.
+    /// No call failed: the other end of a ring is dead or has left, so that nothing can come or go.
+    PeerGone,
+    /// No call failed: a [`Canceller`](crate::bounded_buffer::Canceller) ended the wait.
+    Cancelled,
+    /// No call failed: the creator of a set, or of a ring, had not initialised it by the deadline. Or a cell has no value.
     NotInitialised,
     /// No call failed: the creator of a set ended before it had initialised it.
     CreatorDied,
@@ -127,8 +132,9 @@ impl ErrorKind {
     /// Whether there is nothing of that name: no key, or an identifier of something that is gone.
     ///
     /// The kinds are [`NotFound`](Self::NotFound), [`NoSuchSegment`](Self::NoSuchSegment),
-    /// [`NoSuchSet`](Self::NoSuchSet) and [`NoSuchQueue`](Self::NoSuchQueue). All error types of this crate that can hold one of them have a method of this
-    /// name, so that waiting until another program has created something looks the same everywhere.
+    /// [`NoSuchSet`](Self::NoSuchSet) and [`NoSuchQueue`](Self::NoSuchQueue). All error types of this crate have a method
+    /// of this name, so that waiting until another program has created something looks the same everywhere;
+    /// [`wait_until_exists`](crate::wait_until_exists) does it.
     ///
     /// ```
     /// use sysvshm::{ErrorKind, Key, SegmentOptions, SharedArray};
@@ -145,6 +151,38 @@ impl ErrorKind {
             self,
             Self::NotFound | Self::NoSuchSegment | Self::NoSuchSet | Self::NoSuchQueue
         )
+    }
+
+    /// The kind in std's words, [`Other`](io::ErrorKind::Other) where it has none.
+    pub(crate) fn to_io(self) -> io::ErrorKind {
+        match self {
+            kind if kind.is_not_found() => io::ErrorKind::NotFound,
+            Self::AlreadyExists => io::ErrorKind::AlreadyExists,
+            Self::PermissionDenied
+            | Self::NotOwner
+            | Self::ForeignCreator
+            | Self::QueueSizeLimit
+            | Self::HugePagesNotPermitted => io::ErrorKind::PermissionDenied,
+            Self::OutOfMemory => io::ErrorKind::OutOfMemory,
+            Self::Interrupted => io::ErrorKind::Interrupted,
+            Self::WouldBlock => io::ErrorKind::WouldBlock,
+            Self::TimedOut | Self::NotInitialised => io::ErrorKind::TimedOut,
+            Self::Unsupported => io::ErrorKind::Unsupported,
+            Self::LayoutMismatch => io::ErrorKind::InvalidData,
+            Self::Removed | Self::PeerGone => io::ErrorKind::BrokenPipe,
+            Self::InvalidInput
+            | Self::SizeOutOfRange
+            | Self::SegmentTooSmall
+            | Self::SetTooSmall
+            | Self::CountOutOfRange
+            | Self::ValueOutOfRange
+            | Self::TooManyOperations
+            | Self::MessageTooLarge
+            | Self::NoSuchSemaphore
+            | Self::InvalidAddress
+            | Self::OutOfBounds => io::ErrorKind::InvalidInput,
+            _ => io::ErrorKind::Other,
+        }
     }
 }
 
@@ -186,6 +224,8 @@ impl fmt::Display for ErrorKind {
             Self::MessageTooLarge => "the message is too large",
             Self::QueueSizeLimit => "the limit on the size of message queues is reached",
             Self::Removed => "removed while this process waited",
+            Self::PeerGone => "the other end is dead or has left",
+            Self::Cancelled => "the wait was cancelled",
             Self::NotInitialised => {
                 "the creator of the semaphore set has not initialised it in time"
             }

@@ -31,12 +31,15 @@ mod call;
 mod diagnosis;
 mod hint;
 mod kind;
+mod known_kind;
 mod object;
 mod words;
 
 pub(crate) use call::{Access, Asked, Call, Command, Direction, MessageCall, SemopCall};
 pub(crate) use hint::Hint;
 pub use kind::ErrorKind;
+pub use known_kind::KnownKind;
+pub(crate) use known_kind::known_kind;
 pub(crate) use object::Object;
 
 use crate::sys::Errno;
@@ -126,32 +129,6 @@ impl Error {
         self.kind
     }
 
-    /// Whether there is nothing of that name (yet, or any more); see [`ErrorKind::is_not_found`].
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use sysvshm::{Key, Segment, SegmentOptions};
-    ///
-    /// fn wait_for(key: Key) -> Result<Segment, sysvshm::Error> {
-    ///     loop {
-    ///         match SegmentOptions::new().open(key) {
-    ///             Err(error) if error.is_not_found() => std::thread::sleep(Duration::from_millis(10)),
-    ///             result => return result,
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// let key = Key::random()?;
-    /// let segment = SegmentOptions::new().size_bytes(1).create_new(key)?;
-    /// assert_eq!(wait_for(key)?.id(), segment.id());
-    /// segment.mark_for_removal()?;
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.kind.is_not_found()
-    }
-
     /// The value of `errno`, or `None` if no call failed: the crate refused by itself.
     ///
     /// ```
@@ -195,6 +172,8 @@ impl Error {
     }
 }
 
+known_kind!(Error);
+
 /// `making the token of this process: `, or nothing.
 struct Purpose(bool);
 
@@ -221,34 +200,12 @@ impl fmt::Display for Purpose {
 /// ```
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match error.kind {
-            kind if kind.is_not_found() => io::ErrorKind::NotFound,
-            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
-            ErrorKind::PermissionDenied
-            | ErrorKind::NotOwner
-            | ErrorKind::ForeignCreator
-            | ErrorKind::QueueSizeLimit
-            | ErrorKind::HugePagesNotPermitted => io::ErrorKind::PermissionDenied,
-            ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
-            ErrorKind::Interrupted => io::ErrorKind::Interrupted,
-            ErrorKind::WouldBlock => io::ErrorKind::WouldBlock,
-            ErrorKind::TimedOut | ErrorKind::NotInitialised => io::ErrorKind::TimedOut,
-            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
-            ErrorKind::LayoutMismatch => io::ErrorKind::InvalidData,
-            ErrorKind::InvalidInput
-            | ErrorKind::SizeOutOfRange
-            | ErrorKind::SegmentTooSmall
-            | ErrorKind::SetTooSmall
-            | ErrorKind::CountOutOfRange
-            | ErrorKind::ValueOutOfRange
-            | ErrorKind::TooManyOperations
-            | ErrorKind::MessageTooLarge
-            | ErrorKind::NoSuchSemaphore
-            | ErrorKind::InvalidAddress
-            | ErrorKind::OutOfBounds => io::ErrorKind::InvalidInput,
-            // The rest has no word of its own in std; errno still tells the common ones apart.
-            _ if error.errno != 0 => io::Error::from_raw_os_error(error.errno).kind(),
-            _ => io::ErrorKind::Other,
+        let kind = match error.kind.to_io() {
+            // No word of its own in std; errno still tells the common ones apart.
+            io::ErrorKind::Other if error.errno != 0 => {
+                io::Error::from_raw_os_error(error.errno).kind()
+            }
+            kind => kind,
         };
         io::Error::new(kind, error)
     }

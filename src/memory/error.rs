@@ -1,6 +1,6 @@
 //! [`LayoutError`]: why a view of shared bytes was refused; [`ArrayError`]: why there is no array.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, known_kind};
 
 /// Why bytes cannot be viewed as what was asked for.
 ///
@@ -98,7 +98,7 @@ impl LayoutError {
 
 impl From<LayoutError> for std::io::Error {
     fn from(error: LayoutError) -> Self {
-        Self::new(std::io::ErrorKind::InvalidInput, error)
+        Self::new(error.kind().to_io(), error)
     }
 }
 
@@ -148,20 +148,9 @@ impl ArrayError {
             Self::Layout(error) => error.kind(),
         }
     }
-
-    /// Whether there is no such segment (yet, or any more); see [`ErrorKind::is_not_found`].
-    ///
-    /// ```
-    /// use sysvshm::{Key, SharedArray};
-    ///
-    /// assert!(SharedArray::<u64>::open(Key::random()?, 8).unwrap_err().is_not_found());
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.kind().is_not_found()
-    }
 }
+
+known_kind!(LayoutError, ArrayError);
 
 impl From<ArrayError> for std::io::Error {
     fn from(error: ArrayError) -> Self {

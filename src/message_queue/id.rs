@@ -1,9 +1,6 @@
 //! [`MessageQueueId`]: the number by which the kernel knows a queue.
 
-use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
-
+use crate::text::identifier_as_text;
 /// The kernel's identifier of a message queue: C's `msqid`.
 ///
 /// Means something only inside one IPC namespace. Any number from 0 up may be one.
@@ -45,18 +42,4 @@ impl MessageQueueId {
     }
 }
 
-/// Decimal.
-impl fmt::Display for MessageQueueId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// From decimal digits, as [`Display`](fmt::Display) writes them.
-impl FromStr for MessageQueueId {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        text.parse().map(Self)
-    }
-}
+identifier_as_text!(MessageQueueId);

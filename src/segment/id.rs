@@ -5,7 +5,7 @@ use crate::error::{Asked, Call, Command, Error, ErrorKind, Object};
 use crate::flags::Mode;
 use crate::key::Key;
 use crate::sys::{Errno, shm};
-use std::fmt;
+use crate::text::identifier_as_text;
 
 /// The kernel's identifier of a segment: C's `shmid`.
 ///
@@ -22,7 +22,7 @@ use std::fmt;
 ///
 /// let segment = SegmentOptions::new().size_bytes(4096).create_new(Key::PRIVATE)?;
 /// let text = segment.id().to_string();                 // over a pipe, an argument, a file
-/// let id = SegmentId::from_raw(text.parse().unwrap());
+/// let id: SegmentId = text.parse().unwrap();
 /// let other = id.attach()?;
 /// other.write_at(0, b"hello")?;
 /// id.mark_for_removal()?;
@@ -284,8 +284,4 @@ impl SegmentId {
     }
 }
 
-impl fmt::Display for SegmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+identifier_as_text!(SegmentId);

@@ -18,6 +18,11 @@ use std::time::Duration;
 ///
 /// Any thread of the process may drop it: to the kernel, the process holds the semaphore.
 ///
+/// A thread that holds one should not leave the IPC namespace (`unshare(2)`, `setns(2)`). There the identifier may name
+/// another set; dropping releases nothing of it, with one exception: if this process itself was the last to operate on
+/// that other semaphore, it is released, too. To rule that out would take a look at `/proc` at every release, which
+/// costs more than the lock.
+///
 /// ```
 /// # use sysvshm::{Key, SemaphoreSet};
 /// let set = SemaphoreSet::create_new(Key::PRIVATE, &[1])?;

@@ -53,7 +53,8 @@
 //!
 //! # What this does not protect you from
 //!
-//! * A set stays until somebody removes it, and removing it is immediate: everybody else's next operation fails. No
+//! * A set stays until somebody removes it ([`create_new_owned`](SemaphoreSetOptions::create_new_owned): the process
+//!   that created it, unless it is killed), and removing it is immediate: everybody else's next operation fails. No
 //!   process is counted in or out, unlike with segments.
 //! * A mutex that a killed holder gave back by `SEM_UNDO` says nothing about the data: they may be half changed,
 //!   and the next holder is not told.
@@ -65,6 +66,7 @@ mod guard;
 mod initialise;
 mod operation;
 mod options;
+mod owned;
 mod set;
 mod single;
 mod status;

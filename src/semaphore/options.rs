@@ -6,10 +6,11 @@ use crate::control;
 use crate::error::{Asked, Call, Error, ErrorKind, Hint, Object};
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::patience::Patience;
 use crate::sys::sem;
 use crate::user;
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How to create and find a semaphore set; the counterpart of [`SegmentOptions`](crate::SegmentOptions).
 ///
@@ -302,11 +303,11 @@ impl SemaphoreSetOptions {
         if key.is_private() {
             return self.create_new(key, values);
         }
-        let start = Instant::now();
+        let mut patience = Patience::new(self.initialisation_timeout);
         for _ in 0..ATTEMPTS {
             match find(key, values.len(), 0) {
                 Ok(id) => {
-                    if let Some(set) = self.join(key, id, values.len(), start)? {
+                    if let Some(set) = self.join(key, id, values.len(), &mut patience)? {
                         return Ok(set);
                     }
                 }
@@ -332,13 +333,9 @@ impl SemaphoreSetOptions {
         key: Key,
         id: i32,
         len: usize,
-        start: Instant,
+        patience: &mut Patience,
     ) -> Result<Option<SemaphoreSet>, Error> {
-        /// Short enough not to be noticed by those who start a handful of processes.
-        const FIRST_PAUSE: Duration = Duration::from_millis(1);
-        const LONGEST_PAUSE: Duration = Duration::from_millis(20);
         let refused = |kind, hint| Error::refused(semget_call(key, len, 0), kind, hint);
-        let mut pause = FIRST_PAUSE;
         loop {
             let status = match status_regardless(id) {
                 Ok(status) => status,
@@ -361,13 +358,10 @@ impl SemaphoreSetOptions {
                 }
                 Readiness::NotYet { last_pid } => last_pid,
             };
-            let waited = start.elapsed();
-            let Some(left) = self.initialisation_timeout.checked_sub(waited) else {
+            if let Err(waited) = patience.pause() {
                 let hint = uninitialised(waited, last_pid);
                 return Err(refused(ErrorKind::NotInitialised, hint));
-            };
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
     }
 

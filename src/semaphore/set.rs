@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A System V semaphore set.
 ///
 /// A plain value, like the identifier in C: nothing happens when it is dropped, it may be copied and sent anywhere,
-/// and it stays usable until the set is removed. [`remove`](Self::remove) ends it for all processes at once. Two
+/// and it stays usable until the set is removed. An [`Owned`](crate::Owned) one removes its set when it is dropped. [`remove`](Self::remove) ends it for all processes at once. Two
 /// values are equal if they name the same set.
 ///
 /// [`SemaphoreSetOptions`](super::SemaphoreSetOptions) has more ways to make one.

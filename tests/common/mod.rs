@@ -21,6 +21,8 @@ mod forked;
 pub(crate) mod huge_pool;
 mod leftovers;
 mod mapping;
+#[cfg(target_os = "linux")]
+mod namespaces;
 mod peer;
 mod queues;
 mod random;
@@ -31,6 +33,11 @@ pub(crate) use c_program::CProgram;
 pub(crate) use forked::{Forked, Gate};
 pub(crate) use leftovers::watch;
 pub(crate) use mapping::Mapping;
+#[cfg(target_os = "linux")]
+pub(crate) use namespaces::{
+    enter_namespace, enter_new_user_namespace, enter_new_user_namespace_and, leave_namespace,
+    this_namespace,
+};
 pub(crate) use peer::{Peer, Running, Talk, enter_private_namespace, peer};
 #[cfg(target_os = "linux")]
 pub(crate) use queues::until_asleep_in;

@@ -4,6 +4,7 @@
 //! [`peer!`](crate::common::peer) alone.
 
 #![allow(dead_code)] // Each test file uses a part of it.
+#![allow(unsafe_code)] // prctl.
 
 use crate::ipc_calls::{self, Condition};
 use std::ffi::c_long;
@@ -26,6 +27,11 @@ impl Answer {
             arguments,
             errno,
         }
+    }
+
+    /// `semctl` with this command.
+    pub(crate) fn semctl(command: i32, errno: i32) -> Self {
+        Self::with(libc::SYS_semctl, 2, command, errno)
     }
 
     /// `membarrier` with this command.

@@ -28,18 +28,23 @@ pub(super) fn get(asked: Asked, flags: c_int, creating: bool, errno: i32) -> Opt
     Some((kind, Hint::Text(text)))
 }
 
-/// What the kernel would promise: `__vm_enough_memory` in mm/util.c.
+/// What the kernel would promise.
 fn no_promise() -> Hint {
-    let strict = match first_number("/proc/sys/vm/overcommit_memory") {
+    let mut buffer = [0; 4096];
+    let meminfo = read("/proc/meminfo", &mut buffer).unwrap_or_default();
+    promise_of(first_number("/proc/sys/vm/overcommit_memory"), meminfo)
+}
+
+/// What it would promise with this `vm.overcommit_memory` and these figures: `__vm_enough_memory` in mm/util.c.
+fn promise_of(overcommit: Option<u64>, meminfo: &str) -> Hint {
+    let strict = match overcommit {
         Some(0) => false,
         Some(2) => true,
         // It promises anything, or does not say what.
         _ => return Hint::Text(words::NO_PROMISE),
     };
-    let mut buffer = [0; 4096];
-    let text = read("/proc/meminfo", &mut buffer).unwrap_or_default();
     let kilobytes = |name: &str| {
-        let line = text
+        let line = meminfo
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
@@ -277,6 +282,62 @@ pub(super) fn advise(errno: i32) -> Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lines of a `/proc/meminfo`, without those named.
+    fn meminfo(without: &str) -> String {
+        let lines = [
+            "MemTotal:       24000000 kB",
+            "MemAvailable:   20000000 kB",
+            "SwapTotal:       1000000 kB",
+            "CommitLimit:    13000000 kB",
+            "Committed_AS:    9000000 kB",
+            "CommitLimitOfAnother: 1 kB",
+        ];
+        let kept = lines
+            .iter()
+            .filter(|line| without.is_empty() || !line.starts_with(without));
+        kept.map(|line| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn what_is_not_promised_comes_with_the_figures_that_decide() {
+        let whole = meminfo("");
+        let strict = promise_of(Some(2), &whole).to_string();
+        for part in [
+            "vm.overcommit_memory is 2",
+            "9000000 kB of 13000000 kB are promised already (Committed_AS and CommitLimit",
+            "20000000 kB are available",
+        ] {
+            assert!(strict.contains(part), "{strict}");
+        }
+        // There the kernel ignores SHM_NORESERVE.
+        assert!(!strict.contains("no_reserve"), "{strict}");
+        let lax = promise_of(Some(0), &whole).to_string();
+        for part in [
+            "vm.overcommit_memory is 0",
+            "at most memory and swap together, 25000000 kB",
+            "20000000 kB are available and 9000000 kB promised",
+            "no_reserve",
+        ] {
+            assert!(lax.contains(part), "{lax}");
+        }
+        // Without figures, the advice alone.
+        let words = Hint::Text(words::NO_PROMISE).to_string();
+        for (overcommit, missing) in [
+            (Some(2), "CommitLimit"),
+            (Some(2), "Committed_AS"),
+            (Some(2), "MemAvailable"),
+            (Some(0), "SwapTotal"),
+            (Some(0), "MemTotal"),
+            (Some(1), "-"),
+            (Some(3), "-"),
+            (None, "-"),
+        ] {
+            let said = promise_of(overcommit, &meminfo(missing)).to_string();
+            assert_eq!(said, words, "{overcommit:?} without {missing}");
+        }
+        assert_eq!(promise_of(Some(2), "").to_string(), words);
+    }
 
     #[test]
     fn an_address_below_the_lowest_for_ordinary_users_is_called_invalid() {

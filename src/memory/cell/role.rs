@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, known_kind};
 use crate::fork::ForkGuard;
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId, Token};
 use crate::memory::SharedRef;
@@ -66,6 +66,8 @@ impl WriterError {
         }
     }
 }
+
+known_kind!(WriterError);
 
 impl<'a> Role<'a> {
     /// `offset`: where the word is in the segment.

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::access::{Access, ReadWrite};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, known_kind};
 use crate::liveness::{Liveness, Named, NamespaceAnchor, OwnerId};
 use crate::memory::{Element, SharedRef, SharedSlice, Viewable};
 
@@ -133,6 +133,8 @@ impl LoadError {
         }
     }
 }
+
+known_kind!(LoadError);
 
 /// A cell and the segment it lies in. Made by [`SharedStruct::cell`](crate::SharedStruct::cell); a `Copy` handle.
 pub struct SharedCell<'a, C: Cell, A: Access = ReadWrite> {

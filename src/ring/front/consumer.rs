@@ -286,7 +286,7 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     }
 }
 
-impl<T, P: Protocol> fmt::Debug for Consumer<T, P> {
+impl<T: Pod, P: Protocol> fmt::Debug for Consumer<T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
             .field("buffer", BoundedBuffer::<T, P>::of_ref(self.end.ring()))

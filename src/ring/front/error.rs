@@ -1,6 +1,6 @@
 //! What can go wrong with a ring before and beside its operations.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, known_kind};
 use crate::ring::protocol::RawProtocol;
 use crate::ring::protocol::mpmc::Mpmc;
 use crate::ring::protocol::spsc::Spsc;
@@ -99,21 +99,9 @@ impl OpenError {
             }
         }
     }
-
-    /// Whether there is no such segment (yet, or any more); see [`ErrorKind::is_not_found`].
-    ///
-    /// ```
-    /// use sysvshm::Key;
-    /// use sysvshm::bounded_buffer::spsc::BoundedBuffer;
-    ///
-    /// assert!(BoundedBuffer::<u64>::open(Key::random()?).unwrap_err().is_not_found());
-    /// # Ok::<(), sysvshm::Error>(())
-    /// ```
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.kind().is_not_found()
-    }
 }
+
+known_kind!(OpenError);
 
 impl From<LayoutFault> for OpenError {
     fn from(fault: LayoutFault) -> Self {

@@ -51,7 +51,7 @@ impl<T: Pod, P: Protocol> Consumer<T, P> {
 
 /// Pops items as long as there are any. Made by [`Consumer::try_iter`].
 #[derive(Debug)]
-pub struct TryIter<'a, T, P: Protocol> {
+pub struct TryIter<'a, T: Pod, P: Protocol> {
     pub(super) consumer: &'a mut Consumer<T, P>,
 }
 
@@ -65,12 +65,12 @@ impl<T: Pod, P: Protocol> Iterator for TryIter<'_, T, P> {
 
 /// Pops items, waiting for each. Made by [`Consumer::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T, P: Protocol> {
+pub struct Iter<'a, T: Pod, P: Protocol> {
     pub(super) consumer: &'a mut Consumer<T, P>,
     pub(super) end: Option<PopError>,
 }
 
-impl<T, P: Protocol> Iter<'_, T, P> {
+impl<T: Pod, P: Protocol> Iter<'_, T, P> {
     /// What [`Consumer::pop`] said at the end; `None` before it.
     #[must_use]
     pub fn why_it_ended(&self) -> Option<PopError> {

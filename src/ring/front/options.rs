@@ -5,6 +5,7 @@ use super::opening::Config;
 use super::ring::BoundedBuffer;
 use crate::flags::Mode;
 use crate::key::Key;
+use crate::memory::Element;
 use crate::ring::protocol::Protocol;
 use crate::ring::shm::slots::Layout;
 #[cfg(doc)]
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 /// How to create or open a ring, as [`SegmentOptions`] does for a segment.
 ///
-/// `T`, the type of the items, is [`Pod`]: any bytes are one, because any bytes may come. It has a size of 1 byte
+/// `T`, the type of the items, is an [`Element`]: any bytes are one, because any bytes may come. It has a size of 1 byte
 /// or more (else it does not compile), and everybody who opens the ring means the same by it: its size and
 /// alignment are compared, its members cannot be.
 ///
@@ -240,7 +241,7 @@ impl<P: Protocol> Options<P> {
     /// [`OpenError::System`]: those of [`SegmentOptions::create_new`], of which
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) says that the key is taken; or the token, a segment
     /// of its own, could not be made.
-    pub fn create_new<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
+    pub fn create_new<T: Element>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.create_new::<T, P>(key)?;
         Ok(BoundedBuffer::new(ring))
     }
@@ -255,7 +256,7 @@ impl<P: Protocol> Options<P> {
     /// `what` says in what it differs. [`OpenError::NotInitialised`]: nobody made a ring of it within the
     /// [patience](Self::patience). [`OpenError::CapacityOutOfRange`]: the header names a capacity that cannot
     /// be. [`OpenError::System`]: those of [`SegmentOptions::open`]; or the token could not be made.
-    pub fn open<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
+    pub fn open<T: Element>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.open::<T, P>(key)?;
         Ok(BoundedBuffer::new(ring))
     }
@@ -284,7 +285,7 @@ impl<P: Protocol> Options<P> {
     /// assert_eq!(theirs.generation(), ours.generation());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn attach<T: Pod>(&self, id: SegmentId) -> Result<BoundedBuffer<T, P>, OpenError> {
+    pub fn attach<T: Element>(&self, id: SegmentId) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.attach::<T, P>(id)?;
         Ok(BoundedBuffer::new(ring))
     }
@@ -319,7 +320,7 @@ impl<P: Protocol> Options<P> {
     /// # first.segment().mark_for_removal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open_or_create<T: Pod>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
+    pub fn open_or_create<T: Element>(&self, key: Key) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.open_or_create::<T, P>(key)?;
         Ok(BoundedBuffer::new(ring))
     }
@@ -359,7 +360,10 @@ impl<P: Protocol> Options<P> {
     /// assert!(matches!(result, Err(OpenError::LayoutMismatch { what: "segment size", found: 4096, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn in_segment<T: Pod>(&self, segment: Segment) -> Result<BoundedBuffer<T, P>, OpenError> {
+    pub fn in_segment<T: Element>(
+        &self,
+        segment: Segment,
+    ) -> Result<BoundedBuffer<T, P>, OpenError> {
         let ring = self.config.in_segment::<T, P>(segment)?;
         Ok(BoundedBuffer::new(ring))
     }

@@ -1,5 +1,6 @@
 //! Why an operation on a ring did nothing. Small, and they give the item back.
 
+use crate::error::{ErrorKind, known_kind};
 use crate::ring::protocol::error::TryError;
 use crate::ring::wait::WaitError;
 use std::io;
@@ -105,6 +106,27 @@ impl<T> PushError<T> {
         }
     }
 
+    /// Returns what went wrong, in a form to match on.
+    ///
+    /// ```
+    /// use sysvshm::ErrorKind;
+    /// use sysvshm::bounded_buffer::{PopError, PushError};
+    /// assert_eq!(PushError::Full(5).kind(), ErrorKind::WouldBlock);
+    /// assert_eq!(PopError::PeerDead.kind(), ErrorKind::PeerGone);
+    /// ```
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Full(_) => ErrorKind::WouldBlock,
+            Self::TimedOut(_) => ErrorKind::TimedOut,
+            Self::PeerDead(_) | Self::PeerLeft(_) => ErrorKind::PeerGone,
+            Self::Removed(_) => ErrorKind::Removed,
+            Self::Cancelled(_) => ErrorKind::Cancelled,
+            Self::Interrupted(_) => ErrorKind::Interrupted,
+            Self::Corrupted(_) => ErrorKind::LayoutMismatch,
+            Self::Forked(_) => ErrorKind::Forked,
+        }
+    }
+
     /// Why a wait for room ended.
     #[cold]
     #[inline(never)]
@@ -137,6 +159,25 @@ impl<T> PushError<T> {
     }
 }
 
+impl PopError {
+    /// Returns what went wrong, in a form to match on. As [`PushError::kind`], which has an example.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Empty => ErrorKind::WouldBlock,
+            Self::TimedOut => ErrorKind::TimedOut,
+            Self::PeerDead | Self::PeerLeft => ErrorKind::PeerGone,
+            Self::Removed => ErrorKind::Removed,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Corrupted => ErrorKind::LayoutMismatch,
+            Self::Forked => ErrorKind::Forked,
+        }
+    }
+}
+
+known_kind!(PushError<T>, PopError);
+
 impl From<WaitError> for PopError {
     #[cold]
     fn from(error: WaitError) -> Self {
@@ -168,17 +209,7 @@ where
     PushError<T>: std::error::Error + Send + Sync + 'static,
 {
     fn from(error: PushError<T>) -> Self {
-        let kind = match &error {
-            PushError::Full(_) => io::ErrorKind::WouldBlock,
-            PushError::TimedOut(_) => io::ErrorKind::TimedOut,
-            PushError::PeerDead(_) | PushError::PeerLeft(_) | PushError::Removed(_) => {
-                io::ErrorKind::BrokenPipe
-            }
-            PushError::Interrupted(_) => io::ErrorKind::Interrupted,
-            PushError::Corrupted(_) => io::ErrorKind::InvalidData,
-            PushError::Cancelled(_) | PushError::Forked(_) => io::ErrorKind::Other,
-        };
-        Self::new(kind, error)
+        Self::new(error.kind().to_io(), error)
     }
 }
 
@@ -193,16 +224,6 @@ where
 /// ```
 impl From<PopError> for io::Error {
     fn from(error: PopError) -> Self {
-        let kind = match error {
-            PopError::Empty => io::ErrorKind::WouldBlock,
-            PopError::TimedOut => io::ErrorKind::TimedOut,
-            PopError::PeerDead | PopError::PeerLeft | PopError::Removed => {
-                io::ErrorKind::BrokenPipe
-            }
-            PopError::Interrupted => io::ErrorKind::Interrupted,
-            PopError::Corrupted => io::ErrorKind::InvalidData,
-            PopError::Cancelled | PopError::Forked => io::ErrorKind::Other,
-        };
-        Self::new(kind, error)
+        Self::new(error.kind().to_io(), error)
     }
 }

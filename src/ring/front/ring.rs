@@ -1,6 +1,7 @@
 //! [`BoundedBuffer`]: the ring as it is attached, from which handles are made.
 
 use super::participant::Participant;
+use crate::memory::Element;
 use crate::ring::protocol::Protocol;
 use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::role::{PeerState, Role};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 ///
 /// See the [module](crate::bounded_buffer) for what it promises, and for an example.
 #[repr(transparent)]
-pub struct BoundedBuffer<T, P: Protocol> {
+pub struct BoundedBuffer<T: Element, P: Protocol> {
     pub(crate) ring: Arc<Attached<P::Geometry>>,
     items: PhantomData<fn(T) -> T>,
 }
@@ -158,7 +159,7 @@ impl<T: Pod, P: Protocol> BoundedBuffer<T, P> {
     }
 }
 
-impl<T, P: Protocol> BoundedBuffer<T, P> {
+impl<T: Element, P: Protocol> BoundedBuffer<T, P> {
     /// The same ring as a handle of it keeps it.
     ///
     /// By reference, so that handles need not keep this beside it: with something in them that is dropped out of line,
@@ -173,7 +174,7 @@ impl<T, P: Protocol> BoundedBuffer<T, P> {
     }
 }
 
-impl<T, P: Protocol> fmt::Debug for BoundedBuffer<T, P> {
+impl<T: Element, P: Protocol> fmt::Debug for BoundedBuffer<T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedBuffer")
             .field("protocol", &P::NAME)

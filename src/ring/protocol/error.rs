@@ -1,6 +1,6 @@
 //! Why a handle could not be made, and why an operation did nothing.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, known_kind};
 
 /// Why an operation that does not wait did nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,3 +63,5 @@ impl ClaimError {
         }
     }
 }
+
+known_kind!(ClaimError);
