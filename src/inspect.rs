@@ -41,6 +41,9 @@ pub use crate::ring::front::participant::Participant;
 pub use crate::ring::protocol::role::Role;
 pub use crate::ring::shm::slots::Layout;
 
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod nonsense;
+
 use crate::key::Key;
 use crate::liveness::{NamespaceAnchor, OwnerId};
 use crate::ring::front::error::OpenError;

@@ -107,11 +107,6 @@ impl SegmentId {
         self.0
     }
 
-    /// Removes the segment if its creator is known to be dead and no process attaches it. Says whether it did.
-    pub(crate) fn remove_if_stale(self) -> Result<bool, Error> {
-        super::reclaim::remove_if_stale(self)
-    }
-
     /// Changes owner, group and mode in one step.
     ///
     /// **C call:** `shmctl(id, IPC_SET)`, once. It needs no read permission, so it works even where

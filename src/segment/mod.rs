@@ -49,7 +49,7 @@ mod id;
 mod open;
 mod options;
 mod pages;
-mod reclaim;
+pub(crate) mod reclaim;
 mod status;
 pub(crate) mod table;
 

@@ -112,7 +112,7 @@ fn mark(id: SegmentId) -> Result<(), Error> {
 ///
 /// Between the second look and the removal another process may still attach; it then keeps a segment that nobody
 /// else will find.
-pub(super) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
+pub(crate) fn remove_if_stale(id: SegmentId) -> Result<bool, Error> {
     remove_if_still_stale(id, || ())
 }
 

@@ -5,8 +5,6 @@ pub(crate) mod chunk;
 pub(crate) mod consumer;
 pub(crate) mod error;
 pub(crate) mod iter;
-#[cfg(all(test, target_os = "linux", not(loom)))]
-mod nonsense;
 pub(crate) mod opening;
 pub(crate) mod options;
 pub(crate) mod participant;

@@ -11,7 +11,7 @@ use crate::ring::shm::fault::LayoutFault;
 use crate::ring::shm::header::{self, Description, Fresh, Plan};
 use crate::ring::shm::memory::{Mapped, Shared};
 use crate::ring::shm::slots::{Items, Layout, MAX_ALIGN};
-use crate::segment::{Segment, SegmentId, SegmentOptions};
+use crate::segment::{Segment, SegmentId, SegmentOptions, reclaim};
 use crate::sys::process;
 use bytemuck::Pod;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl<X> Config<X> {
             opened,
             Err(OpenError::LayoutMismatch { .. } | OpenError::NotInitialised { .. })
         );
-        if self.replace_stale && is_unfit && SegmentId::find(key)?.remove_if_stale()? {
+        if self.replace_stale && is_unfit && reclaim::remove_if_stale(SegmentId::find(key)?)? {
             return self.open_or_create_once::<T, P>(key);
         }
         opened

@@ -10,25 +10,27 @@
 //! SYSVSHM_STATIC_CASES=1000000 cargo test --release --lib nonsense -- --nocapture
 //! ```
 
-#[path = "../../../tests/common/random.rs"]
+#[path = "../../tests/common/random.rs"]
 mod random;
 
-use super::consumer::Consumer;
-use super::options::Options;
-use super::producer::Producer;
-use super::ring::BoundedBuffer;
-use crate::Key;
-use crate::bounded_buffer::{PopError, lecture};
-use crate::bytemuck::Pod;
-use crate::inspect::Inspector;
+use super::Inspector;
+use crate::bounded_buffer::lecture;
+use crate::key::Key;
 use crate::liveness::Token;
 use crate::memory::SharedSlice;
+use crate::ring::front::consumer::Consumer;
+use crate::ring::front::options::Options;
+use crate::ring::front::producer::Producer;
+use crate::ring::front::refusal::PopError;
+use crate::ring::front::ring::BoundedBuffer;
 use crate::ring::protocol::Protocol;
 use crate::ring::protocol::mpmc::Mpmc;
 use crate::ring::protocol::spsc::Spsc;
 use crate::ring::shm::memory::steps;
 use crate::ring::shm::slots::Layout;
 use crate::ring::wait::Waiting;
+use crate::segment::SegmentOptions;
+use bytemuck::Pod;
 use random::{Random, budget, for_each_case};
 use std::io::{Read, Write};
 use std::mem::forget;
@@ -399,7 +401,7 @@ fn mpmc_calls_return() {
 #[test]
 fn lecture_calls_return() {
     type Buffer<'a> = lecture::BoundedBuffer<'a, u32, 8>;
-    let mut options = crate::SegmentOptions::new();
+    let mut options = SegmentOptions::new();
     let segment = options
         .size_bytes(Buffer::SIZE_BYTES)
         .create_new(Key::PRIVATE)
