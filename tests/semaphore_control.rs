@@ -1,6 +1,8 @@
 //! What semctl does: looking, setting, owning, listing, removing.
 
 mod common;
+#[path = "common/ipc_calls.rs"]
+mod ipc_calls;
 #[path = "common/seccomp.rs"]
 mod seccomp;
 
