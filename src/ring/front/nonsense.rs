@@ -49,7 +49,7 @@ type Call<H> = (u64, fn(&mut H, &mut Random));
 type CallOfRing<T, P> = (u64, fn(&BoundedBuffer<T, P>, &mut Random));
 
 /// A ring to be spoiled, the states from which that begins, and what is then called.
-struct Bench<T, P: Protocol> {
+struct Bench<T: Pod, P: Protocol> {
     ring: BoundedBuffer<T, P>,
     states: Vec<Vec<u64>>,
     of_ring: Vec<CallOfRing<T, P>>,
