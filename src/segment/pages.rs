@@ -268,10 +268,10 @@ mod tests {
 
     #[test]
     fn smaps_tells_explicit_huge_pages_by_their_flag() {
-        let smaps = "7f0000000000-7f0000200000 rw-s 00000000 00:10 5 /SYSV00000000 (deleted)\n\
+        let smaps = "7f000000-7f200000 rw-s 00000000 00:10 5 /SYSV00000000 (deleted)\n\
                      KernelPageSize:     2048 kB\n\
                      VmFlags: rd wr sh mr mw me ms de ht sd\n\
-                     7f0000400000-7f0000401000 rw-s 00000000 00:01 6 /SYSV00000000 (deleted)\n\
+                     7f400000-7f401000 rw-s 00000000 00:01 6 /SYSV00000000 (deleted)\n\
                      VmFlags: rd wr sh mr mw me ms sd\n";
         assert_eq!(explicit_in_smaps(smaps, 0x7f00_0000), Some(true));
         assert_eq!(explicit_in_smaps(smaps, 0x7f40_0000), Some(false));

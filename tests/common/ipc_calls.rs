@@ -23,6 +23,7 @@ macro_rules! if_through_ipc {
 mod number {
     pub(super) const SEMOP: i32 = 1;
     pub(super) const SEMGET: i32 = 2;
+    pub(super) const SEMCTL: i32 = 3;
     pub(super) const SEMTIMEDOP: i32 = 4;
     pub(super) const SHMAT: i32 = 21;
     pub(super) const SHMGET: i32 = 23;
@@ -44,6 +45,19 @@ pub(crate) fn shmctl_with(command: c_int) -> (c_long, Vec<Condition>) {
         }
         fn tell(command: c_int) -> (c_long, Vec<Condition>) {
             (libc::SYS_shmctl, vec![(1, !IPC_64, command & !IPC_64)])
+        }
+    }
+    tell(command)
+}
+
+/// The same for `semctl`.
+pub(crate) fn semctl_with(command: c_int) -> (c_long, Vec<Condition>) {
+    if_through_ipc! {
+        fn tell(command: c_int) -> (c_long, Vec<Condition>) {
+            (libc::SYS_ipc, vec![(0, !0, number::SEMCTL), (3, !IPC_64, command & !IPC_64)])
+        }
+        fn tell(command: c_int) -> (c_long, Vec<Condition>) {
+            (libc::SYS_semctl, vec![(2, !IPC_64, command & !IPC_64)])
         }
     }
     tell(command)

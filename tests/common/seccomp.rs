@@ -21,17 +21,20 @@ pub(crate) struct Answer {
 impl Answer {
     /// `shmctl` with this command.
     pub(crate) fn shmctl(command: i32, errno: i32) -> Self {
-        let (call, arguments) = ipc_calls::shmctl_with(command);
+        Self::of(ipc_calls::shmctl_with(command), errno)
+    }
+
+    /// `semctl` with this command.
+    pub(crate) fn semctl(command: i32, errno: i32) -> Self {
+        Self::of(ipc_calls::semctl_with(command), errno)
+    }
+
+    fn of((call, arguments): (c_long, Vec<Condition>), errno: i32) -> Self {
         Self {
             call,
             arguments,
             errno,
         }
-    }
-
-    /// `semctl` with this command.
-    pub(crate) fn semctl(command: i32, errno: i32) -> Self {
-        Self::with(libc::SYS_semctl, 2, command, errno)
     }
 
     /// `membarrier` with this command.
@@ -54,11 +57,7 @@ impl Answer {
     }
 
     fn with(call: c_long, index: u32, value: i32, errno: i32) -> Self {
-        Self {
-            call,
-            arguments: vec![(index, !0, value)],
-            errno,
-        }
+        Self::of((call, vec![(index, !0, value)]), errno)
     }
 }
 
