@@ -11,9 +11,11 @@ use std::ops::Deref;
 
 /// Removes what it holds when it is dropped, if this process created that.
 ///
-/// Made by [`SemaphoreSetOptions::create_new_owned`](crate::SemaphoreSetOptions::create_new_owned) and its kin. It is
+/// Made by [`SemaphoreSetOptions::create_new_owned`](crate::SemaphoreSetOptions::create_new_owned),
+/// [`MessageQueueOptions::create_new_owned`](crate::MessageQueueOptions::create_new_owned) and their kin. It is
 /// what [`Removal::OnDrop`](crate::Removal::OnDrop) is to segments, as a type of its own: a
-/// [`SemaphoreSet`](crate::SemaphoreSet) itself is a plain value, of which nothing happens to copies.
+/// [`SemaphoreSet`](crate::SemaphoreSet) or a [`MessageQueue`](crate::MessageQueue) itself is a plain value, of which
+/// nothing happens to copies.
 ///
 /// | dropped | the object |
 /// |---|---|

@@ -1,6 +1,7 @@
 //! [`MessageQueueId`]: the number by which the kernel knows a queue.
 
 use crate::text::identifier_as_text;
+
 /// The kernel's identifier of a message queue: C's `msqid`.
 ///
 /// Means something only inside one IPC namespace. Any number from 0 up may be one.

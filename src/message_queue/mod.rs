@@ -64,13 +64,15 @@
 //! * A message longer than the queue may hold ([`MessageQueueStatus::capacity_bytes`]): on Linux its sender sleeps for
 //!   ever, as in C, because no receiver can make enough room.
 //! * Whoever may read the queue may take any message, and whoever may write to it may send any type and any bytes.
-//! * Removing is immediate: messages that are still in the queue are lost, and no process is counted in or out.
+//! * A queue stays until it is removed ([`create_new_owned`](MessageQueueOptions::create_new_owned): by the process that
+//!   created it, unless it is killed). Removing is immediate: messages that are still in the queue are lost, and no process is counted in or out.
 //! * systemd-logind with `RemoveIPC=yes` (the default) removes the queues of an ordinary user at the end of the last
 //!   session, even those in use (logind.conf(5)).
 
 mod id;
 mod message;
 mod options;
+mod owned;
 mod queue;
 mod receive;
 mod status;

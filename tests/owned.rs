@@ -1,4 +1,4 @@
-//! Sets that the process which created them removes, and no other.
+//! Sets and queues that the process which created them removes, and no other.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // setuid, for good, in a peer.
 
@@ -8,7 +8,9 @@ use common::{
     Forked, OwnedSetKey, assert_says, enter_namespace, enter_new_user_namespace, fails,
     leave_namespace, lose_proc, peer, root_or_skip, set_sysctl, this_namespace,
 };
-use sysvshm::{ErrorKind, Key, Owned, SemaphoreSet, SemaphoreSetOptions};
+use sysvshm::{
+    ErrorKind, Key, MessageQueue, MessageQueueOptions, Owned, SemaphoreSet, SemaphoreSetOptions,
+};
 
 fn create(key: Key) -> Owned<SemaphoreSet> {
     let options = SemaphoreSetOptions::new();
@@ -223,5 +225,62 @@ fn a_set_is_removed_from_a_user_namespace_and_not_by_another_user() {
     if root_or_skip() {
         moved.user(12345).run();
         changed.private_namespace().run();
+    }
+}
+
+#[test]
+fn a_message_queue_goes_likewise() {
+    let is_gone = |queue: MessageQueue| match queue.status() {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::NoSuchQueue);
+            true
+        }
+    };
+    let peer = peer!(|_| {
+        let create = |key| MessageQueueOptions::new().create_new_owned(key).unwrap();
+        let dropped = create(Key::PRIVATE);
+        let queue = *dropped;
+        drop(dropped);
+        assert!(is_gone(queue));
+
+        // Not in a forked child.
+        let mut inherited = Some(create(Key::PRIVATE));
+        let queue = **inherited.as_ref().unwrap();
+        Forked::start(|_| drop(inherited.take())).finish();
+        assert!(!is_gone(queue));
+        drop(inherited);
+        assert!(is_gone(queue));
+
+        // Not one that was found, nor what took its place.
+        let key = Key::from_raw(42);
+        let owned = create(key);
+        drop(
+            MessageQueueOptions::new()
+                .open_or_create_owned(key)
+                .unwrap(),
+        );
+        assert!(!is_gone(*owned));
+        owned.remove().unwrap();
+        let successor = MessageQueue::create_new(key).unwrap();
+        owned.close().unwrap();
+        assert!(!is_gone(successor));
+        successor.remove().unwrap();
+
+        // Not in another namespace.
+        let home = this_namespace();
+        let owned = create(Key::PRIVATE);
+        let queue = *owned;
+        leave_namespace();
+        let error = fails(owned.close(), ErrorKind::WrongNamespace, None);
+        assert_says(
+            &error,
+            &["another IPC namespace than the queue", "ipcrm -q"],
+        );
+        enter_namespace(&home);
+        assert!(!is_gone(queue));
+    });
+    if root_or_skip() {
+        peer.private_namespace().run();
     }
 }
