@@ -219,21 +219,21 @@ pub use crate::ring::protocol::mpmc::Mpmc;
 pub use crate::ring::protocol::mpmc::recovery::Recovered;
 pub use crate::ring::protocol::role::Role;
 
-/// A ring for many producers and many consumers, attached.
+/// A ring for many producers and many consumers, attached: [`BoundedBuffer`](super::BoundedBuffer) of this protocol.
 pub type BoundedBuffer<T> = ring::BoundedBuffer<T, Mpmc>;
-/// How a ring for many producers and many consumers is created or opened.
+/// How a ring for many producers and many consumers is created or opened: [`Options`](super::Options) of this protocol.
 pub type Options = options::Options<Mpmc>;
-/// A handle that pushes, one of many.
+/// A handle that pushes, one of many: [`Producer`](super::Producer) of this protocol.
 pub type Producer<T> = producer::Producer<T, Mpmc>;
-/// A handle that pops, one of many.
+/// A handle that pops, one of many: [`Consumer`](super::Consumer) of this protocol.
 pub type Consumer<T> = consumer::Consumer<T, Mpmc>;
-/// Free slots to fill in place.
+/// Free slots to fill in place: [`Reservation`](super::Reservation) of this protocol.
 pub type Reservation<'a, T> = chunk::Reservation<'a, T, Mpmc>;
-/// The oldest items, in place.
+/// The oldest items, in place: [`Peek`](super::Peek) of this protocol.
 pub type Peek<'a, T> = chunk::Peek<'a, T, Mpmc>;
-/// Pops items, waiting for each.
+/// Pops items, waiting for each: [`Iter`](super::Iter) of this protocol.
 pub type Iter<'a, T> = iter::Iter<'a, T, Mpmc>;
-/// Pops items as long as there are any.
+/// Pops items as long as there are any: [`TryIter`](super::TryIter) of this protocol.
 pub type TryIter<'a, T> = iter::TryIter<'a, T, Mpmc>;
 
 /// Of [`mpmc`](self) alone.

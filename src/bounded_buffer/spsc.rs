@@ -93,21 +93,21 @@ use crate::ring::front::{chunk, consumer, iter, options, producer, ring};
 pub use super::{Layout, PopError, PushError};
 pub use crate::ring::protocol::spsc::Spsc;
 
-/// A ring for one producer and one consumer, attached.
+/// A ring for one producer and one consumer, attached: [`BoundedBuffer`](super::BoundedBuffer) of this protocol.
 pub type BoundedBuffer<T> = ring::BoundedBuffer<T, Spsc>;
-/// How a ring for one producer and one consumer is created or opened.
+/// How a ring for one producer and one consumer is created or opened: [`Options`](super::Options) of this protocol.
 pub type Options = options::Options<Spsc>;
-/// The producing side.
+/// The producing side: [`Producer`](super::Producer) of this protocol.
 pub type Producer<T> = producer::Producer<T, Spsc>;
-/// The consuming side.
+/// The consuming side: [`Consumer`](super::Consumer) of this protocol.
 pub type Consumer<T> = consumer::Consumer<T, Spsc>;
-/// Free slots to fill in place.
+/// Free slots to fill in place: [`Reservation`](super::Reservation) of this protocol.
 pub type Reservation<'a, T> = chunk::Reservation<'a, T, Spsc>;
-/// The oldest items, in place.
+/// The oldest items, in place: [`Peek`](super::Peek) of this protocol.
 pub type Peek<'a, T> = chunk::Peek<'a, T, Spsc>;
-/// Pops items, waiting for each.
+/// Pops items, waiting for each: [`Iter`](super::Iter) of this protocol.
 pub type Iter<'a, T> = iter::Iter<'a, T, Spsc>;
-/// Pops items as long as there are any.
+/// Pops items as long as there are any: [`TryIter`](super::TryIter) of this protocol.
 pub type TryIter<'a, T> = iter::TryIter<'a, T, Spsc>;
 
 /// Of [`spsc`](self) alone.
