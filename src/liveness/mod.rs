@@ -105,7 +105,7 @@ use std::time::SystemTime;
 
 /// Whether a participant lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Liveness {
+pub(super) enum Liveness {
     Alive,
     Dead,
     /// Cannot be told: this thread sees another IPC namespace than the ring's, or may ask nothing. Counts as life.
@@ -116,7 +116,7 @@ pub(crate) enum Liveness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Holder {
     /// As numbered in the pid namespace of the process that asks; `None` if it has no number there.
-    pub(crate) pid: Option<u32>,
+    pub(super) pid: Option<u32>,
     /// When its token was made, or the process if that is known and has none.
-    pub(crate) since: Option<SystemTime>,
+    pub(super) since: Option<SystemTime>,
 }

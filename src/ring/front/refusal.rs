@@ -130,7 +130,7 @@ impl<T> PushError<T> {
     /// Why a wait for room ended.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_wait(error: WaitError, item: T) -> Self {
+    pub(super) fn of_wait(error: WaitError, item: T) -> Self {
         match error {
             WaitError::TimedOut => Self::TimedOut(item),
             WaitError::PeerDead => Self::PeerDead(item),
@@ -145,7 +145,7 @@ impl<T> PushError<T> {
     /// Why there was no room.
     #[cold]
     #[inline(never)]
-    pub(crate) fn of_try(error: TryError, item: T) -> Self {
+    pub(super) fn of_try(error: TryError, item: T) -> Self {
         match error {
             TryError::WouldBlock => Self::Full(item),
             TryError::Corrupted => Self::Corrupted(item),
@@ -154,7 +154,7 @@ impl<T> PushError<T> {
 
     #[cold]
     #[inline(never)]
-    pub(crate) fn forked(item: T) -> Self {
+    pub(super) fn forked(item: T) -> Self {
         Self::Forked(item)
     }
 }

@@ -39,7 +39,7 @@ impl<G> Attached<G> {
     /// What a wait thinks of another side that has not left and may live: whether the ring is removed under its users.
     ///
     /// Where the other side lives, they go on with each other, unless the wait is to end.
-    pub(crate) fn unless_removed(&self, how: WaitOptions, lives: impl FnOnce() -> bool) -> Peer {
+    pub(super) fn unless_removed(&self, how: WaitOptions, lives: impl FnOnce() -> bool) -> Peer {
         if self.is_removed() && (how.ends_on_removal || !lives()) {
             Peer::Removed
         } else {

@@ -170,7 +170,7 @@ pub(crate) trait Endpoint: Send + Sync {
 pub(crate) struct Place {
     pub(crate) memory: Mapped,
     pub(crate) at: usize,
-    pub(crate) stride: usize,
+    pub(super) stride: usize,
 }
 
 /// What pushing at once did.
@@ -184,7 +184,7 @@ pub(crate) enum AtOnce {
 }
 
 /// Whether items of this type are not moved in registers: each way of handing one over is a copy.
-pub(crate) const fn is_large<T>() -> bool {
+pub(super) const fn is_large<T>() -> bool {
     size_of::<T>() > 128
 }
 

@@ -43,15 +43,15 @@ use std::time::{Duration, Instant};
 
 pub(crate) const MAGIC: usize = 0;
 pub(crate) const STATE: usize = 8;
-pub(crate) const VERSION_AND_VARIANT: usize = 16;
+const VERSION_AND_VARIANT: usize = 16;
 pub(crate) const ITEM: usize = 24;
-pub(crate) const CAPACITY: usize = 32;
+const CAPACITY: usize = 32;
 pub(crate) const GENERATION: usize = 40;
 pub(crate) const START: usize = 48;
 pub(crate) const TOTAL: usize = 56;
 pub(crate) const TAG: usize = 64;
 /// Means nothing: see [`show_the_same`].
-pub(crate) const PROBE: usize = 120;
+const PROBE: usize = 120;
 /// Where the ring's own words begin.
 pub(crate) const SIZE: usize = 128;
 

@@ -77,7 +77,7 @@ pub enum Waiting {
 }
 
 /// When a wait ends; `None`: never.
-pub(crate) type Deadline = Option<Instant>;
+pub(super) type Deadline = Option<Instant>;
 
 /// The deadline of a call that begins to wait now; never, for what no clock can reach.
 #[cold]
@@ -93,11 +93,11 @@ pub(crate) struct WaitOptions {
     slice: u32,
     pub(crate) strategy: Waiting,
     /// Whether a wait ends when the other side is not there any more.
-    pub(crate) ends_on_disconnect: bool,
+    pub(super) ends_on_disconnect: bool,
     /// Whether it ends when the process has handled a signal.
-    pub(crate) ends_on_signal: bool,
+    pub(super) ends_on_signal: bool,
     /// Whether it ends when the ring is removed, although the other side is there.
-    pub(crate) ends_on_removal: bool,
+    pub(super) ends_on_removal: bool,
 }
 
 impl Default for WaitOptions {
@@ -146,13 +146,13 @@ fn give_up_barriers() {
 /// Whether this process takes part in barriers and can ask for them. Registers it if need be.
 ///
 /// **C call:** `membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)`.
-pub(crate) fn register() -> bool {
+pub(super) fn register() -> bool {
     futex::membarrier_register().is_ok() && !BARRIERS_FAIL.load(Ordering::Relaxed)
 }
 
 /// How long a call goes on that cannot be done at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub(super) enum Patience {
     None,
     Forever,
     AtMost(Duration),
@@ -169,7 +169,7 @@ impl Patience {
 }
 
 /// What a look at shared memory found.
-pub(crate) enum Look<R> {
+pub(super) enum Look<R> {
     /// What was waited for.
     Ready(R),
     NotYet,
@@ -179,7 +179,7 @@ pub(crate) enum Look<R> {
 
 /// How thoroughly to look.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effort {
+pub(super) enum Effort {
     /// At what the other side updates for those who poll.
     Glance,
     /// At everything.
@@ -210,7 +210,7 @@ pub(crate) enum Peer {
 
 /// How a handle waits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Waiter<'a> {
+pub(super) struct Waiter<'a> {
     /// Offset of the word that it sleeps on.
     word: usize,
     waiting: Waiting,
@@ -228,7 +228,7 @@ pub(crate) struct Waiter<'a> {
 
 impl<'a> Waiter<'a> {
     /// The one handle that sleeps on the word at this offset. `registered`: whether it takes part in barriers.
-    pub(crate) fn alone(word: usize, waiting: Waiting, registered: bool) -> Self {
+    pub(super) fn alone(word: usize, waiting: Waiting, registered: bool) -> Self {
         Self {
             word,
             waiting,
@@ -243,7 +243,7 @@ impl<'a> Waiter<'a> {
 
     /// One of many handles that sleep on the word at this offset. `yields`: how often it gives the processor to others
     /// before that.
-    pub(crate) fn one_of_many(
+    pub(super) fn one_of_many(
         word: usize,
         waiting: Waiting,
         registered: bool,
@@ -538,7 +538,7 @@ fn last_look<R>(
 }
 
 /// Whether the time is up.
-pub(crate) fn is_over(deadline: Deadline) -> bool {
+pub(super) fn is_over(deadline: Deadline) -> bool {
     deadline.is_some_and(|end| Instant::now() >= end)
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Run {
     pub(crate) slot: u32,
     pub(crate) len: u32,
     /// How many readers of the item have died; 0 unless it was redelivered.
-    pub(crate) deaths: u32,
+    pub(super) deaths: u32,
 }
 
 /// How long a call may go from slot to slot.
@@ -81,7 +81,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// Of a call that does not wait: four times round is more than any honest distance. A handle that has found
     /// nothing by then has been overtaken all the time.
-    pub(crate) fn of_one_call(g: &Geometry) -> Self {
+    pub(super) fn of_one_call(g: &Geometry) -> Self {
         Self {
             steps: u64::from(g.capacity) * 4 + 64,
             pause: 0,
@@ -89,7 +89,7 @@ impl Budget {
     }
 
     /// Between two looks at the clock: less than a millisecond, whatever is in the slots.
-    pub(crate) fn between_clocks() -> Self {
+    pub(super) fn between_clocks() -> Self {
         Self {
             steps: 1 << 14,
             pause: 4,
@@ -130,7 +130,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// `by` further: at most to the end of the buffer.
     #[inline(always)]
-    pub(crate) fn advance(&mut self, g: &Geometry, by: u32) {
+    pub(super) fn advance(&mut self, g: &Geometry, by: u32) {
         self.slot += by;
         if self.slot >= g.capacity {
             self.slot = 0;
@@ -139,7 +139,7 @@ impl Cursor {
     }
 
     /// How many slots further another one is that was taken later.
-    pub(crate) fn distance_to(self, g: &Geometry, later: Self) -> u64 {
+    pub(super) fn distance_to(self, g: &Geometry, later: Self) -> u64 {
         let laps = later.lap.ahead_of(self.lap);
         let slots = i64::from(later.slot) - i64::from(self.slot);
         let distance = laps.saturating_mul(g.capacity.into()).saturating_add(slots);
@@ -167,7 +167,7 @@ impl Cursor {
 
     /// A position that everybody on this side has passed: the first slot has left the lap before the one that its
     /// word names. For consumers one lap less, because it may have been skipped ahead of them.
-    pub(crate) fn from_first_slot<M: Shared>(memory: M, g: &Geometry, role: Role) -> Self {
+    pub(super) fn from_first_slot<M: Shared>(memory: M, g: &Geometry, role: Role) -> Self {
         let lap = load(memory, g, 0).lap().previous();
         let lap = match role {
             Role::Producer => lap,
@@ -390,7 +390,7 @@ pub(crate) fn claim<M: Shared>(
 
 /// Claims up to `wanted` slots, at least one, at the cursor itself and of this lap, if they are unclaimed.
 #[inline(always)]
-pub(crate) fn claim_here<M: Shared>(
+pub(super) fn claim_here<M: Shared>(
     memory: M,
     g: &Geometry,
     owner: Owner,
@@ -458,7 +458,7 @@ pub(crate) fn tell<M: Shared>(memory: M, role: Role, cursor: Cursor) {
 ///
 /// `at` is the offset of a slot's word.
 #[inline(always)]
-pub(crate) unsafe fn swap_at<M: Shared>(memory: M, at: usize, from: Word, to: Word) -> bool {
+pub(super) unsafe fn swap_at<M: Shared>(memory: M, at: usize, from: Word, to: Word) -> bool {
     // SAFETY: the caller vouches for the offset.
     unsafe { memory.compare_exchange(at, from.0, to.0) }.is_ok()
 }
@@ -469,7 +469,7 @@ pub(crate) unsafe fn swap_at<M: Shared>(memory: M, at: usize, from: Word, to: Wo
 ///
 /// `at` is the offset of a slot's word.
 #[inline(always)]
-pub(crate) unsafe fn load_at<M: Shared>(memory: M, at: usize) -> Word {
+pub(super) unsafe fn load_at<M: Shared>(memory: M, at: usize) -> Word {
     // Acquire as in `load`.
     // SAFETY: the caller vouches for the offset.
     Word(unsafe { memory.load(at, Ordering::Acquire) })
@@ -481,13 +481,13 @@ pub(crate) unsafe fn load_at<M: Shared>(memory: M, at: usize) -> Word {
 ///
 /// `at` is the offset of a slot's word.
 #[inline(always)]
-pub(crate) unsafe fn store_at<M: Shared>(memory: M, at: usize, word: Word) {
+pub(super) unsafe fn store_at<M: Shared>(memory: M, at: usize, word: Word) {
     // SAFETY: the caller vouches for the offset.
     unsafe { memory.store(at, word.0, Ordering::Release) };
 }
 
 /// Slots between two hints.
-pub(crate) const HINT_EVERY: u32 = 32;
+pub(super) const HINT_EVERY: u32 = 32;
 
 /// Claims of others on one way that are worth pauses: each participant has one or two. More were written by
 /// somebody who wants others to pause, a microsecond in each slot, where nothing can end that.
@@ -528,7 +528,7 @@ pub(crate) fn publish<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) 
 }
 
 /// Skips all slots of a claimed run: nothing is pushed, and the next lap can use them.
-pub(crate) fn skip<M: Shared>(memory: M, g: &Geometry, run: Run) {
+pub(super) fn skip<M: Shared>(memory: M, g: &Geometry, run: Run) {
     for slot in (run.slot..run.slot + run.len).rev() {
         store(memory, g, slot, Word::empty(run.lap.next()));
     }
@@ -551,7 +551,7 @@ pub(crate) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run
 
 /// Gives the items of a claimed run back, from the `count`-th on, to be delivered again.
 #[inline(always)]
-pub(crate) fn requeue<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) {
+pub(super) fn requeue<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) {
     for slot in (run.slot + count..run.slot + run.len).rev() {
         store(memory, g, slot, Word::redeliver(run.lap, run.deaths));
     }

@@ -13,7 +13,7 @@ use super::slot_word::Word;
 /// The offsets are those of a slot of the geometry it was made with, except between an [`advance`](Self::advance)
 /// that says "the end" and the [`go`](Self::go) that must follow.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Position {
+pub(super) struct Position {
     /// What the word of the slot is when it is free in this lap.
     pub(crate) empty: Word,
     /// Where the word and the item of the slot are.
@@ -57,7 +57,7 @@ impl Position {
     }
 
     #[inline(always)]
-    pub(crate) fn go(&mut self, g: &Geometry, to: Cursor) {
+    pub(super) fn go(&mut self, g: &Geometry, to: Cursor) {
         let quarter = g.quarter();
         let hint = (to.slot / HINT_EVERY + 1) * HINT_EVERY;
         let told = (to.slot / quarter + 1) * quarter;
@@ -70,14 +70,14 @@ impl Position {
 
     /// One slot further; says whether that is the end of the stretch.
     #[inline(always)]
-    pub(crate) fn advance(&mut self) -> bool {
+    pub(super) fn advance(&mut self) -> bool {
         self.word += self.word_step;
         self.item += self.item_step;
         self.word == self.end
     }
 
     /// What the next stretch begins with. Called at the end of one.
-    pub(crate) fn next_stretch(&self, g: &Geometry) -> Cursor {
+    pub(super) fn next_stretch(&self, g: &Geometry) -> Cursor {
         let mut cursor = Cursor {
             lap: self.empty.lap(),
             slot: self.end_slot,

@@ -35,7 +35,7 @@ const YIELDS: u32 = 16;
 pub(crate) type Core = Attached<Geometry>;
 
 /// What a handle needs for every operation, side by side; the rest is behind the box.
-pub(crate) struct Handle {
+pub(super) struct Handle {
     pub(crate) memory: Mapped,
     pub(crate) g: Geometry,
     pub(crate) at: Position,
@@ -43,12 +43,12 @@ pub(crate) struct Handle {
     pub(crate) fork_guard: ForkGuard,
     pub(crate) registered: bool,
     /// A run claimed for work in place. Still set after a guard was forgotten.
-    pub(crate) pending: Option<Run>,
+    pub(super) pending: Option<Run>,
     role: Role,
     /// How many slots may become free before sleeping producers are told.
-    pub(crate) quarter: u32,
+    pub(super) quarter: u32,
     /// The epoch at which no redelivered item is left to look for. Another than the present one if there may be.
-    pub(crate) settled: u64,
+    pub(super) settled: u64,
     /// The last claim ended because it had taken enough steps, and the next one goes on from there.
     is_under_way: bool,
     asked: Option<Instant>,
@@ -57,7 +57,7 @@ pub(crate) struct Handle {
     /// Where it waited last.
     waited: Cursor,
     /// Items come in a stream: a claim without a look first will succeed.
-    pub(crate) eager: bool,
+    pub(super) eager: bool,
     seldom: Box<Seldom>,
 }
 
@@ -127,7 +127,7 @@ impl Core {
 
     /// Whether a side has had participants and has none that lives, and, if it is the producers', the buffer is
     /// drained.
-    pub(crate) fn is_abandoned_by(&self, role: Role) -> bool {
+    pub(super) fn is_abandoned_by(&self, role: Role) -> bool {
         table::is_abandoned_by(self.memory, &self.geometry, role, |claim| {
             claim.liveness(&self.anchor)
         })
@@ -212,7 +212,7 @@ impl Handle {
 
     /// Claims slots that lie where this handle is, without a look at anything else.
     #[inline(always)]
-    pub(crate) fn claim_here(&mut self, role: Role, wanted: usize) -> Option<Run> {
+    pub(super) fn claim_here(&mut self, role: Role, wanted: usize) -> Option<Run> {
         if role == Role::Consumer && epoch(self.memory) != self.settled {
             return None;
         }
@@ -461,7 +461,7 @@ impl Handle {
 
     /// Gives items of a run back, from the `count`-th on, which `store` does, and tells consumers where they are.
     #[inline(always)]
-    pub(crate) fn give_back(&self, run: Run, count: u32, store: impl FnOnce()) {
+    pub(super) fn give_back(&self, run: Run, count: u32, store: impl FnOnce()) {
         // If this process is killed before it could tell, others find that here.
         table::set_giving(self.memory, &self.g, self.owner, true);
         store();

@@ -13,23 +13,23 @@ use crate::ring::shm::slots::{LINES, Layout, Slots};
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
 pub(crate) const VERSION: u32 = 2;
 
-pub(crate) const PARTICIPANTS: usize = 128;
+pub(super) const PARTICIPANTS: usize = 128;
 /// Slots beyond the capacity, to keep the frontier free: 0 in every ring of this version.
-pub(crate) const SPARE_SLOTS: usize = 136;
+pub(super) const SPARE_SLOTS: usize = 136;
 /// When a handle asked the kernel about the others last, in milliseconds since 1970.
-pub(crate) const ASKED: usize = 144;
-pub(crate) const PRODUCERS_HINT: usize = 256;
-pub(crate) const CONSUMERS_HINT: usize = 384;
-pub(crate) const PRODUCERS_SLEEP: usize = 512;
-pub(crate) const CONSUMERS_SLEEP: usize = 640;
-pub(crate) const EPOCH: usize = 768;
-pub(crate) const PRODUCERS_ARRIVED: usize = 776;
-pub(crate) const CONSUMERS_ARRIVED: usize = 784;
-pub(crate) const LOG: usize = 896;
+pub(super) const ASKED: usize = 144;
+pub(super) const PRODUCERS_HINT: usize = 256;
+pub(super) const CONSUMERS_HINT: usize = 384;
+pub(super) const PRODUCERS_SLEEP: usize = 512;
+pub(super) const CONSUMERS_SLEEP: usize = 640;
+pub(super) const EPOCH: usize = 768;
+const PRODUCERS_ARRIVED: usize = 776;
+const CONSUMERS_ARRIVED: usize = 784;
+pub(super) const LOG: usize = 896;
 /// Entries of the log of redelivered items, of 8 bytes each.
-pub(crate) const LOG_ENTRIES: u64 = 64;
-pub(crate) const TABLE: usize = 1408;
-pub(crate) const ENTRY: usize = 64;
+pub(super) const LOG_ENTRIES: u64 = 64;
+pub(super) const TABLE: usize = 1408;
+pub(super) const ENTRY: usize = 64;
 
 const _: () = {
     assert!(PARTICIPANTS == header::SIZE);
@@ -42,7 +42,7 @@ const _: () = {
 };
 
 /// Where handles of this role tell newcomers where they are.
-pub(crate) fn hint_at(role: Role) -> usize {
+pub(super) fn hint_at(role: Role) -> usize {
     match role {
         Role::Producer => PRODUCERS_HINT,
         Role::Consumer => CONSUMERS_HINT,
@@ -58,7 +58,7 @@ pub(crate) fn sleep_at(role: Role) -> usize {
 }
 
 /// Where the handles of this role that have arrived are counted.
-pub(crate) fn arrived_at(role: Role) -> usize {
+pub(super) fn arrived_at(role: Role) -> usize {
     match role {
         Role::Producer => PRODUCERS_ARRIVED,
         Role::Consumer => CONSUMERS_ARRIVED,
@@ -66,7 +66,7 @@ pub(crate) fn arrived_at(role: Role) -> usize {
 }
 
 /// Where the entry of the log is that the epoch's change from this number on belongs to.
-pub(crate) fn log_at(epoch: u64) -> usize {
+pub(super) fn log_at(epoch: u64) -> usize {
     LOG + (epoch % LOG_ENTRIES) as usize * 8
 }
 
@@ -152,14 +152,14 @@ impl Geometry {
         self.items + slot as usize * self.item_stride
     }
 
-    pub(crate) fn entry_at(&self, index: usize) -> usize {
+    pub(super) fn entry_at(&self, index: usize) -> usize {
         debug_assert!(index < self.participants as usize);
         TABLE + index * ENTRY
     }
 
     /// How many slots may become free before sleeping producers are told: a quarter of the buffer.
     #[inline(always)]
-    pub(crate) fn quarter(&self) -> u32 {
+    pub(super) fn quarter(&self) -> u32 {
         (self.capacity / 4).max(1)
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn announce<M: Shared>(memory: M, at: Where) {
 
 /// How far a consumer is with looking for redelivered items.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Search {
+pub(super) struct Search {
     /// Notes before this one are done.
     epoch: u64,
     /// Slots done of the next note.
@@ -136,7 +136,7 @@ impl Search {
     }
 
     /// The epoch at which there is nothing to look for. Another than the present one if there is.
-    pub(crate) fn settled(&self) -> u64 {
+    pub(super) fn settled(&self) -> u64 {
         if self.left == 0 {
             self.epoch
         } else {
@@ -145,7 +145,7 @@ impl Search {
     }
 
     /// Before the answer that there is nothing: whether all slots are still to be looked at. From here on they are.
-    pub(crate) fn take_debt(&mut self, g: &Geometry) -> bool {
+    pub(super) fn take_debt(&mut self, g: &Geometry) -> bool {
         let owes = std::mem::take(&mut self.owes_all);
         if owes {
             self.left = g.capacity;

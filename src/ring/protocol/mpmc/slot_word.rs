@@ -74,7 +74,7 @@ pub(crate) enum Phase {
 impl Phase {
     /// Whether a slot in this phase belongs to a handle.
     #[inline(always)]
-    pub(crate) const fn is_owned(self) -> bool {
+    pub(super) const fn is_owned(self) -> bool {
         matches!(
             self,
             Self::Writing | Self::Reading | Self::Drained | Self::Rereading
@@ -85,16 +85,16 @@ impl Phase {
 const PHASE_BITS: u32 = 3;
 const OWNER_BITS: u32 = 9;
 const RUN_BITS: u32 = 19;
-pub(crate) const LAP_BITS: u32 = 33;
+pub(super) const LAP_BITS: u32 = 33;
 
 const OWNER_AT: u32 = PHASE_BITS;
 const RUN_AT: u32 = OWNER_AT + OWNER_BITS;
 const LAP_AT: u32 = RUN_AT + RUN_BITS;
 
 /// Participants that the owner's bits can tell apart.
-pub(crate) const MAX_PARTICIPANTS: usize = 1 << OWNER_BITS;
+pub(super) const MAX_PARTICIPANTS: usize = 1 << OWNER_BITS;
 /// The longest run.
-pub(crate) const MAX_RUN: usize = (1 << RUN_BITS) - 1;
+pub(super) const MAX_RUN: usize = (1 << RUN_BITS) - 1;
 
 const _: () = assert!(LAP_AT + LAP_BITS == 64);
 
@@ -119,13 +119,13 @@ impl Lap {
     }
 
     #[inline(always)]
-    pub(crate) const fn previous(self) -> Self {
+    pub(super) const fn previous(self) -> Self {
         Self::new(self.0.wrapping_sub(1))
     }
 
     /// How far this lap is ahead of another: negative if it is behind.
     #[inline(always)]
-    pub(crate) const fn ahead_of(self, other: Self) -> i64 {
+    pub(super) const fn ahead_of(self, other: Self) -> i64 {
         // Shifted up, so that the sign of the difference is the sign of the integer; and back, keeping it.
         let unused = u64::BITS - LAP_BITS;
         (self.0.wrapping_sub(other.0) << unused) as i64 >> unused
@@ -172,13 +172,13 @@ impl Word {
     }
 
     #[inline(always)]
-    pub(crate) const fn redeliver(lap: Lap, deaths: u32) -> Self {
+    pub(super) const fn redeliver(lap: Lap, deaths: u32) -> Self {
         Self(Self::plain(5, lap).0 | Self::second(deaths))
     }
 
     /// Of the word of a free slot: what it is in the next lap.
     #[inline(always)]
-    pub(crate) const fn of_next_lap(self) -> Self {
+    pub(super) const fn of_next_lap(self) -> Self {
         Self(self.0.wrapping_add(1 << LAP_AT))
     }
 
@@ -190,13 +190,13 @@ impl Word {
 
     /// Of the word of a free slot: what it is in the hands of a producer, as a run of 1.
     #[inline(always)]
-    pub(crate) const fn being_written(self, owner: Owner) -> Self {
+    pub(super) const fn being_written(self, owner: Owner) -> Self {
         Self(self.0 | Self::second(1) | owner.0 | 1)
     }
 
     /// Of the word of a free slot: what it is in the hands of a consumer, as a run of 1.
     #[inline(always)]
-    pub(crate) const fn being_read(self, owner: Owner) -> Self {
+    pub(super) const fn being_read(self, owner: Owner) -> Self {
         Self(self.0 | Self::second(1) | owner.0 | 3)
     }
 
@@ -212,22 +212,22 @@ impl Word {
     }
 
     #[inline(always)]
-    pub(crate) const fn writing(lap: Lap, owner: Owner, run: u32) -> Self {
+    pub(super) const fn writing(lap: Lap, owner: Owner, run: u32) -> Self {
         Self::owned(1, lap, owner, run)
     }
 
     #[inline(always)]
-    pub(crate) const fn reading(lap: Lap, owner: Owner, run: u32) -> Self {
+    pub(super) const fn reading(lap: Lap, owner: Owner, run: u32) -> Self {
         Self::owned(3, lap, owner, run)
     }
 
     #[inline(always)]
-    pub(crate) const fn drained(lap: Lap, owner: Owner, run: u32) -> Self {
+    pub(super) const fn drained(lap: Lap, owner: Owner, run: u32) -> Self {
         Self::owned(4, lap, owner, run)
     }
 
     #[inline(always)]
-    pub(crate) const fn rereading(lap: Lap, owner: Owner, deaths: u32) -> Self {
+    pub(super) const fn rereading(lap: Lap, owner: Owner, deaths: u32) -> Self {
         Self::owned(6, lap, owner, deaths)
     }
 
@@ -268,7 +268,7 @@ impl Word {
 
     /// How many readers of an item have died, in REDELIVER and REREADING.
     #[inline(always)]
-    pub(crate) const fn deaths(self) -> u32 {
+    pub(super) const fn deaths(self) -> u32 {
         match self.phase() {
             Some(Phase::Redeliver | Phase::Rereading) => self.second_field(),
             _ => 0,

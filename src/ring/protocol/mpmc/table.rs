@@ -84,7 +84,7 @@ pub(crate) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<
 }
 
 /// Takes a free entry, if there is one, and says which: as the owner of slots.
-pub(crate) fn enter<M: Shared>(
+pub(super) fn enter<M: Shared>(
     memory: M,
     g: &Geometry,
     claim: OwnerId,
@@ -151,7 +151,7 @@ pub(crate) fn state<M: Shared>(
 
 /// Whether a side has had handles and has none that lives, and, if it is the producers', no item is left. `life`
 /// judges a claim.
-pub(crate) fn is_abandoned_by<M: Shared>(
+pub(super) fn is_abandoned_by<M: Shared>(
     memory: M,
     g: &Geometry,
     role: Role,
@@ -193,7 +193,7 @@ fn count_up<M: Shared>(memory: M, at: usize, by: u64) {
 }
 
 /// Frees an entry whose holder has no slots any more.
-pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, owner: Owner, claim: OwnerId) {
+pub(super) fn leave<M: Shared>(memory: M, g: &Geometry, owner: Owner, claim: OwnerId) {
     let at = g.entry_at(owner.index());
     // The next holder says who it is after its claim; until then nobody shall take it for this one.
     // SAFETY: a field of an entry of the table.
@@ -207,7 +207,7 @@ pub(crate) fn leave<M: Shared>(memory: M, g: &Geometry, owner: Owner, claim: Own
 pub(crate) type Dead = Vec<u64>;
 
 /// The entries of dead holders, if there are any. `life` judges a claim, once for each process that has handles.
-pub(crate) fn find_dead<M: Shared>(
+pub(super) fn find_dead<M: Shared>(
     memory: M,
     g: &Geometry,
     mut life: impl FnMut(OwnerId) -> Liveness,
@@ -230,30 +230,30 @@ pub(crate) fn find_dead<M: Shared>(
 }
 
 /// Whether the entry is still the one of the holder with this claim.
-pub(crate) fn is_still<M: Shared>(memory: M, g: &Geometry, index: usize, claim: u64) -> bool {
+pub(super) fn is_still<M: Shared>(memory: M, g: &Geometry, index: usize, claim: u64) -> bool {
     word(memory, g.entry_at(index) + CLAIM) == claim
 }
 
 /// Notes that a recovery of the entry's dead holder begins.
-pub(crate) fn begin_recovery<M: Shared>(memory: M, g: &Geometry, index: usize) {
+pub(super) fn begin_recovery<M: Shared>(memory: M, g: &Geometry, index: usize) {
     count_up(memory, g.entry_at(index) + UNSURE, ONE_RECOVERY);
 }
 
 /// Whether all that the dead holder left has been seen by the one recovery that began: its holder was not giving
 /// items back, and no other recovery has been there.
-pub(crate) fn is_sure<M: Shared>(memory: M, g: &Geometry, index: usize) -> bool {
+pub(super) fn is_sure<M: Shared>(memory: M, g: &Geometry, index: usize) -> bool {
     word(memory, g.entry_at(index) + UNSURE) == ONE_RECOVERY
 }
 
 /// Notes that the holder is about to give items back, or has told of it.
-pub(crate) fn set_giving<M: Shared>(memory: M, g: &Geometry, owner: Owner, is_giving: bool) {
+pub(super) fn set_giving<M: Shared>(memory: M, g: &Geometry, owner: Owner, is_giving: bool) {
     let value = if is_giving { GIVING } else { 0 };
     // SAFETY: a field of an entry of the table.
     unsafe { memory.store(g.entry_at(owner.index()) + UNSURE, value, Ordering::Release) };
 }
 
 /// Frees the entry of a dead holder, and says whether it was this call that did.
-pub(crate) fn bury<M: Shared>(memory: M, g: &Geometry, index: usize, claim: u64) -> bool {
+pub(super) fn bury<M: Shared>(memory: M, g: &Geometry, index: usize, claim: u64) -> bool {
     let at = g.entry_at(index);
     let who = word(memory, at + WHO);
     // What was read is the dead one's if its claim still stands.

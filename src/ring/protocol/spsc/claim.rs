@@ -48,7 +48,7 @@ impl Core {
 
 /// A claimed role. One pointer, passed by value to everything that is not inlined, so that the fields beside it can
 /// stay in registers.
-pub(crate) struct RoleGuard(NonNull<Claimed>);
+pub(super) struct RoleGuard(NonNull<Claimed>);
 
 pub(crate) struct Claimed {
     pub(crate) core: Arc<Core>,

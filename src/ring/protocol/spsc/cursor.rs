@@ -166,7 +166,7 @@ pub(super) fn judge(word: u64, position: u64, capacity: u64) -> Result<u64, TryE
 }
 
 /// The producer's position: found by reading alone, in `capacity` loads.
-pub(crate) fn find_in<M: Shared>(memory: M, g: &Geometry, out: u64) -> u64 {
+pub(super) fn find_in<M: Shared>(memory: M, g: &Geometry, out: u64) -> u64 {
     let mut ahead = 0;
     for slot in 0..g.capacity as usize {
         // Acquire: whoever goes on from here may read the items that these words publish.
@@ -202,7 +202,7 @@ pub(crate) fn count<M: Shared>(memory: M, g: &Geometry) -> u64 {
 }
 
 /// `out` as it is.
-pub(crate) fn load_out<M: Shared>(memory: M) -> u64 {
+pub(super) fn load_out<M: Shared>(memory: M) -> u64 {
     // SAFETY: a constant of the layout.
     unsafe { memory.load(OUT, Ordering::Acquire) }
 }
@@ -222,13 +222,13 @@ pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, start: u64) {
 
 /// The position up to which items have been pushed, if that is beyond `position`, where nothing was known yet.
 #[inline(always)]
-pub(crate) fn look_for_items<M: Shared>(memory: M, g: &Geometry, position: u64) -> Look<u64> {
+pub(super) fn look_for_items<M: Shared>(memory: M, g: &Geometry, position: u64) -> Look<u64> {
     look_at_word(memory, g.word_at(g.slot(position)), position, g.capacity)
 }
 
 /// The same at the word of `position`, which lies at `word`.
 #[inline(always)]
-pub(crate) fn look_at_word<M: Shared>(
+pub(super) fn look_at_word<M: Shared>(
     memory: M,
     word: usize,
     position: u64,

@@ -41,15 +41,15 @@ pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
 pub(crate) const VERSION: u32 = 2;
 
 /// A word that is never 0 in a ring that is ready.
-pub(crate) const MAGIC_AT: usize = header::MAGIC;
-pub(crate) const PRODUCER: usize = 128;
-pub(crate) const CONSUMER: usize = 144;
+pub(super) const MAGIC_AT: usize = header::MAGIC;
+const PRODUCER: usize = 128;
+const CONSUMER: usize = 144;
 /// From a claim to the word that says whether there ever was one.
-pub(crate) const EVER: usize = 8;
-pub(crate) const OUT: usize = 256;
-pub(crate) const OUT_LAZY: usize = 384;
-pub(crate) const PRODUCER_SLEEPS: usize = 512;
-pub(crate) const CONSUMER_SLEEPS: usize = 640;
+pub(super) const EVER: usize = 8;
+pub(super) const OUT: usize = 256;
+pub(super) const OUT_LAZY: usize = 384;
+pub(super) const PRODUCER_SLEEPS: usize = 512;
+pub(super) const CONSUMER_SLEEPS: usize = 640;
 pub(crate) const SLOTS: usize = 768;
 const _: () = {
     assert!(PRODUCER == header::SIZE);
@@ -60,7 +60,7 @@ const _: () = {
 };
 
 /// Where it says who has the role.
-pub(crate) fn owner_at(role: Role) -> usize {
+pub(super) fn owner_at(role: Role) -> usize {
     match role {
         Role::Producer => PRODUCER,
         Role::Consumer => CONSUMER,
@@ -108,7 +108,7 @@ pub(crate) struct Geometry {
     pub(crate) items: usize,
     pub(crate) item_stride: usize,
     /// How many pops may pass before a producer that polls or sleeps is told: a quarter of the buffer.
-    pub(crate) tell_every: u64,
+    pub(super) tell_every: u64,
     /// How many items make a step, whose cache lines are fetched a step ahead; none if that does not pay.
     pub(crate) step: Option<u64>,
     /// Everything, header included.
@@ -176,7 +176,7 @@ impl Geometry {
     /// Calls `fetch` with the place and the length of what these items and their words take, in as few pieces as
     /// there are. `count <= capacity`.
     #[inline(always)]
-    pub(crate) fn each_piece(&self, from: u64, count: u64, fetch: impl Fn(usize, usize)) {
+    pub(super) fn each_piece(&self, from: u64, count: u64, fetch: impl Fn(usize, usize)) {
         let slot = self.slot(from);
         let (count, rest) = (count as usize, self.capacity as usize - slot);
         self.piece(slot, count.min(rest), &fetch);

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 /// The consuming side.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Consuming<M> {
+pub(super) struct Consuming<M> {
     pub(super) cursor: Cursor<M>,
     /// Up to here one item after the other can be taken without a look at its word.
     pub(super) known: Ends,
@@ -67,7 +67,7 @@ impl Scout {
 
 impl<M: SharedMoved> Consuming<M> {
     /// Where the last consumer stopped.
-    pub(crate) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
+    pub(super) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
         let position = load_out(memory);
         let mut this = Self {
             cursor: Cursor::at(memory, &g, position),
@@ -104,14 +104,14 @@ impl<M: SharedMoved> Consuming<M> {
     }
 
     #[inline(always)]
-    pub(crate) fn known_items(&self) -> usize {
+    pub(super) fn known_items(&self) -> usize {
         let ahead = self.end.wrapping_sub(self.cursor.position);
         if ahead as i64 > 0 { ahead as usize } else { 0 }
     }
 
     /// Takes note of what a wait found.
     #[inline(always)]
-    pub(crate) fn set_end(&mut self, end: u64) {
+    pub(super) fn set_end(&mut self, end: u64) {
         self.end = end;
         self.set_known();
     }
@@ -126,7 +126,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Looks for `wanted` items, or at least for one.
     #[inline(always)]
-    pub(crate) fn find_items(&mut self, wanted: usize) -> Result<usize, TryError> {
+    pub(super) fn find_items(&mut self, wanted: usize) -> Result<usize, TryError> {
         if self.known_items() < wanted {
             let known = self.cursor.position.wrapping_add(self.known_items() as u64);
             let end = find_items(self.memory, self.g, self.cursor.position, known, wanted)?;
@@ -208,7 +208,7 @@ impl<M: SharedMoved> Consuming<M> {
     /// Everything is loaded before anything is stored, and one private word changes: the processor keeps only so
     /// many stores on their way.
     #[inline(always)]
-    pub(crate) fn pop_known<T>(&mut self) -> Option<T>
+    pub(super) fn pop_known<T>(&mut self) -> Option<T>
     where
         M: SharedItems<T>,
     {
@@ -237,7 +237,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Takes one item if there is one, and does whatever is to be done behind it.
     #[inline(always)]
-    pub(crate) fn pop_one<T>(&mut self) -> Result<T, TryError>
+    pub(super) fn pop_one<T>(&mut self) -> Result<T, TryError>
     where
         M: SharedItems<T>,
     {
@@ -267,7 +267,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Takes one item, which is known to be there: for large ones.
     #[inline(always)]
-    pub(crate) fn take_into<T>(&mut self, into: &mut T)
+    pub(super) fn take_into<T>(&mut self, into: &mut T)
     where
         M: SharedItems<T>,
     {
@@ -282,7 +282,7 @@ impl<M: SharedMoved> Consuming<M> {
     /// Has the item fetched that comes soon after the `count` that are taken next, if it is known to be there and a
     /// large one: more of it is on its way then than a copy alone would ask for.
     #[inline(always)]
-    pub(crate) fn fetch_behind(&self, count: usize) {
+    pub(super) fn fetch_behind(&self, count: usize) {
         let stride = self.g.item_stride;
         if stride > 128 && stride <= 4096 {
             let ahead = count + 2048 / stride;
@@ -297,7 +297,7 @@ impl<M: SharedMoved> Consuming<M> {
     /// Tells a producer that may be waiting how far this side is. Before waiting, and when there is nothing else to
     /// do.
     #[inline(always)]
-    pub(crate) fn tell_if_due(&mut self) {
+    pub(super) fn tell_if_due(&mut self) {
         if self.told != self.cursor.position {
             self.tell();
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 /// The producing side.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Producing<M> {
+pub(super) struct Producing<M> {
     cursor: Cursor<M>,
     /// The position up to which there is known to be room.
     limit: u64,
@@ -57,7 +57,7 @@ impl<M: SharedMoved> Room<M> {
 
 impl<M: SharedMoved> Producing<M> {
     /// Where the last producer stopped.
-    pub(crate) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
+    pub(super) fn resume(memory: M, g: Geometry, registered: bool) -> Self {
         let position = find_in(memory, &g, load_out(memory));
         Self {
             memory,
@@ -88,7 +88,7 @@ impl<M: SharedMoved> Producing<M> {
 
     /// Room that is known of without a look.
     #[inline(always)]
-    pub(crate) fn known_room(&self) -> usize {
+    pub(super) fn known_room(&self) -> usize {
         self.limit.wrapping_sub(self.cursor.position) as usize
     }
 
@@ -109,21 +109,21 @@ impl<M: SharedMoved> Producing<M> {
 
     /// Takes note of room found by [`look_for_room`].
     #[inline(always)]
-    pub(crate) fn set_limit(&mut self, limit: u64) {
+    pub(super) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
         self.set_room(next_run(self.memory, self.g, self.room()));
     }
 
     /// Goes on to the next lap if there is known to be room in it; says whether there is room.
     #[inline(always)]
-    pub(crate) fn goes_on(&mut self) -> bool {
+    pub(super) fn goes_on(&mut self) -> bool {
         self.set_room(next_run(self.memory, self.g, self.room()));
         self.known_room() > 0
     }
 
     /// Looks for room for `wanted` items, or at least for one.
     #[inline(always)]
-    pub(crate) fn find_room(&mut self, wanted: usize) -> Result<usize, TryError> {
+    pub(super) fn find_room(&mut self, wanted: usize) -> Result<usize, TryError> {
         if self.known_room() < wanted {
             let limit = find_room(self.memory, self.g.capacity, self.cursor.position, wanted)?;
             self.set_limit(limit);
@@ -154,7 +154,7 @@ impl<M: SharedMoved> Producing<M> {
     /// loaded before anything is stored, and one private word changes: the processor keeps only so many stores on
     /// their way, and those to shared lines wait for them to arrive.
     #[inline(always)]
-    pub(crate) fn push_known<T>(&mut self, item: &T) -> AtOnce
+    pub(super) fn push_known<T>(&mut self, item: &T) -> AtOnce
     where
         M: SharedItems<T>,
     {
@@ -211,7 +211,7 @@ fn find_room<M: Shared>(
 }
 
 /// The position up to which there is room, if that is beyond `position`.
-pub(crate) fn look_for_room<M: Shared>(
+pub(super) fn look_for_room<M: Shared>(
     memory: M,
     capacity: u64,
     position: u64,
