@@ -36,6 +36,10 @@ pub(crate) trait Shared: Copy {
     /// # Safety
     /// `at` is a multiple of 8 inside the memory.
     unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64>;
+}
+
+/// Sleeping on a word of 32 bits, and waking.
+pub(crate) trait SharedWaits: Shared {
     /// The word of a sleeper, relaxed.
     ///
     /// # Safety
@@ -73,7 +77,7 @@ pub(crate) trait Shared: Copy {
 }
 
 /// Counting offsets from elsewhere.
-pub(crate) trait SharedMoved: Shared {
+pub(crate) trait SharedMoved: SharedWaits {
     /// The same memory with offsets that count from `by` bytes further on, modulo the width of an address. What is
     /// said of `at` elsewhere is then said of the sum.
     fn moved(self, by: usize) -> Self;
@@ -167,7 +171,9 @@ impl Shared for Mapped {
         // SAFETY: as above; the memory is mapped and writable.
         unsafe { access::atomic_compare_exchange(word, current, new, success, failure) }
     }
+}
 
+impl SharedWaits for Mapped {
     #[inline(always)]
     unsafe fn load_wait(self, at: usize) -> u32 {
         // SAFETY: the caller vouches for the offset.

@@ -28,7 +28,7 @@
 use super::{Look, NO_BARRIER, Peer, Waiter, Waiting};
 use super::{announce_no_barrier, register, wake_many, wake_one};
 use crate::key::Key;
-use crate::ring::shm::memory::{Mapped, Shared};
+use crate::ring::shm::memory::{Mapped, Shared, SharedWaits};
 use crate::segment::{Segment, SegmentId, SegmentOptions};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
@@ -180,6 +180,9 @@ impl Shared for Litmus<'_> {
         // SAFETY: as above.
         unsafe { self.mapped.compare_exchange(at, current, new) }
     }
+}
+
+impl SharedWaits for Litmus<'_> {
     #[inline(always)]
     unsafe fn load_wait(self, at: usize) -> u32 {
         // SAFETY: as above.

@@ -55,7 +55,7 @@ pub(crate) use cancel::Cancel;
 pub(crate) use spin::{Gap, Habit};
 pub(crate) use wake::{ASLEEP, NO_BARRIER, Watch, announce_no_barrier, wake_many, wake_one};
 
-use crate::ring::shm::memory::Shared;
+use crate::ring::shm::memory::SharedWaits;
 use crate::sys::futex;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -289,7 +289,7 @@ impl<'a> Waiter<'a> {
     /// Returns what was found, and whether this may have taken a wake-up for it, which was perhaps for more than one:
     /// then it is for one of many to wake the next.
     #[inline(always)]
-    pub(crate) fn wait<M: Shared, R>(
+    pub(crate) fn wait<M: SharedWaits, R>(
         self,
         memory: M,
         pauses: u32,
@@ -321,7 +321,7 @@ impl<'a> Waiter<'a> {
 
     #[cold]
     #[inline(never)]
-    fn wait_long<M: Shared, R>(
+    fn wait_long<M: SharedWaits, R>(
         self,
         memory: M,
         deadline: Deadline,
@@ -373,7 +373,7 @@ impl<'a> Waiter<'a> {
 
     #[cold]
     #[allow(unsafe_code)]
-    fn sleep<M: Shared, R>(
+    fn sleep<M: SharedWaits, R>(
         mut self,
         memory: M,
         deadline: Deadline,
@@ -433,7 +433,7 @@ impl<'a> Waiter<'a> {
 
     /// Says that this handle is about to sleep, in a word that held `seen`; what the word then holds.
     #[allow(unsafe_code)]
-    fn announce<M: Shared>(&self, memory: M, seen: u32) -> u32 {
+    fn announce<M: SharedWaits>(&self, memory: M, seen: u32) -> u32 {
         if !self.is_one_of_many {
             let wanted = ASLEEP | self.awake();
             // SAFETY: the word's offset is one of the layout's constants.

@@ -12,7 +12,7 @@
 )]
 
 use super::{ASLEEP, Gap, Look, NO_BARRIER, Peer, Waiter, Waiting, wake_many};
-use crate::ring::shm::memory::Shared;
+use crate::ring::shm::memory::{Shared, SharedWaits};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -119,6 +119,9 @@ impl Shared for Model {
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         self.0.items[at].compare_exchange(current, new, success, failure)
     }
+}
+
+impl SharedWaits for Model {
     unsafe fn load_wait(self, _: usize) -> u32 {
         self.0.word.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! Waking: what a publisher does after each publish.
 
-use crate::ring::shm::memory::{Shared, SharedMoved};
+use crate::ring::shm::memory::{SharedMoved, SharedWaits};
 use std::sync::atomic::{Ordering, compiler_fence};
 
 /// A handle sleeps on the word, or is about to.
@@ -12,7 +12,7 @@ const CLEARING: u32 = 4;
 
 /// Says in the word that a participant cannot take part in barriers.
 #[allow(unsafe_code)]
-pub(crate) fn announce_no_barrier<M: Shared>(memory: M, word: usize) {
+pub(crate) fn announce_no_barrier<M: SharedWaits>(memory: M, word: usize) {
     // A few rounds at most, for the word changes when somebody falls asleep; more is somebody who scribbles.
     for _ in 0..1000 {
         // SAFETY: the word's offset is one of the layout's constants.
@@ -79,7 +79,7 @@ impl<M: SharedMoved> Watch<M> {
 /// `registered`: whether this process takes part in barriers.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn wake_one<M: Shared>(memory: M, word: usize, registered: bool) {
+pub(crate) fn wake_one<M: SharedWaits>(memory: M, word: usize, registered: bool) {
     // The processor may reorder the publishing store and this load, and the sleeper's barrier sees to that; the
     // compiler may not.
     compiler_fence(Ordering::SeqCst);
@@ -92,7 +92,7 @@ pub(crate) fn wake_one<M: Shared>(memory: M, word: usize, registered: bool) {
 #[cold]
 #[inline(never)]
 #[allow(unsafe_code)]
-fn wake_the_one<M: Shared>(memory: M, word: usize, registered: bool) {
+fn wake_the_one<M: SharedWaits>(memory: M, word: usize, registered: bool) {
     let Some(seen) = asleep(memory, word, registered) else {
         return;
     };
@@ -108,7 +108,7 @@ fn wake_the_one<M: Shared>(memory: M, word: usize, registered: bool) {
 /// Wakes up to `count` of the handles that sleep on `word`, if any do. Called after publishing so much.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn wake_many<M: Shared>(memory: M, word: usize, registered: bool, count: u32) {
+pub(crate) fn wake_many<M: SharedWaits>(memory: M, word: usize, registered: bool, count: u32) {
     // As in `wake_one`.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: the word's offset is one of the layout's constants.
@@ -120,7 +120,7 @@ pub(crate) fn wake_many<M: Shared>(memory: M, word: usize, registered: bool, cou
 #[cold]
 #[inline(never)]
 #[allow(unsafe_code)]
-fn wake_some<M: Shared>(memory: M, word: usize, registered: bool, count: u32) {
+fn wake_some<M: SharedWaits>(memory: M, word: usize, registered: bool, count: u32) {
     let Some(seen) = asleep(memory, word, registered) else {
         return;
     };
@@ -141,7 +141,7 @@ fn wake_some<M: Shared>(memory: M, word: usize, registered: bool, count: u32) {
 /// The word, if it says that a handle sleeps; with a fence before, where one is needed.
 #[inline(always)]
 #[allow(unsafe_code)]
-fn asleep<M: Shared>(memory: M, word: usize, registered: bool) -> Option<u32> {
+fn asleep<M: SharedWaits>(memory: M, word: usize, registered: bool) -> Option<u32> {
     // SAFETY: the word's offset is one of the layout's constants.
     let mut seen = unsafe { memory.load_wait(word) };
     if seen & NO_BARRIER != 0 || !registered {

@@ -7,7 +7,7 @@ use crate::liveness::{Liveness, OwnerId, Token};
 use crate::ring::protocol::attached::Attached;
 use crate::ring::protocol::error::ClaimError;
 use crate::ring::protocol::role::Role;
-use crate::ring::shm::memory::Shared;
+use crate::ring::shm::memory::{Shared, SharedWaits};
 use crate::ring::wait::{self, Cancel, Gap, NO_BARRIER, Peer, WaitOptions, wake_one};
 use std::ptr::NonNull;
 use std::sync::Arc;

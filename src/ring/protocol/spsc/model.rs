@@ -20,7 +20,7 @@ use super::push::{Producing, look_for_room};
 use crate::ring::protocol::AtOnce;
 use crate::ring::protocol::error::TryError;
 use crate::ring::shm::header;
-use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
+use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved, SharedWaits};
 use crate::ring::shm::slots::Layout;
 use crate::ring::wait::{Gap, Peer, Waiter, Waiting};
 use loom::cell::UnsafeCell;
@@ -115,6 +115,9 @@ impl Shared for Model {
     unsafe fn compare_exchange(self, _: usize, _: u64, _: u64) -> Result<u64, u64> {
         unreachable!("the protocol itself needs none")
     }
+}
+
+impl SharedWaits for Model {
     unsafe fn load_wait(self, at: usize) -> u32 {
         // What those watch who have to fence: never 0.
         if self.1.wrapping_add(at) == header::MAGIC {

@@ -8,7 +8,7 @@ use super::cursor::{Cursor, Ends, find_in, first_of, judge, load_out, look_for_i
 use super::layout::{Geometry, OUT, OUT_LAZY, PRODUCER_SLEEPS};
 use crate::access;
 use crate::ring::protocol::error::TryError;
-use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved};
+use crate::ring::shm::memory::{Shared, SharedItems, SharedMoved, SharedWaits};
 use crate::ring::wait::{Look, wake_one};
 use std::sync::atomic::Ordering;
 
@@ -312,7 +312,7 @@ impl<M: SharedMoved> Consuming<M> {
 
 /// Stores the lazy word, and wakes a producer that sleeps.
 #[inline(never)]
-fn tell<M: Shared>(memory: M, position: u64, registered: bool) {
+fn tell<M: SharedWaits>(memory: M, position: u64, registered: bool) {
     // Release: as for `out`, which this repeats.
     // SAFETY: a constant of the layout.
     unsafe { memory.store(OUT_LAZY, position, Ordering::Release) };

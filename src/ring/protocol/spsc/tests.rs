@@ -16,7 +16,6 @@ use crate::ring::wait::Look;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 const CAPACITIES: [u64; 9] = [1, 2, 3, 4, 5, 8, 64, 100, 256];
 
@@ -241,27 +240,6 @@ impl Shared for Moving<'_> {
         unreachable!("only reads")
     }
     unsafe fn compare_exchange(self, _: usize, _: u64, _: u64) -> Result<u64, u64> {
-        unreachable!("only reads")
-    }
-    unsafe fn load_wait(self, _: usize) -> u32 {
-        unreachable!("only reads")
-    }
-    unsafe fn store_wait(self, _: usize, _: u32) {
-        unreachable!("only reads")
-    }
-    unsafe fn compare_exchange_wait(self, _: usize, _: u32, _: u32) -> bool {
-        unreachable!("only reads")
-    }
-    fn fence(self) {
-        unreachable!("only reads")
-    }
-    fn barrier_everywhere(self) -> bool {
-        unreachable!("only reads")
-    }
-    unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
-        unreachable!("only reads")
-    }
-    unsafe fn wake(self, _: usize, _: u32) -> u32 {
         unreachable!("only reads")
     }
 }

@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code, reason = "implements the seam over a list of words")]
 
-use crate::ring::shm::memory::{Shared, SharedMoved};
+use crate::ring::shm::memory::{Shared, SharedMoved, SharedWaits};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -90,6 +90,9 @@ impl Shared for Replay<'_> {
     unsafe fn compare_exchange(self, at: usize, current: u64, new: u64) -> Result<u64, u64> {
         self.exchange(at, current, new)
     }
+}
+
+impl SharedWaits for Replay<'_> {
     unsafe fn load_wait(self, at: usize) -> u32 {
         self.word(Operation::Load(self.1 + at))
     }

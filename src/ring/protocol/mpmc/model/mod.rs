@@ -189,27 +189,6 @@ impl Shared for Model {
         self.word(at)
             .compare_exchange(current, new, success, failure)
     }
-    unsafe fn load_wait(self, _: usize) -> u32 {
-        unreachable!("nobody sleeps here")
-    }
-    unsafe fn store_wait(self, _: usize, _: u32) {
-        unreachable!("nobody sleeps here")
-    }
-    unsafe fn compare_exchange_wait(self, _: usize, _: u32, _: u32) -> bool {
-        unreachable!("nobody sleeps here")
-    }
-    fn fence(self) {
-        unreachable!("nobody sleeps here")
-    }
-    fn barrier_everywhere(self) -> bool {
-        unreachable!("nobody sleeps here")
-    }
-    unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
-        unreachable!("nobody sleeps here")
-    }
-    unsafe fn wake(self, _: usize, _: u32) -> u32 {
-        unreachable!("nobody sleeps here")
-    }
 }
 
 impl SharedItems<u64> for Model {

@@ -22,7 +22,6 @@ use crate::ring::shm::memory::Shared;
 use crate::ring::shm::slots::Layout;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// An access before which something else happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,27 +65,6 @@ impl Shared for Memory {
         }
         *word = new;
         Ok(current)
-    }
-    unsafe fn load_wait(self, _: usize) -> u32 {
-        unreachable!("nothing sleeps here")
-    }
-    unsafe fn store_wait(self, _: usize, _: u32) {
-        unreachable!("nothing sleeps here")
-    }
-    unsafe fn compare_exchange_wait(self, _: usize, _: u32, _: u32) -> bool {
-        unreachable!("nothing sleeps here")
-    }
-    fn fence(self) {
-        unreachable!("nothing sleeps here")
-    }
-    fn barrier_everywhere(self) -> bool {
-        unreachable!("nothing sleeps here")
-    }
-    unsafe fn sleep(self, _: usize, _: u32, _: Duration) {
-        unreachable!("nothing sleeps here")
-    }
-    unsafe fn wake(self, _: usize, _: u32) -> u32 {
-        unreachable!("nothing sleeps here")
     }
 }
 
