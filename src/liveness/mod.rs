@@ -114,7 +114,7 @@ pub(super) enum Liveness {
 
 /// What the kernel says about a participant that lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
+pub(super) struct Holder {
     /// As numbered in the pid namespace of the process that asks; `None` if it has no number there.
     pub(super) pid: Option<u32>,
     /// When its token was made, or the process if that is known and has none.

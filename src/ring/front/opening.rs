@@ -21,14 +21,14 @@ use std::time::Duration;
 /// What is asked of a ring.
 #[derive(Debug, Clone)]
 pub(crate) struct Config<X> {
-    pub(crate) capacity: Option<u64>,
-    pub(crate) layout: Option<Layout>,
-    pub(crate) segment: SegmentOptions,
-    pub(crate) patience: Duration,
-    pub(crate) fences: bool,
+    pub(super) capacity: Option<u64>,
+    pub(super) layout: Option<Layout>,
+    pub(super) segment: SegmentOptions,
+    pub(super) patience: Duration,
+    pub(super) fences: bool,
     /// 0: none.
-    pub(crate) tag: u64,
-    pub(crate) replace_stale: bool,
+    pub(super) tag: u64,
+    pub(super) replace_stale: bool,
     /// What one protocol's options have alone.
     pub(crate) extra: X,
 }

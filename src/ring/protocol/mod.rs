@@ -168,8 +168,8 @@ pub(crate) trait Endpoint: Send + Sync {
 /// Where an item is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    pub(crate) memory: Mapped,
-    pub(crate) at: usize,
+    pub(super) memory: Mapped,
+    pub(super) at: usize,
     pub(super) stride: usize,
 }
 

@@ -12,14 +12,14 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) fn other(self) -> Self {
+    pub(super) fn other(self) -> Self {
         match self {
             Self::Producer => Self::Consumer,
             Self::Consumer => Self::Producer,
         }
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Producer => "producer",
             Self::Consumer => "consumer",

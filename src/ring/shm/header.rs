@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 pub(crate) const MAGIC: usize = 0;
 pub(crate) const STATE: usize = 8;
 const VERSION_AND_VARIANT: usize = 16;
-pub(crate) const ITEM: usize = 24;
+pub(super) const ITEM: usize = 24;
 const CAPACITY: usize = 32;
 pub(crate) const GENERATION: usize = 40;
 pub(crate) const START: usize = 48;

@@ -133,7 +133,7 @@ impl Mapped {
     /// # Safety
     /// `at` lies inside the memory, or right behind its end.
     #[inline(always)]
-    pub(crate) unsafe fn address<P>(self, at: usize) -> *mut P {
+    pub(super) unsafe fn address<P>(self, at: usize) -> *mut P {
         #[cfg(test)]
         steps::count();
         // Wrapping, for the sake of what was moved.

@@ -200,7 +200,7 @@ pub(crate) enum WaitError {
 
 /// What to do about the other side as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peer {
+pub(super) enum Peer {
     WaitForIt,
     Dead,
     Left,

@@ -63,9 +63,9 @@ use std::sync::atomic::Ordering;
 /// Slots claimed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
-    pub(crate) lap: Lap,
-    pub(crate) slot: u32,
-    pub(crate) len: u32,
+    pub(super) lap: Lap,
+    pub(super) slot: u32,
+    pub(super) len: u32,
     /// How many readers of the item have died; 0 unless it was redelivered.
     pub(super) deaths: u32,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Run {
 /// How long a call may go from slot to slot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
-    pub(crate) steps: u64,
+    pub(super) steps: u64,
     /// What a pause costs, in steps.
     pause: u64,
 }
@@ -102,7 +102,7 @@ impl Budget {
 
     /// Takes a step, if there is one left.
     #[inline(always)]
-    pub(crate) fn step(&mut self) -> bool {
+    pub(super) fn step(&mut self) -> bool {
         let is_left = self.steps > 0;
         self.steps = self.steps.saturating_sub(1);
         is_left
@@ -123,8 +123,8 @@ const _: () = assert!(HINT_LAP_AT + super::slot_word::LAP_BITS == u64::BITS);
 /// A handle's position. The slot is always below the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    pub(crate) lap: Lap,
-    pub(crate) slot: u32,
+    pub(super) lap: Lap,
+    pub(super) slot: u32,
 }
 
 impl Cursor {
@@ -180,7 +180,7 @@ impl Cursor {
 }
 
 #[inline(always)]
-pub(crate) fn load<M: Shared>(memory: M, g: &Geometry, slot: u32) -> Word {
+pub(super) fn load<M: Shared>(memory: M, g: &Geometry, slot: u32) -> Word {
     // Acquire pairs with every release in the table: whoever sees a phase sees the bytes that go with it.
     // SAFETY: a slot below the capacity.
     Word(unsafe { memory.load(g.word_at(slot), Ordering::Acquire) })
@@ -193,7 +193,7 @@ fn store<M: Shared>(memory: M, g: &Geometry, slot: u32, word: Word) {
 }
 
 #[inline(always)]
-pub(crate) fn swap<M: Shared>(
+pub(super) fn swap<M: Shared>(
     memory: M,
     g: &Geometry,
     slot: u32,
@@ -209,7 +209,7 @@ pub(crate) fn swap<M: Shared>(
 
 /// Fills everything behind the header of a ring whose positions start in this lap. Does not depend on what was
 /// there.
-pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u64) {
+pub(super) fn initialise<M: Shared>(memory: M, g: &Geometry, lap: u64) {
     let lap = Lap::new(lap);
     for at in (PARTICIPANTS..g.words).step_by(8) {
         let value = if at == PARTICIPANTS {
@@ -436,7 +436,7 @@ pub(super) fn take<M: Shared>(
 
 /// Moves on behind what was just claimed, and tells newcomers now and then.
 #[inline(always)]
-pub(crate) fn pass<M: Shared>(memory: M, g: &Geometry, role: Role, cursor: &mut Cursor, len: u32) {
+pub(super) fn pass<M: Shared>(memory: M, g: &Geometry, role: Role, cursor: &mut Cursor, len: u32) {
     let before = cursor.slot / HINT_EVERY;
     cursor.advance(g, len);
     if cursor.slot / HINT_EVERY != before || cursor.slot == 0 {
@@ -446,7 +446,7 @@ pub(crate) fn pass<M: Shared>(memory: M, g: &Geometry, role: Role, cursor: &mut 
 
 /// Tells newcomers where somebody of this side is.
 #[inline(always)]
-pub(crate) fn tell<M: Shared>(memory: M, role: Role, cursor: Cursor) {
+pub(super) fn tell<M: Shared>(memory: M, role: Role, cursor: Cursor) {
     // Release: whoever goes there has seen that everything before is claimed.
     // SAFETY: a constant of the layout.
     unsafe { memory.store(hint_at(role), cursor.to_hint(), Ordering::Release) };
@@ -516,7 +516,7 @@ fn back_off(_: u32) -> u32 {
 
 /// Publishes the first `count` slots of a claimed run, at least one, and skips the rest.
 #[inline(always)]
-pub(crate) fn publish<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) {
+pub(super) fn publish<M: Shared>(memory: M, g: &Geometry, run: Run, count: u32) {
     debug_assert!(1 <= count && count <= run.len);
     for slot in (run.slot + count..run.slot + run.len).rev() {
         store(memory, g, slot, Word::empty(run.lap.next()));
@@ -537,7 +537,7 @@ pub(super) fn skip<M: Shared>(memory: M, g: &Geometry, run: Run) {
 /// Gives the slots of the first `count` items of a claimed run back, at least one, which the caller has copied; the
 /// others are delivered again.
 #[inline(always)]
-pub(crate) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run, count: u32) {
+pub(super) fn release<M: Shared>(memory: M, g: &Geometry, owner: Owner, run: Run, count: u32) {
     debug_assert!(1 <= count && count <= run.len);
     requeue(memory, g, run, count);
     if count > 1 {

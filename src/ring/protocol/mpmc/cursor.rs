@@ -15,10 +15,10 @@ use super::slot_word::Word;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     /// What the word of the slot is when it is free in this lap.
-    pub(crate) empty: Word,
+    pub(super) empty: Word,
     /// Where the word and the item of the slot are.
-    pub(crate) word: usize,
-    pub(crate) item: usize,
+    pub(super) word: usize,
+    pub(super) item: usize,
     /// From one word to the next, and from one item to the next.
     word_step: usize,
     item_step: usize,
@@ -28,7 +28,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(crate) fn new(g: &Geometry, cursor: Cursor) -> Self {
+    pub(super) fn new(g: &Geometry, cursor: Cursor) -> Self {
         let (mut word_step, mut item_step) = (0, 0);
         if g.capacity > 1 {
             word_step = g.word_at(1) - g.word_at(0);
@@ -49,7 +49,7 @@ impl Position {
 
     /// The slot is below the capacity.
     #[inline(always)]
-    pub(crate) fn cursor(&self) -> Cursor {
+    pub(super) fn cursor(&self) -> Cursor {
         Cursor {
             lap: self.empty.lap(),
             slot: self.end_slot - ((self.end - self.word) / self.word_step) as u32,

@@ -32,16 +32,16 @@ const MOST_PAUSES: u32 = 64;
 /// How often the processor is given to others before sleeping, in a stream.
 const YIELDS: u32 = 16;
 
-pub(crate) type Core = Attached<Geometry>;
+pub(super) type Core = Attached<Geometry>;
 
 /// What a handle needs for every operation, side by side; the rest is behind the box.
 pub(super) struct Handle {
-    pub(crate) memory: Mapped,
-    pub(crate) g: Geometry,
-    pub(crate) at: Position,
-    pub(crate) owner: Owner,
-    pub(crate) fork_guard: ForkGuard,
-    pub(crate) registered: bool,
+    pub(super) memory: Mapped,
+    pub(super) g: Geometry,
+    pub(super) at: Position,
+    pub(super) owner: Owner,
+    pub(super) fork_guard: ForkGuard,
+    pub(super) registered: bool,
     /// A run claimed for work in place. Still set after a guard was forgotten.
     pub(super) pending: Option<Run>,
     role: Role,
@@ -119,7 +119,7 @@ impl Core {
     }
 
     /// What is known about a side's handles together.
-    pub(crate) fn state(&self, role: Role) -> PeerState {
+    pub(super) fn state(&self, role: Role) -> PeerState {
         table::state(self.memory, &self.geometry, role, |claim| {
             claim.liveness(&self.anchor)
         })
@@ -141,7 +141,7 @@ pub(super) fn is_long_ago(before: u64, now: u64) -> bool {
 }
 
 impl Handle {
-    pub(crate) fn take(core: &Arc<Core>, role: Role) -> Result<Self, ClaimError> {
+    pub(super) fn take(core: &Arc<Core>, role: Role) -> Result<Self, ClaimError> {
         core.check_place()?;
         let token = Token::current()?;
         let claim = token.owner_id();
@@ -202,11 +202,11 @@ impl Handle {
         })
     }
 
-    pub(crate) fn ring(&self) -> &Arc<Core> {
+    pub(super) fn ring(&self) -> &Arc<Core> {
         &self.seldom.core
     }
 
-    pub(crate) fn cancel(&self) -> &Arc<Cancel> {
+    pub(super) fn cancel(&self) -> &Arc<Cancel> {
         &self.seldom.cancel
     }
 
@@ -227,7 +227,7 @@ impl Handle {
     /// Begins the next stretch, at the end of one.
     #[cold]
     #[inline(never)]
-    pub(crate) fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         let cursor = self.at.next_stretch(&self.g);
         self.at.go(&self.g, cursor);
         claim::tell(self.memory, self.role, cursor);
@@ -240,7 +240,7 @@ impl Handle {
     /// dead.
     #[cold]
     #[inline(never)]
-    pub(crate) fn claim(&mut self, wanted: usize) -> Result<Run, TryError> {
+    pub(super) fn claim(&mut self, wanted: usize) -> Result<Run, TryError> {
         let budget = Budget::of_one_call(&self.g);
         let first = self.look(wanted, budget);
         if first != Err(TryError::WouldBlock) {
@@ -348,7 +348,7 @@ impl Handle {
     /// Claims slots, waiting for them.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wait(
+    pub(super) fn wait(
         &mut self,
         wanted: usize,
         deadline: Deadline,
@@ -440,7 +440,7 @@ impl Handle {
 
     /// Gives back what a forgotten guard holds.
     #[inline(always)]
-    pub(crate) fn cancel_pending(&mut self) {
+    pub(super) fn cancel_pending(&mut self) {
         if let Some(run) = self.pending.take() {
             self.undo(run);
         }
@@ -449,7 +449,7 @@ impl Handle {
     /// Undoes a claim: a push or a pop that does not happen.
     #[cold]
     #[inline(never)]
-    pub(crate) fn undo(&mut self, run: Run) {
+    pub(super) fn undo(&mut self, run: Run) {
         match self.role {
             Role::Producer => claim::skip(self.memory, &self.g, run),
             Role::Consumer => self.give_back(run, 0, || {
@@ -477,7 +477,7 @@ impl Handle {
     }
 
     /// Items of the buffer, as they are now.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         count(self.memory, &self.g) as usize
     }
 }

@@ -10,8 +10,8 @@ use crate::ring::shm::header::{self, Description};
 use crate::ring::shm::slots::{LINES, Layout, Slots};
 
 /// `svshmpmc` in the byte order of the machine.
-pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
-pub(crate) const VERSION: u32 = 2;
+pub(super) const MAGIC: u64 = u64::from_ne_bytes(*b"svshmpmc");
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const PARTICIPANTS: usize = 128;
 /// Slots beyond the capacity, to keep the frontier free: 0 in every ring of this version.
@@ -50,7 +50,7 @@ pub(super) fn hint_at(role: Role) -> usize {
 }
 
 /// The word that handles of this role sleep on.
-pub(crate) fn sleep_at(role: Role) -> usize {
+pub(super) fn sleep_at(role: Role) -> usize {
     match role {
         Role::Producer => PRODUCERS_SLEEP,
         Role::Consumer => CONSUMERS_SLEEP,
@@ -74,22 +74,22 @@ pub(super) fn log_at(epoch: u64) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
     /// Slots; at most 2^31.
-    pub(crate) capacity: u32,
+    pub(super) capacity: u32,
     /// Entries of the table.
     pub(crate) participants: u32,
     /// Where the first word is, and from one to the next.
-    pub(crate) words: usize,
-    pub(crate) word_stride: usize,
+    pub(super) words: usize,
+    pub(super) word_stride: usize,
     /// Where the first item is, and from one to the next.
-    pub(crate) items: usize,
-    pub(crate) item_stride: usize,
+    pub(super) items: usize,
+    pub(super) item_stride: usize,
     /// Everything, header included.
-    pub(crate) total_bytes: usize,
+    pub(super) total_bytes: usize,
 }
 
 impl Geometry {
     /// `None` if it does not fit an address space or the fields of a word, or something is 0.
-    pub(crate) fn new(
+    pub(super) fn new(
         layout: Layout,
         capacity: u64,
         participants: u64,
@@ -118,7 +118,7 @@ impl Geometry {
     /// describe, in a segment of `len` bytes.
     ///
     /// From here on the numbers are this process's own.
-    pub(crate) fn described(
+    pub(super) fn described(
         found: &Description,
         participants: u64,
         spare_slots: u64,
@@ -140,13 +140,13 @@ impl Geometry {
     }
 
     #[inline(always)]
-    pub(crate) fn word_at(&self, slot: u32) -> usize {
+    pub(super) fn word_at(&self, slot: u32) -> usize {
         debug_assert!(slot < self.capacity);
         self.words + slot as usize * self.word_stride
     }
 
     #[inline(always)]
-    pub(crate) fn item_at(&self, slot: u32) -> usize {
+    pub(super) fn item_at(&self, slot: u32) -> usize {
         // Or the end of the slots, for a run of none.
         debug_assert!(slot <= self.capacity);
         self.items + slot as usize * self.item_stride

@@ -60,7 +60,7 @@ impl Recovered {
 }
 
 /// Recovers everything that participants left who died, and says what it found. `life` judges a claim.
-pub(crate) fn recover<M: Shared>(
+pub(super) fn recover<M: Shared>(
     memory: M,
     g: &Geometry,
     life: impl FnMut(OwnerId) -> Liveness,

@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 
 /// Slots of which some hold items that are to be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Where {
+pub(super) enum Where {
     Slots { first: u32, len: u32 },
     Anywhere,
 }
@@ -76,14 +76,14 @@ impl Where {
 
 /// The number that changes when items have become REDELIVER.
 #[inline(always)]
-pub(crate) fn epoch<M: Shared>(memory: M) -> u64 {
+pub(super) fn epoch<M: Shared>(memory: M) -> u64 {
     // Acquire pairs with `announce`: a consumer that sees the new one sees the note and the slots.
     // SAFETY: a constant of the layout.
     unsafe { memory.load(EPOCH, Ordering::Acquire) }
 }
 
 /// Tells consumers that slots have become REDELIVER, and where.
-pub(crate) fn announce<M: Shared>(memory: M, at: Where) {
+pub(super) fn announce<M: Shared>(memory: M, at: Where) {
     // Others announce something a few times per dead participant. More comes from a process that scribbles, and is
     // no reason to stay here.
     for _ in 0..1000 {
@@ -123,7 +123,7 @@ pub(super) struct Search {
 impl Search {
     /// Of a newcomer: the notes that the log still has, and, if there have been more, a look at all slots before it
     /// says that there is nothing.
-    pub(crate) fn new<M: Shared>(memory: M) -> Self {
+    pub(super) fn new<M: Shared>(memory: M) -> Self {
         let now = epoch(memory);
         let kept = LOG_ENTRIES - 1;
         Self {
@@ -157,7 +157,7 @@ impl Search {
     /// costs as many steps as there are slots once, and not for every item.
     #[cold]
     #[inline(never)]
-    pub(crate) fn claim<M: Shared>(
+    pub(super) fn claim<M: Shared>(
         &mut self,
         memory: M,
         g: &Geometry,

@@ -61,7 +61,7 @@
 
 /// What a slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     Empty,
     Writing,
     Full,
@@ -100,21 +100,21 @@ const _: () = assert!(LAP_AT + LAP_BITS == 64);
 
 /// A lap, modulo 2^33.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lap(u64);
+pub(super) struct Lap(u64);
 
 impl Lap {
     const MASK: u64 = (1 << LAP_BITS) - 1;
 
-    pub(crate) const fn new(lap: u64) -> Self {
+    pub(super) const fn new(lap: u64) -> Self {
         Self(lap & Self::MASK)
     }
 
-    pub(crate) const fn get(self) -> u64 {
+    pub(super) const fn get(self) -> u64 {
         self.0
     }
 
     #[inline(always)]
-    pub(crate) const fn next(self) -> Self {
+    pub(super) const fn next(self) -> Self {
         Self::new(self.0.wrapping_add(1))
     }
 
@@ -140,20 +140,20 @@ impl Owner {
     const MASK: u64 = (MAX_PARTICIPANTS as u64 - 1) << OWNER_AT;
 
     /// `index` is below [`MAX_PARTICIPANTS`].
-    pub(crate) const fn new(index: usize) -> Self {
+    pub(super) const fn new(index: usize) -> Self {
         Self((index as u64) << OWNER_AT & Self::MASK)
     }
 
     /// Below [`MAX_PARTICIPANTS`].
     #[inline(always)]
-    pub(crate) const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         (self.0 >> OWNER_AT) as usize
     }
 }
 
 /// A slot's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(pub(crate) u64);
+pub(super) struct Word(pub(super) u64);
 
 impl Word {
     #[inline(always)]
@@ -162,12 +162,12 @@ impl Word {
     }
 
     #[inline(always)]
-    pub(crate) const fn empty(lap: Lap) -> Self {
+    pub(super) const fn empty(lap: Lap) -> Self {
         Self::plain(0, lap)
     }
 
     #[inline(always)]
-    pub(crate) const fn full(lap: Lap) -> Self {
+    pub(super) const fn full(lap: Lap) -> Self {
         Self::plain(2, lap)
     }
 
@@ -184,7 +184,7 @@ impl Word {
 
     /// Of the word of a free slot: what it is with an item.
     #[inline(always)]
-    pub(crate) const fn filled(self) -> Self {
+    pub(super) const fn filled(self) -> Self {
         Self(self.0 | 2)
     }
 
@@ -232,13 +232,13 @@ impl Word {
     }
 
     #[inline(always)]
-    pub(crate) const fn lap(self) -> Lap {
+    pub(super) const fn lap(self) -> Lap {
         Lap(self.0 >> LAP_AT)
     }
 
     /// `None`: no phase has this number.
     #[inline(always)]
-    pub(crate) const fn phase(self) -> Option<Phase> {
+    pub(super) const fn phase(self) -> Option<Phase> {
         match self.0 & ((1 << PHASE_BITS) - 1) {
             0 => Some(Phase::Empty),
             1 => Some(Phase::Writing),
@@ -259,7 +259,7 @@ impl Word {
     /// How many slots belong together, this one the first, as it stands there: anything up to [`MAX_RUN`]. 1 in
     /// phases without a run.
     #[inline(always)]
-    pub(crate) const fn run(self) -> u32 {
+    pub(super) const fn run(self) -> u32 {
         match self.phase() {
             Some(Phase::Writing | Phase::Reading | Phase::Drained) => self.second_field(),
             _ => 1,

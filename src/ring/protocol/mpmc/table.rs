@@ -45,11 +45,11 @@ const ONE_RECOVERY: u64 = 2;
 
 /// An entry as it stands in the table.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) claim: OwnerId,
-    pub(crate) role: Option<Role>,
-    pub(crate) pid: u32,
-    pub(crate) since: u64,
+pub(super) struct Entry {
+    pub(super) claim: OwnerId,
+    pub(super) role: Option<Role>,
+    pub(super) pid: u32,
+    pub(super) since: u64,
 }
 
 const ROLE_BITS: u32 = 2;
@@ -62,7 +62,7 @@ fn word<M: Shared>(memory: M, at: usize) -> u64 {
 
 impl Entry {
     /// The entry that lies at `at`, if it is taken.
-    pub(crate) fn from_words(at: usize, load: impl Fn(usize) -> u64) -> Option<Self> {
+    pub(super) fn from_words(at: usize, load: impl Fn(usize) -> u64) -> Option<Self> {
         let claim = OwnerId::from_word(load(at + CLAIM))?;
         let (role, pid) = split(load(at + WHO));
         Some(Self {
@@ -79,7 +79,7 @@ impl Entry {
 }
 
 /// Entry `index`, if it is taken.
-pub(crate) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<Entry> {
+pub(super) fn entry<M: Shared>(memory: M, g: &Geometry, index: usize) -> Option<Entry> {
     Entry::from_words(g.entry_at(index), |at| word(memory, at))
 }
 
@@ -121,7 +121,7 @@ pub(super) fn enter<M: Shared>(
 }
 
 /// What is known about a side's handles together. `life` judges a claim.
-pub(crate) fn state<M: Shared>(
+pub(super) fn state<M: Shared>(
     memory: M,
     g: &Geometry,
     role: Role,
@@ -204,7 +204,7 @@ pub(super) fn leave<M: Shared>(memory: M, g: &Geometry, owner: Owner, claim: Own
 }
 
 /// The claims of dead holders, by the index of their entry, as many as words can name; 0 where the holder lives.
-pub(crate) type Dead = Vec<u64>;
+pub(super) type Dead = Vec<u64>;
 
 /// The entries of dead holders, if there are any. `life` judges a claim, once for each process that has handles.
 pub(super) fn find_dead<M: Shared>(

@@ -13,14 +13,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub(crate) type Core = Attached<Geometry>;
+pub(super) type Core = Attached<Geometry>;
 
 #[allow(
     unsafe_code,
     reason = "offsets are constants of the layout, in a segment that the geometry was checked against"
 )]
 impl Core {
-    pub(crate) fn state(&self, role: Role) -> PeerState {
+    pub(super) fn state(&self, role: Role) -> PeerState {
         // Before the claim: it is stored after one. So a role that was claimed when this was loaded, and is free below,
         // was given back.
         // SAFETY: a constant of the layout.
@@ -35,7 +35,7 @@ impl Core {
     }
 
     /// What a wait should think of the other side.
-    pub(crate) fn peer(&self, role: Role, how: WaitOptions) -> Peer {
+    pub(super) fn peer(&self, role: Role, how: WaitOptions) -> Peer {
         match self.state(role) {
             PeerState::Dead => Peer::Dead,
             PeerState::Left if how.ends_on_disconnect => Peer::Left,
@@ -50,13 +50,13 @@ impl Core {
 /// stay in registers.
 pub(super) struct RoleGuard(NonNull<Claimed>);
 
-pub(crate) struct Claimed {
-    pub(crate) core: Arc<Core>,
-    pub(crate) role: Role,
+pub(super) struct Claimed {
+    pub(super) core: Arc<Core>,
+    pub(super) role: Role,
     /// Whether this process takes part in membarrier(2) and may ask for it.
-    pub(crate) registered: bool,
-    pub(crate) gap: Gap,
-    pub(crate) cancel: Arc<Cancel>,
+    pub(super) registered: bool,
+    pub(super) gap: Gap,
+    pub(super) cancel: Arc<Cancel>,
     claim: OwnerId,
     /// Keeps the claim alive.
     _token: Arc<Token>,
@@ -67,7 +67,7 @@ pub(crate) struct Claimed {
     reason = "owns a box by its raw pointer; offsets are constants of the layout"
 )]
 impl RoleGuard {
-    pub(crate) fn claim(core: &Arc<Core>, role: Role) -> Result<Self, ClaimError> {
+    pub(super) fn claim(core: &Arc<Core>, role: Role) -> Result<Self, ClaimError> {
         core.check_place()?;
         let token = Token::current()?;
         let claim = token.owner_id();
@@ -109,7 +109,7 @@ impl RoleGuard {
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self) -> &Claimed {
+    pub(super) fn get(&self) -> &Claimed {
         // SAFETY: made from a box in `claim` and freed by `drop` alone; never handed out mutably.
         unsafe { self.0.as_ref() }
     }

@@ -184,7 +184,7 @@ pub(super) fn find_in<M: Shared>(memory: M, g: &Geometry, out: u64) -> u64 {
 ///
 /// The producer's position is searched from the consumer's, which has to stay where it is meanwhile. Where it moves
 /// all the time, the ring was neither empty nor full at some moment.
-pub(crate) fn count<M: Shared>(memory: M, g: &Geometry) -> u64 {
+pub(super) fn count<M: Shared>(memory: M, g: &Geometry) -> u64 {
     let mut out = load_out(memory);
     let mut items = 0;
     for _ in 0..4 {
@@ -208,7 +208,7 @@ pub(super) fn load_out<M: Shared>(memory: M) -> u64 {
 }
 
 /// Fills the words of a ring that starts at this position. Does not depend on what was there.
-pub(crate) fn initialise<M: Shared>(memory: M, g: &Geometry, start: u64) {
+pub(super) fn initialise<M: Shared>(memory: M, g: &Geometry, start: u64) {
     for slot in 0..g.capacity as usize {
         // Relaxed: READY is stored with release behind all this.
         // SAFETY: a slot below the capacity.

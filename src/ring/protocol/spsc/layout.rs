@@ -37,8 +37,8 @@ use crate::ring::shm::slots::LINE;
 use crate::ring::shm::slots::{LINES, Layout, Slots};
 
 /// `svshspsc` in the byte order of the machine.
-pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
-pub(crate) const VERSION: u32 = 2;
+pub(super) const MAGIC: u64 = u64::from_ne_bytes(*b"svshspsc");
+pub(super) const VERSION: u32 = 2;
 
 /// A word that is never 0 in a ring that is ready.
 pub(super) const MAGIC_AT: usize = header::MAGIC;
@@ -50,7 +50,7 @@ pub(super) const OUT: usize = 256;
 pub(super) const OUT_LAZY: usize = 384;
 pub(super) const PRODUCER_SLEEPS: usize = 512;
 pub(super) const CONSUMER_SLEEPS: usize = 640;
-pub(crate) const SLOTS: usize = 768;
+pub(super) const SLOTS: usize = 768;
 const _: () = {
     assert!(PRODUCER == header::SIZE);
     assert!(CONSUMER == PRODUCER + 16 && EVER == 8);
@@ -68,7 +68,7 @@ pub(super) fn owner_at(role: Role) -> usize {
 }
 
 /// The word that the holder of this role sleeps on.
-pub(crate) fn sleep_at(role: Role) -> usize {
+pub(super) fn sleep_at(role: Role) -> usize {
     match role {
         Role::Producer => PRODUCER_SLEEPS,
         Role::Consumer => CONSUMER_SLEEPS,
@@ -103,21 +103,21 @@ pub(crate) struct Geometry {
     pub(crate) layout: Layout,
     /// Where the first word is, and from one to the next.
     pub(crate) words: usize,
-    pub(crate) word_stride: usize,
+    pub(super) word_stride: usize,
     /// Where the first item is, and from one to the next.
     pub(crate) items: usize,
-    pub(crate) item_stride: usize,
+    pub(super) item_stride: usize,
     /// How many pops may pass before a producer that polls or sleeps is told: a quarter of the buffer.
     pub(super) tell_every: u64,
     /// How many items make a step, whose cache lines are fetched a step ahead; none if that does not pay.
-    pub(crate) step: Option<u64>,
+    pub(super) step: Option<u64>,
     /// Everything, header included.
     pub(crate) total_bytes: usize,
 }
 
 impl Geometry {
     /// `None` if it does not fit an address space, or the capacity is 0.
-    pub(crate) fn new(layout: Layout, capacity: u64, size: usize, align: usize) -> Option<Self> {
+    pub(super) fn new(layout: Layout, capacity: u64, size: usize, align: usize) -> Option<Self> {
         if capacity == 0 {
             return None;
         }
@@ -146,7 +146,7 @@ impl Geometry {
     /// The layout and the geometry of the ring that a header describes, in a segment of `len` bytes.
     ///
     /// From here on the numbers are this process's own.
-    pub(crate) fn described(
+    pub(super) fn described(
         found: &Description,
         len: usize,
     ) -> Result<(Layout, Self), LayoutFault> {
@@ -163,7 +163,7 @@ impl Geometry {
 
     /// The slot of a position.
     #[inline(always)]
-    pub(crate) fn slot(&self, position: u64) -> usize {
+    pub(super) fn slot(&self, position: u64) -> usize {
         let slot = if self.capacity.is_power_of_two() {
             position & (self.capacity - 1)
         } else {
@@ -194,12 +194,12 @@ impl Geometry {
     }
 
     #[inline(always)]
-    pub(crate) fn word_at(&self, slot: usize) -> usize {
+    pub(super) fn word_at(&self, slot: usize) -> usize {
         self.words + slot * self.word_stride
     }
 
     #[inline(always)]
-    pub(crate) fn item_at(&self, slot: usize) -> usize {
+    pub(super) fn item_at(&self, slot: usize) -> usize {
         self.items + slot * self.item_stride
     }
 }

@@ -87,19 +87,19 @@ impl<M: SharedMoved> Consuming<M> {
         this
     }
 
-    pub(crate) fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.cursor.position
     }
 
-    pub(crate) fn geometry(&self) -> &Geometry {
+    pub(super) fn geometry(&self) -> &Geometry {
         &self.g
     }
 
-    pub(crate) fn memory(&self) -> M {
+    pub(super) fn memory(&self) -> M {
         self.memory
     }
 
-    pub(crate) fn slot(&self) -> usize {
+    pub(super) fn slot(&self) -> usize {
         self.cursor.slot()
     }
 
@@ -137,7 +137,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Gives the slots of `count` items back, which the caller has copied: `count <= known_items()`, and not 0.
     #[inline(always)]
-    pub(crate) fn release(&mut self, count: usize) {
+    pub(super) fn release(&mut self, count: usize) {
         let position = self.cursor.position.wrapping_add(count as u64);
         self.cursor.position = position;
         // Release pairs with the producer's acquire: the items were copied before the slots are free.
@@ -253,7 +253,7 @@ impl<M: SharedMoved> Consuming<M> {
 
     /// Takes one item, which is known to be there.
     #[inline(always)]
-    pub(crate) fn take<T>(&mut self) -> T
+    pub(super) fn take<T>(&mut self) -> T
     where
         M: SharedItems<T>,
     {

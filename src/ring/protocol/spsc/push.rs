@@ -69,20 +69,20 @@ impl<M: SharedMoved> Producing<M> {
         }
     }
 
-    pub(crate) fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.cursor.position
     }
 
-    pub(crate) fn geometry(&self) -> &Geometry {
+    pub(super) fn geometry(&self) -> &Geometry {
         &self.g
     }
 
-    pub(crate) fn memory(&self) -> M {
+    pub(super) fn memory(&self) -> M {
         self.memory
     }
 
     /// The slot where the next item goes, after [`find_room`](Self::find_room) or [`set_limit`](Self::set_limit).
-    pub(crate) fn slot(&self) -> usize {
+    pub(super) fn slot(&self) -> usize {
         self.cursor.slot()
     }
 
@@ -136,7 +136,7 @@ impl<M: SharedMoved> Producing<M> {
     /// Publishes `count` items that were written from the cursor on. There is room for them:
     /// `count <= known_room()`, and not 0.
     #[inline(always)]
-    pub(crate) fn publish(&mut self, count: usize) {
+    pub(super) fn publish(&mut self, count: usize) {
         let end = self.cursor.position.wrapping_add(count as u64);
         let word = self.cursor.word(&self.g);
         // SAFETY: the cursor is within the geometry.
@@ -176,7 +176,7 @@ impl<M: SharedMoved> Producing<M> {
 
     /// Wakes the consumer, after [`AtOnce::ToSleeper`].
     #[inline(always)]
-    pub(crate) fn wake(&self) {
+    pub(super) fn wake(&self) {
         self.watch.wake_seen(self.memory);
     }
 }
