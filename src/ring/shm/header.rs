@@ -34,7 +34,7 @@
 //! initialiser must be there: the magic is written first.
 
 use super::fault::LayoutFault;
-use super::memory::Shared;
+use super::memory::{Shared, SharedWaits};
 use super::pair::{join, split};
 use crate::liveness::{Liveness, NamespaceAnchor, OwnerId};
 use std::sync::atomic::Ordering;
@@ -128,7 +128,7 @@ impl Description {
         LayoutFault::unless(fits, "segment size", len as u64, total_bytes as u64)
     }
 
-    fn write<M: Shared>(&self, memory: M) {
+    fn write<M: SharedWaits>(&self, memory: M) {
         // SAFETY: a constant offset in a segment of at least `SIZE` bytes.
         unsafe { memory.store(MAGIC, self.magic, Ordering::Relaxed) };
         // Before all other words: by the magic a successor knows that they are an initialiser's.
@@ -229,7 +229,7 @@ pub(crate) fn show_the_same<M: Shared>(one: M, other: M, random: u64) -> bool {
     unsafe_code,
     reason = "the offsets are this file's constants, and the caller compared `SIZE` with the segment"
 )]
-pub(crate) fn settle<M: Shared>(
+pub(crate) fn settle<M: SharedWaits>(
     memory: M,
     magic: u64,
     me: OwnerId,
