@@ -142,13 +142,6 @@ fn remove_if_still_stale(id: SegmentId, meanwhile: impl FnOnce()) -> Result<bool
     }
 }
 
-impl SegmentId {
-    /// Removes the segment if its creator is known to be dead and no process attaches it. Says whether it did.
-    pub(crate) fn remove_if_stale(self) -> Result<bool, Error> {
-        remove_if_stale(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
