@@ -13,11 +13,11 @@ pub(crate) fn nap(duration: Duration) -> Result<(), Errno> {
     check(unsafe { libc::nanosleep(&raw const request, std::ptr::null_mut()) }).map(drop)
 }
 
-/// More seconds than a `time_t` holds count as the most it holds.
+/// More than 68 years count as 68 years: a `time_t` of 32 bits holds no more.
 fn timespec(duration: Duration) -> libc::timespec {
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // Both widths differ by target.
     libc::timespec {
-        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: duration.subsec_nanos() as _,
     }
 }
