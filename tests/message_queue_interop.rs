@@ -268,7 +268,7 @@ key = int(sys.argv[1])
 queue = sysv_ipc.MessageQueue(key, sysv_ipc.IPC_CREX, mode=0o600)
 queue.send(b"from Python\0\xff", type=5)
 print(queue.id, queue.max_size, flush=True)
-message, kind = queue.receive(type=-6)
+message, kind = queue.receive(type=-4)    # not the one it sent itself
 print(kind, message.hex(), flush=True)
 queue.max_size = 1234
 sys.stdin.readline()
@@ -298,8 +298,8 @@ fn python_sends_receives_sets_and_removes() {
         queue.receive(Receive::of_type(5)).unwrap().bytes(),
         b"from Python\0\xff"
     );
-    queue.send(6, &[0_u8, 1, 0xfe]).unwrap();
-    assert_eq!(python.line().as_deref(), Some("6 0001fe"));
+    queue.send(4, &[0_u8, 1, 0xfe]).unwrap();
+    assert_eq!(python.line().as_deref(), Some("4 0001fe"));
     until(|| queue.status().unwrap().capacity_bytes() == Some(1234));
     queue.send(1, "one").unwrap();
     queue.send(1, "two").unwrap();
